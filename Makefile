@@ -5,7 +5,7 @@ export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_US
 # Without bytecode on disk every process of a test or a command would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e e2e-pods e2e-compose e2e-cluster bench clean lock sbom audit
+.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e e2e-pods e2e-aws e2e-compose e2e-cluster bench clean lock sbom audit
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,7 +68,7 @@ docs: setup  ## the documentation site, into dist/site; fails on a broken link, 
 
 CASE ?=
 e2e: setup  ## the long end-to-ends through a real Airflow: walk-forward, and each case of examples/; CASE=eta for one alone
-	@CASE="$(CASE)" $(PY) -m pytest -m e2e -s --timeout=3600 $(if $(CASE),tests/e2e/test_case_life.py,tests/e2e)
+	@CASE="$(CASE)" $(PY) -m pytest -m e2e -s --timeout=3600 $(if $(CASE),tests/e2e/test_case_life.py,tests/e2e --ignore=tests/e2e/test_aws.py)
 
 PODS ?=
 e2e-pods: setup  ## the chart's pods and Airflow's containers under podman, each looked at from outside; PODS="--parts upgrade gateway" for some
@@ -78,6 +78,9 @@ e2e-pods: setup  ## the chart's pods and Airflow's containers under podman, each
 CLUSTER ?=
 e2e-cluster: setup  ## the loop on eight machines that share nothing (namespaces of this one), each killed in turn; as root; CLUSTER=--calm
 	@$(PY) -m tests.e2e.cluster $(CLUSTER)
+
+e2e-aws: setup  ## the loop where all state is AWS's: S3, SageMaker, DynamoDB, SQS, Secrets Manager, by one stand-in for AWS
+	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e/test_aws.py
 
 COMPOSE ?=
 e2e-compose: setup  ## the image built, compose up in a network of its own, a model from features to promotion; needs dockerd; COMPOSE=--no-build

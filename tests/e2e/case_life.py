@@ -181,11 +181,15 @@ class Life:
             pump.wait_for(last)
             pump.until = last + WEEK
             self._arrive(first, last)
-            self.runs.finish("monitoring", self.runs.start("monitoring", as_of=as_of.isoformat()))
+            self.runs.finish("monitoring", self._monitoring(as_of))
             known = self._decision(as_of)
         assert known is not None
         self.say(f"{as_of}: {known.summary}")
         return known
+
+    def _monitoring(self, as_of: date) -> str:
+        """The run that judges the window that ends at `as_of`."""
+        return self.runs.start("monitoring", as_of=as_of.isoformat())
 
     def retrain(self) -> None:
         """What the decision's event has started, and the rollout that its version's event starts."""
