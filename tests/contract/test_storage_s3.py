@@ -58,7 +58,7 @@ def test_unreachable_s3_names_the_address_and_the_setting(monkeypatch: pytest.Mo
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setattr("include.backends.s3.client.CONFIG", Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr("include.backends.aws.access.CONFIG", Config(retries={"total_max_attempts": 1}))
     with pytest.raises(UnreachableError, match=r"(?s)http://127\.0\.0\.1:9.*AWS_ENDPOINT_URL"):
         open_storage("s3://bucket/prefix").read("a")
 
@@ -84,7 +84,7 @@ def test_the_airflow_connection_gives_credentials_and_address(s3_address: str, m
     monkeypatch.setenv("SLIPSTREAM_AWS_CONN_ID", "lake")
     endpoint = s3_address.replace(":", "%3A").replace("/", "%2F")
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", f"aws://AKIA:se%2Fcret@/?region_name=eu-west-1&endpoint_url={endpoint}")
-    client = open_storage("s3://bucket")._client
+    client = open_storage("s3://bucket")._bucket.client
     assert client.meta.endpoint_url == s3_address
     assert client.meta.region_name == "eu-west-1"
     credentials = client._request_signer._credentials
@@ -95,7 +95,7 @@ def test_settings_open_their_root_with_their_own_login_and_not_with_the_process(
     uri = f"aws://of-the-settings:secret@/?region_name=eu-west-1&endpoint_url={s3_address}"
     storage = Settings.from_env({"SLIPSTREAM_ROOT": "s3://bucket", "AIRFLOW_CONN_AWS_DEFAULT": uri}).storage()
     assert isinstance(storage, S3Storage)
-    assert storage._client._request_signer._credentials.access_key == "of-the-settings"
+    assert storage._bucket.client._request_signer._credentials.access_key == "of-the-settings"
 
 
 @pytest.mark.parametrize("root", ["s3://", "gs://bucket", "bucket/prefix"])
