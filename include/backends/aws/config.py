@@ -8,7 +8,7 @@ from botocore.config import Config
 
 from include.core import environment, environment_aws
 
-# Tries after the first wait up to 1, 2 and 4 seconds. A longer throttling is the kernel's to wait for.
+# Four tries after the first, up to 1, 2, 4 and 8 seconds apart. A longer throttling is the kernel's to wait for.
 CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
 
 

@@ -22,9 +22,7 @@ class Bucket:
     def __init__(self, name: str, client: Any, owner: str = "", kms_key: str = "") -> None:
         self.name, self.client, self.owner = name, client, owner
         self._owned = {"ExpectedBucketOwner": owner} if owner else {}
-        self._sealed: dict[str, Any] = (
-            {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key, "BucketKeyEnabled": True} if kms_key else {}
-        )
+        self._sealed = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
 
     @classmethod
     def of(cls, name: str, client: Any, environ: Mapping[str, str] | None = None) -> Bucket:
