@@ -18,7 +18,7 @@ from include.backends.aws.connection import AwsConnection
 from include.backends.aws.errors import reaching
 from include.backends.aws.noted import note_connection
 from include.backends.aws.session import open_session
-from include.core import environment_aws
+from include.core import environment_aws, secret_store
 from include.core.connection import Connection, from_env
 from include.core.settings import Settings
 
@@ -72,12 +72,16 @@ def access_of(environ: Mapping[str, str] | None = None) -> SessionAccess:
     def read() -> AwsConnection:
         return AwsConnection(name, from_env(name, environ) or Connection())
 
-    return open_connection(read(), environ)
+    store = secret_store.opened(environ)
+    return open_connection(read(), environ, read if store is not None else None, store.seconds if store is not None else 0.0)
 
 
-def open_connection(connection: AwsConnection, environ: Mapping[str, str] | None = None) -> SessionAccess:
-    """Raises SpecError for one that cannot be used outside Airflow."""
-    session = open_session(connection, environ)
+def open_connection(
+    connection: AwsConnection, environ: Mapping[str, str] | None = None, again: Callable[[], AwsConnection] | None = None,
+    seconds: float = 0.0,
+) -> SessionAccess:  # fmt: skip
+    """`again`: reads it anew, every so many `seconds`. Raises SpecError for one that cannot be used outside Airflow."""
+    session = open_session(connection, environ, again, seconds)
 
     def address(service: str) -> str | None:
         return connection.address(service) or elsewhere(environ)

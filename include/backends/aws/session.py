@@ -44,12 +44,12 @@ def open_session(
     """Asks nothing of AWS yet. `again`: reads the connection anew where its login may change while the process runs, every so
     many `seconds`. Raises SpecError for a connection that cannot be used."""
     basic = _basic(connection, environ)
-    current = again or (lambda: connection)
+    current = _Latest(connection, again or (lambda: connection))
     if connection.role:
         method = connection.role_method  # what it refuses is refused now
         return _renewing(basic, lambda: _of_role(current(), environ), method.replace("_", "-"))
     if again is not None and "aws_access_key_id" in connection.session_kwargs:
-        return _renewing(basic, _Reread(connection, again, seconds), "airflow-connection")
+        return _renewing(basic, lambda: _of_keys(current(), timedelta(seconds=seconds)), "airflow-connection")
     return basic
 
 
@@ -112,16 +112,22 @@ def _config(connection: AwsConnection, more: Config | None) -> Config:
     return config.merge(more) if more else config
 
 
-class _Reread:
-    """The keys of a connection whose secret is rotated: read anew all the time, and kept while nobody answers."""
+class _Latest:
+    """The connection as its secret says it now; as it was read last while nobody answers: AWS says so if it is no longer good."""
 
-    def __init__(self, connection: AwsConnection, again: Callable[[], AwsConnection], seconds: float) -> None:
-        self._known, self._again, self._every = connection.session_kwargs, again, timedelta(seconds=seconds)
+    def __init__(self, connection: AwsConnection, again: Callable[[], AwsConnection]) -> None:
+        self._known, self._again = connection, again
 
-    def __call__(self) -> Metadata:
-        with suppress(UnreachableError):  # what was read last may well be good: AWS says so if it is not
-            self._known = self._again().session_kwargs
-        return {
-            "access_key": self._known.get("aws_access_key_id"), "secret_key": self._known.get("aws_secret_access_key"),
-            "token": self._known.get("aws_session_token"), "expiry_time": (now() + _EARLY + self._every).isoformat(),
-        }  # fmt: skip
+    def __call__(self) -> AwsConnection:
+        with suppress(UnreachableError):
+            self._known = self._again()
+        return self._known
+
+
+def _of_keys(connection: AwsConnection, every: timedelta) -> Metadata:
+    """Its own keys, as if they ended when they are to be read again."""
+    keys = connection.session_kwargs
+    return {
+        "access_key": keys.get("aws_access_key_id"), "secret_key": keys.get("aws_secret_access_key"),
+        "token": keys.get("aws_session_token"), "expiry_time": (now() + _EARLY + every).isoformat(),
+    }  # fmt: skip
