@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from include.core.environment_aws import AWS_CONN_ID
@@ -28,35 +29,35 @@ class AirflowConnections:
     def aws(self, settings: Settings) -> AwsAccess:
         """By the amazon provider's hook: whatever the connection says of roles, regions and addresses holds."""
         del settings
+        return self._aws
+
+    @cached_property
+    def _aws(self) -> AwsAccess:
         from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 
         from include.backends.aws.access import SessionAccess
+        from include.backends.aws.errors import reaching
+        from include.core.environment_aws import AWS_DEFAULT_REGION, AWS_REGION
 
-        hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=AWS_CONN_ID.read(), client_type="sts")
-        return SessionAccess(hook.get_session(), hook.conn_config.get_service_endpoint_url, hook.config, hook.verify)
+        name = AWS_CONN_ID.read()
+        hook: AwsGenericHook[Any] = AwsGenericHook(aws_conn_id=name, client_type="sts")
+        if not hook.region_name:  # boto3 itself looks for the second of these alone
+            hook = AwsGenericHook(
+                aws_conn_id=name, client_type="sts", region_name=AWS_REGION.read() or AWS_DEFAULT_REGION.read() or None
+            )
+        with reaching(f"the login of the connection {name}", safe="nothing was asked of AWS's services."):
+            session = hook.get_session()
+        return SessionAccess(session, hook.conn_config.get_service_endpoint_url, hook.config, hook.verify, name)
 
     def storage(self, settings: Settings) -> Storage:
-        return _s3_storage(settings) if settings.root.startswith("s3://") else settings.storage()
+        if not settings.root.startswith("s3://"):
+            return settings.storage()
+        from include.backends.s3.storage import open_storage
+
+        return open_storage(settings.root, settings.environ, self._aws)
 
 
 def open_services() -> Services:
     """The services of a task. Opened in each; cheap until used."""
     set_mask()
     return Services(Settings.from_env(), AirflowConnections(), root_must_be_own=True)
-
-
-def _s3_storage(settings: Settings) -> Storage:
-    """S3 by the Airflow AWS connection (SLIPSTREAM_AWS_CONN_ID, default aws_default), with our time-outs and authorities.
-
-    What the connection says itself (`config_kwargs`, `verify`) comes first.
-    """
-    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-    from include.backends.s3.client import CONFIG, authorities
-    from include.backends.s3.storage import S3Storage
-
-    name = AWS_CONN_ID.read()
-    hook = S3Hook(aws_conn_id=name)
-    if hook.verify is None:
-        hook = S3Hook(aws_conn_id=name, verify=authorities())
-    return S3Storage(settings.root, hook.get_client_type(config=CONFIG.merge(hook.config)))

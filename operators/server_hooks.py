@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook
 
 from include.core.connection import Connection, parse
 from include.core.environment import connection
+from include.core.environment_aws import SECRETS_BACKEND
 from include.core.errors import SpecError
 from include.core.settings import Settings
 from include.services.server_login import SERVERS, Server, ask
@@ -32,7 +33,8 @@ class ServerHook(BaseHook):
 
     def get_uri(self) -> str:
         """The connection with its login, as Airflow writes it. Raises AirflowNotFoundException where there is none."""
-        if given := connection(self.conn_id).read():  # an environment connection is itself that URI
+        given = connection(self.conn_id).read()
+        if given and not SECRETS_BACKEND.read():  # an environment connection is itself that URI; a backend would come before it
             return given
         return str(self.get_connection(self.conn_id).get_uri())
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from include.core import environment_aws
 from include.core.environment import CA_BUNDLE, SETTINGS, TOLD
 from include.core.settings import Settings
 
@@ -23,6 +24,6 @@ def _fields(settings: Settings, without: frozenset[str]) -> Iterator[tuple[str, 
             yield variable.name, value
     if "authorities" not in without and (path := CA_BUNDLE.read(settings.environ)):  # there on the job's machine, too
         yield CA_BUNDLE.name, path
-    for variable in TOLD:
+    for variable in (*TOLD, *environment_aws.TOLD):
         if variable.is_set(settings.environ):
             yield variable.name, variable.read(settings.environ)

@@ -15,6 +15,13 @@ ADAPTERS: dict[str, str] = {
     "storage.s3": "include.backends.s3.storage:open_storage",
     # include/core/ports.py: AwsAccess
     "aws": "include.backends.aws.access:open_access",
+    # include/core/secret_store.py: SecretStore, by the name of Airflow's class
+    "secrets.airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend": (
+        "include.backends.aws.secrets:open_secrets_manager"
+    ),
+    "secrets.airflow.providers.amazon.aws.secrets.systems_manager.SystemsManagerParameterStoreBackend": (
+        "include.backends.aws.secrets:open_parameter_store"
+    ),
     # include/core/ports.py: JobBackend
     "jobs.ray": "include.backends.ray.jobs:open_jobs",
     "jobs.process": "include.backends.process.jobs:open_jobs",

@@ -1,4 +1,4 @@
-"""Reading an Airflow connection without Airflow: the `AIRFLOW_CONN_<ID>` URI in the environment.
+"""Reading an Airflow connection without Airflow: from its secrets backend, or the `AIRFLOW_CONN_<ID>` URI in the environment.
 
 Secrets have one home, the Airflow connection. In a task the hook hands the connection over; the gateway,
 a Ray job and the `slipstream` command (which must work while Airflow is down) read the same URI here.
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from include.core import environment
-from include.core.errors import SpecError
+from include.core import environment, secret_store
+from include.core.errors import PermanentError, SpecError
 
 OURS = "slipstream_"  # connection types of our servers begin so: operators/provider_info.py
 WEB = ("http", "https")
@@ -36,7 +36,7 @@ def parse(uri: str) -> Connection:
         return _from_json(json.loads(uri)) if uri.lstrip().startswith("{") else _from_uri(uri)
     except (ValueError, TypeError, AttributeError) as error:
         hint = "write it as scheme://login:password@host:port/?key=value, or as the JSON object of the Airflow docs."
-        raise SpecError("A connection in the environment (AIRFLOW_CONN_...) cannot be read.", hint=hint) from error
+        raise SpecError("A connection (AIRFLOW_CONN_..., or a secret of Airflow's backend) cannot be read.", hint=hint) from error
 
 
 def _scheme(given: str, schema: str) -> str:
@@ -80,6 +80,23 @@ def _from_uri(uri: str) -> Connection:
 
 
 def from_env(conn_id: str, environ: Mapping[str, str] | None = None) -> Connection | None:
-    """The connection of that id, or None where it is not set."""
-    uri = environment.connection(conn_id).read(environ)
-    return parse(uri) if uri else None
+    """The connection of that id, or None where there is none. Raises as `text_of` and `parse` do."""
+    text = text_of(conn_id, environ)
+    return parse(text) if text else None
+
+
+def text_of(conn_id: str, environ: Mapping[str, str] | None = None) -> str:
+    """The connection's text where Airflow finds it first: in the secrets backend, then in the environment. Empty: there is none.
+
+    Raises UnreachableError where the backend does not answer, PermanentError where it refuses and the environment has none.
+    """
+    here = environment.connection(conn_id).read(environ)
+    store = secret_store.opened(environ)
+    if store is None:
+        return here
+    try:
+        return store.connection(conn_id) or here
+    except PermanentError:
+        if here:  # Airflow goes on with it, too
+            return here
+        raise

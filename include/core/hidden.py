@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 
+from include.core import secret_store
 from include.core.address import shown
 from include.core.connection import parse
 from include.core.environment import SENTRY_DSN
@@ -28,16 +29,24 @@ class Hidden:
     """Replaces what must not be shown."""
 
     def __init__(self, environ: Mapping[str, str] | None = None) -> None:
-        found = {each for each in _secrets(os.environ if environ is None else environ) if _is_worth_hiding(each)}
-        self._known = sorted(found, key=len, reverse=True)  # one may be the beginning of another
+        self._given = set(_secrets(os.environ if environ is None else environ))
+        self._read: tuple[str, ...] = ()  # from a secrets backend
+        self._learn()
 
     def __call__(self, text: str) -> str:
         """The text without the secrets of this process, and without any login of an address or a header."""
+        if self._read is not secret_store.texts():
+            self._learn()
         for secret in self._known:
             if secret in text:
                 text = text.replace(secret, MASK)
         text = _LOGIN.sub(MASK, text)
         return _BEARER.sub(lambda found: f"{found[1]} {MASK}", text)
+
+    def _learn(self) -> None:
+        self._read = secret_store.texts()
+        found = self._given.union(*map(_of_connection, self._read))
+        self._known = sorted(filter(_is_worth_hiding, found), key=len, reverse=True)  # one may be the beginning of another
 
 
 def _is_worth_hiding(value: str) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from include.core import tracing
+from include.core import secret_store, tracing
+from include.core.connection import from_env
 from include.core.environment import ORIGINS
 from include.core.errors import StorageFullError, UnreachableError
 from include.core.origin import origins_of
@@ -19,8 +20,9 @@ from include.routing.gateways import Identity
 from include.routing.reader import RouteReader
 from include.services.services import Services
 from include.serving.gateway import Gateway, Parts
-from include.serving.http.access import Access
+from include.serving.http.access import CONNECTION, Access
 from include.serving.http.certificate import ServerCertificate
+from include.serving.http.connection_tokens import ConnectionTokens
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.origin import Writes
 from include.serving.http.shared_tokens import SharedTokens, read_shared
@@ -81,6 +83,8 @@ def build(
     gateway.writes = Writes(lambda: services.control, origins_of(ORIGINS.read(settings.environ)))
     gateway.certificate = certificate
     gateway.threads = (SharedTokens(lambda: services.control, access),)
+    if (store := secret_store.opened(settings.environ)) is not None:
+        gateway.threads += (ConnectionTokens(lambda: from_env(CONNECTION, settings.environ), access, 2 * store.seconds),)
     if identity is not None:
         gateway.threads += (_heartbeat(services, identity, manager),)
     return gateway

@@ -25,7 +25,7 @@ import uvicorn
 from include.core import error_reports, logs, tracing
 from include.core.connection import from_env
 from include.core.environment import GATEWAY_URL, GATEWAY_WORKERS
-from include.core.errors import NotReadyError, PermanentError
+from include.core.errors import NotReadyError, PermanentError, UnreachableError
 from include.core.private_files import set_mask, tighten
 from include.core.settings import Settings
 from include.gateway.agent_keeper import AgentKeeper
@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None, shadow_command: Sequence[str] = COMMAND)
         access = from_settings(options.host, settings, from_env(CONNECTION, settings.environ), common)
         own = certificate.from_environment(settings.environ)
         access_record.folder_of(settings.environ)
-    except (PermanentError, NotReadyError) as error:
+    except (PermanentError, NotReadyError, UnreachableError) as error:
         sys.exit(str(error))
     error_reports.start("gateway")
     _allow_files(bounds)

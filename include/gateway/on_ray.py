@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from include.backends.ray.serve import HA_PROXY, connected, deploy, shut_down, stay_on_loopback
 from include.core.connection import from_env
 from include.core.environment import GATEWAY_TLS_CERT, SERVE_ALONE, SERVE_HOST
-from include.core.errors import NotReadyError, PermanentError, SpecError
+from include.core.errors import NotReadyError, PermanentError, SpecError, UnreachableError
 from include.core.settings import Settings
 from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import build, common_tokens
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _refuse_tls(settings)
         _access(settings, options.host)  # refuse strangers without a token here, not in a replica that never starts
-    except (PermanentError, NotReadyError) as error:
+    except (PermanentError, NotReadyError, UnreachableError) as error:
         sys.exit(str(error))
     if options.ha_proxy:
         print("HAProxy listens on every interface of this machine, ports 8404 and 9101, whatever the host is.", file=sys.stderr)

@@ -14,7 +14,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from include.core import secret_store
 from include.core.catalog import load_spec, model_names
+from include.core.connection import text_of
 from include.core.environment import REMOTES, connection
 from include.core.environment_aws import AWS_CONN_ID
 from include.core.errors import NotReadyError
@@ -123,7 +125,7 @@ class Services:
         wanted = {JOBS_MLFLOW: MLFLOW}  # its connection here, to its connection there
         if self.settings.root.startswith("s3://"):
             wanted[AWS_CONN_ID.read(self.settings.environ)] = AWS_CONN_ID.default
-        found = {there: connection(here).read(self.with_connection(here).environ) for here, there in wanted.items()}
+        found = {there: text_of(here, self.with_connection(here).environ) for here, there in wanted.items()}
         return {connection(there).name: uri for there, uri in found.items() if uri}
 
     def registry(self) -> Registry:
@@ -185,4 +187,4 @@ class Services:
         uri = self.connections.uri(conn_id)
         if uri is None:
             return self.settings
-        return replace(self.settings, environ={**self.settings.environ, connection(conn_id).name: uri})
+        return replace(self.settings, environ={**secret_store.without(self.settings.environ), connection(conn_id).name: uri})

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.backends import get_backend
 
 from include.backends.s3 import storage as s3
+from include.backends.s3.client import client_from_session
 from include.backends.s3.storage import S3Storage, open_storage
-from include.core.errors import PermanentError, SpecError, UnreachableError
+from include.core.errors import IntegrityError, PermanentError, SpecError, UnreachableError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
 from include.core.settings import Settings
+from tests.support.s3_server import CREDENTIALS
 
 
 def test_a_big_file_goes_in_parts_and_comes_back_whole(s3_client: object, tmp_path: Path) -> None:
@@ -58,7 +64,7 @@ def test_unreachable_s3_names_the_address_and_the_setting(monkeypatch: pytest.Mo
     for name, value in {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    monkeypatch.setattr("include.backends.s3.client.CONFIG", Config(retries={"total_max_attempts": 1}))
+    monkeypatch.setattr("include.backends.aws.access.CONFIG", Config(retries={"total_max_attempts": 1}))
     with pytest.raises(UnreachableError, match=r"(?s)http://127\.0\.0\.1:9.*AWS_ENDPOINT_URL"):
         open_storage("s3://bucket/prefix").read("a")
 
@@ -84,7 +90,7 @@ def test_the_airflow_connection_gives_credentials_and_address(s3_address: str, m
     monkeypatch.setenv("SLIPSTREAM_AWS_CONN_ID", "lake")
     endpoint = s3_address.replace(":", "%3A").replace("/", "%2F")
     monkeypatch.setenv("AIRFLOW_CONN_LAKE", f"aws://AKIA:se%2Fcret@/?region_name=eu-west-1&endpoint_url={endpoint}")
-    client = open_storage("s3://bucket")._client
+    client = open_storage("s3://bucket")._bucket.client
     assert client.meta.endpoint_url == s3_address
     assert client.meta.region_name == "eu-west-1"
     credentials = client._request_signer._credentials
@@ -95,7 +101,7 @@ def test_settings_open_their_root_with_their_own_login_and_not_with_the_process(
     uri = f"aws://of-the-settings:secret@/?region_name=eu-west-1&endpoint_url={s3_address}"
     storage = Settings.from_env({"SLIPSTREAM_ROOT": "s3://bucket", "AIRFLOW_CONN_AWS_DEFAULT": uri}).storage()
     assert isinstance(storage, S3Storage)
-    assert storage._client._request_signer._credentials.access_key == "of-the-settings"
+    assert storage._bucket.client._request_signer._credentials.access_key == "of-the-settings"
 
 
 @pytest.mark.parametrize("root", ["s3://", "gs://bucket", "bucket/prefix"])
@@ -190,3 +196,79 @@ def test_a_store_without_lists_of_uploads_fails_no_work_that_is_done(
     result = ledger.commit(request, attempt, Outcome({"n": 1}, {"out": tmp_path / "out"}), 0.1)
     assert ledger.verify(result) == []
     assert "not cleared away" in caplog.text
+
+
+class Sent:
+    """What a client sends, by the operation."""
+
+    def __init__(self, client: object) -> None:
+        self.requests: list[tuple[str, str, dict[str, str]]] = []
+        client.meta.events.register("before-send.s3", self)  # type: ignore[attr-defined]
+
+    def __call__(self, request: Any, event_name: str, **_: object) -> None:
+        headers = {name.lower(): value if isinstance(value, str) else value.decode() for name, value in request.headers.items()}
+        self.requests.append((event_name.rpartition(".")[2], request.url, headers))
+
+    def with_header(self, name: str) -> set[str]:
+        return {operation for operation, _, headers in self.requests if name in headers}
+
+
+def test_owner_key_and_checksum_go_with_every_request_that_takes_them(s3_address: str, tmp_path: Path) -> None:
+    client = client_from_session(boto3.Session(**CREDENTIALS), s3_address)
+    sent = Sent(client)
+    owned = {"SLIPSTREAM_ROOT": "s3://slipstream", "SLIPSTREAM_S3_BUCKET_OWNER": "123456789012", "SLIPSTREAM_S3_KMS_KEY": "mine"}
+    storage = S3Storage("s3://slipstream/owned", client, owned)
+    (tmp_path / "big").write_bytes(b"x" * (17 << 20))
+    storage.upload(tmp_path / "big", "big")
+    assert storage.create("a", b"a")
+    storage.write("b", b"b")
+    assert storage.read("b") == b"b"
+    assert storage.fetch("big", tmp_path / "scratch").stat().st_size == 17 << 20
+    assert storage.exists("b")
+    assert [path for path, _ in storage.sizes("")] == ["a", "b", "big"]
+    storage.sweep("")
+    storage.delete("")
+    every = {operation for operation, _, _ in sent.requests}
+    assert every == sent.with_header("x-amz-expected-bucket-owner")
+    assert sent.with_header("x-amz-server-side-encryption-aws-kms-key-id") == {"PutObject", "CreateMultipartUpload"}
+    assert sent.with_header("x-amz-checksum-sha256") | {"CreateMultipartUpload"} >= {"PutObject", "UploadPart"}
+    assert all(op in every for op in ("HeadObject", "ListObjectsV2", "DeleteObjects", "ListMultipartUploads", "GetObject"))
+    client.create_bucket(Bucket="other")
+    sent.requests.clear()
+    S3Storage("s3://other", client, owned).exists("a")
+    assert sent.with_header("x-amz-expected-bucket-owner") == set(), "the owner is of the root's bucket"
+
+
+def test_an_object_has_its_checksum_and_one_that_comes_otherwise_is_not_used(s3_client: Any) -> None:
+    storage = S3Storage("s3://slipstream/sums", s3_client)
+    storage.write("a", b"right")
+    held = s3_client.head_object(Bucket="slipstream", Key="sums/a", ChecksumMode="ENABLED")
+    assert held["ChecksumSHA256"] == base64.b64encode(hashlib.sha256(b"right").digest()).decode()
+
+    store: Any = get_backend("s3")["123456789012"]["aws"]
+    store.buckets["slipstream"].keys["sums/a"].checksum_value = base64.b64encode(bytes(32)).decode()
+    with pytest.raises(IntegrityError, match="other bytes"):
+        storage.read("a")
+
+
+def test_a_store_that_takes_no_checksums_is_sent_none(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
+    client = client_from_session(boto3.Session(**CREDENTIALS), s3_address)
+    sent = Sent(client)
+    S3Storage("s3://slipstream/plain", client).write("a", b"a")
+    assert not any(
+        name.startswith(("x-amz-checksum", "x-amz-sdk-checksum")) for _, _, headers in sent.requests for name in headers
+    )
+
+
+def test_a_bucket_of_another_account_is_refused_by_name(s3_address: str) -> None:
+    client = client_from_session(boto3.Session(**CREDENTIALS), s3_address)
+
+    def refuse(params: Any, **_: object) -> None:  # moto does not look at it
+        if "ExpectedBucketOwner" in params:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "GetObject")
+
+    client.meta.events.register("before-parameter-build.s3", refuse)
+    owned = {"SLIPSTREAM_S3_BUCKET_OWNER": "999999999999"}
+    with pytest.raises(SpecError, match=r"(?s)slipstream does not belong.*999999999999.*nothing was written"):
+        S3Storage("s3://slipstream/owned", client, owned).write("a", b"")

@@ -113,12 +113,12 @@ def test_tasks_reach_s3_with_the_same_patience_and_authorities_as_everything_els
     authorities.write_text("")
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)  # which boto3 reads by itself, and comes first
     monkeypatch.setenv("SLIPSTREAM_CA_BUNDLE", str(authorities))
-    client = Services(life.services.settings, AirflowConnections()).storage._client  # type: ignore[attr-defined]
+    client = Services(life.services.settings, AirflowConnections()).storage._bucket.client  # type: ignore[attr-defined]
     config = client.meta.config
     assert (config.connect_timeout, config.read_timeout, config.max_pool_connections) == (5, 60, 32)
     assert client._endpoint.http_session._verify == str(authorities)
     monkeypatch.setenv("AIRFLOW_CONN_SHOP_S3", connection("https://127.0.0.1:1", verify=False, config_kwargs={"read_timeout": 7}))
-    client = Services(life.services.settings, AirflowConnections()).storage._client  # type: ignore[attr-defined]
+    client = Services(life.services.settings, AirflowConnections()).storage._bucket.client  # type: ignore[attr-defined]
     assert (client.meta.config.read_timeout, client._endpoint.http_session._verify) == (7, False)
 
 

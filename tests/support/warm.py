@@ -38,7 +38,7 @@ MODULES = {
     "checkpoint": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
     "register": ("include.backends.mlflow.registry",),
     "traffic": ("include.gateway.host", "uvloop", "uvicorn"),
-    "s3": ("include.backends.s3.storage", "airflow.providers.amazon.aws.hooks.s3"),
+    "s3": ("include.backends.s3.storage", "airflow.providers.amazon.aws.hooks.base_aws"),
     "redis": ("include.backends.redis.online_store",),
     "postgres": ("psycopg2",),
     "ray": ("httpx",),

@@ -22,7 +22,9 @@ ELSEWHERE = {
     "tests/unit/core/test_environment.py": "core/variable",
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_storage.py": "core/storage",
-    "tests/contract/test_storage_s3.py": "backends/s3/client backends/s3/storage",
+    "tests/contract/test_storage_s3.py": "backends/s3/bucket backends/s3/storage",
+    "tests/contract/test_aws_access.py": "backends/aws/connection",
+    "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
     "tests/integration/test_feast.py": (
         "backends/feast/engine backends/feast/materialize backends/feast/online backends/feast/registry backends/feast/repo "
         "cli/features"

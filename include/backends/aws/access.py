@@ -1,8 +1,11 @@
-"""How AWS is reached: with the Airflow connection's login if there is one, else by boto3's own chain of credentials."""
+"""How AWS is reached: with the Airflow connection's login if there is one, else by boto3's own chain of credentials.
+
+In a task the amazon provider's hook opens the session (operators/hooks.py), anywhere else we do, from the same connection.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from threading import Lock
 from typing import Any
@@ -10,22 +13,21 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from include.core import environment, environment_aws
-from include.core.connection import from_env
+from include.backends.aws.config import CONFIG, authorities, elsewhere
+from include.backends.aws.connection import AwsConnection
+from include.backends.aws.errors import reaching
+from include.backends.aws.noted import note_connection
+from include.backends.aws.session import open_session
+from include.core import environment_aws, secret_store
+from include.core.connection import Connection, from_env
 from include.core.settings import Settings
-
-CONFIG = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60, max_pool_connections=32)
-
-
-def authorities() -> str | None:
-    """The file of the authorities' certificates, where boto3 does not find it by itself."""
-    return environment_aws.AWS_CA_BUNDLE.read() or environment.CA_BUNDLE.read() or None
 
 
 class SessionAccess:
     """The port `include.core.ports.AwsAccess` behind a boto3 session, such as an Airflow AWS hook's.
 
-    `address` says where a service is, where that is not AWS's own address of it; `config` and `verify` are boto3's.
+    `address` says where a service is, where that is not AWS's own address of it; `config` and `verify` are boto3's and come
+    before ours; `name` is the connection's, which errors name.
     """
 
     def __init__(
@@ -34,8 +36,9 @@ class SessionAccess:
         address: Callable[[str], str | None] = lambda service: None,
         config: Config | None = None,
         verify: bool | str | None = None,
+        name: str = environment_aws.AWS_CONN_ID.default,
     ) -> None:
-        self.session, self._address = session, address
+        self.session, self.name, self._address = session, name, address
         self._config = CONFIG.merge(config) if config else CONFIG
         self._verify = authorities() if verify is None else verify
         self._clients: dict[str, Any] = {}
@@ -48,25 +51,39 @@ class SessionAccess:
     def client(self, service: str) -> Any:
         with self._lock:
             if service not in self._clients:
-                self._clients[service] = self.session.client(
-                    service, endpoint_url=self._address(service), config=self._config, verify=self._verify
-                )
+                with reaching(f"a client of {service}"):
+                    client = self.session.client(
+                        service, endpoint_url=self._address(service), config=self._config, verify=self._verify
+                    )
+                note_connection(client, self.name)
+                self._clients[service] = client
             return self._clients[service]
 
 
 def open_access(settings: Settings) -> SessionAccess:
-    """AWS without Airflow, with the connection `AIRFLOW_CONN_<SLIPSTREAM_AWS_CONN_ID>` of the settings' environment."""
-    environ = settings.environ or None
-    connection = from_env(environment_aws.AWS_CONN_ID.read(environ), environ)
-    extra = connection.extra if connection else {}
-    session = boto3.Session(
-        aws_access_key_id=(connection.login if connection else "") or extra.get("aws_access_key_id"),
-        aws_secret_access_key=(connection.password if connection else "") or extra.get("aws_secret_access_key"),
-        aws_session_token=extra.get("aws_session_token"),
-        region_name=extra.get("region_name")
-        or environment_aws.AWS_REGION.read(environ)
-        or environment_aws.AWS_DEFAULT_REGION.read(environ)
-        or None,
-    )
-    endpoint_url = extra.get("endpoint_url") or environment_aws.AWS_ENDPOINT_URL.read(environ) or None
-    return SessionAccess(session, lambda service: endpoint_url)
+    """AWS without Airflow, with the connection that SLIPSTREAM_AWS_CONN_ID names in the settings' environment."""
+    return access_of(settings.environ or None)
+
+
+def access_of(environ: Mapping[str, str] | None = None) -> SessionAccess:
+    """The same by an environment, by default this process's."""
+    name = environment_aws.AWS_CONN_ID.read(environ)
+
+    def read() -> AwsConnection:
+        return AwsConnection(name, from_env(name, environ) or Connection())
+
+    store = secret_store.opened(environ)
+    return open_connection(read(), environ, read if store is not None else None, store.seconds if store is not None else 0.0)
+
+
+def open_connection(
+    connection: AwsConnection, environ: Mapping[str, str] | None = None, again: Callable[[], AwsConnection] | None = None,
+    seconds: float = 0.0,
+) -> SessionAccess:  # fmt: skip
+    """`again`: reads it anew, every so many `seconds`. Raises SpecError for one that cannot be used outside Airflow."""
+    session = open_session(connection, environ, again, seconds)
+
+    def address(service: str) -> str | None:
+        return connection.address(service) or elsewhere(environ)
+
+    return SessionAccess(session, address, connection.config, connection.verify, connection.name)

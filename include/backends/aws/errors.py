@@ -31,7 +31,7 @@ _BUSY = frozenset({
     "ServiceUnavailable", "ServiceUnavailableException",
 })  # fmt: skip
 _BUSY_STATUS = frozenset({500, 502, 503, 504})
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 _DENIED = frozenset({
     "403", "AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AuthorizationErrorException", "Forbidden",
     "KMS.AccessDeniedException", "KMSAccessDeniedException", "NotAuthorized", "UnauthorizedAccess", "UnauthorizedOperation",
@@ -154,7 +154,7 @@ def _refused(error: ClientError, what: str, safe: str, hint: str) -> SlipstreamE
     seen = code(error)
     noted = error.response.get("Error", {})
     login = f"the Airflow connection {noted[CONNECTION]}" if CONNECTION in noted else f"what {AWS_CONN_ID.name} names"
-    if seen in _EXPIRED:
+    if seen in EXPIRED:
         return _expired(error, what, safe, login)
     if error.operation_name in _ROLES:
         return SpecError(

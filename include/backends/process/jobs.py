@@ -21,7 +21,7 @@ from pathlib import Path
 
 from include.backends.job_environment import environment
 from include.backends.process.log_tail import of_file
-from include.core import fault
+from include.core import fault, secret_store
 from include.core.address import without_login
 from include.core.digest import PROJECT
 from include.core.environment import MODELS, RAY_ADDRESS, STORES, connection
@@ -47,8 +47,8 @@ _STARTING = 10.0  # seconds a submitter may take between making the folder and t
 
 
 class ProcessJobs:
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
-        self._folder, self._environ = folder, environ
+    def __init__(self, folder: Path, environ: dict[str, str], logins: Logins = no_logins) -> None:
+        self._folder, self._environ, self._logins = folder, environ, logins
 
     def submit(self, job: Job) -> None:
         """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state."""
@@ -88,6 +88,10 @@ class ProcessJobs:
         env = {name: without_login(value) if name.startswith("SLIPSTREAM_") else value for name, value in env.items()}
         if own := env.pop(JOBS_LOGIN, ""):
             env[LOGIN] = own
+        if stored := self._logins():
+            env |= stored
+            if connection(AWS_CONN_ID.default).name in stored:
+                env[AWS_CONN_ID.name] = AWS_CONN_ID.default
         path = os.pathsep.join((str(PROJECT), *search_path(MODELS.read(env | dict(job.env)))))
         env |= {"PYTHONPATH": path, **{name: value for name, value in job.env.items() if name not in STORES}}
         env.pop(RAY_ADDRESS.name, None)  # a process is no Ray job: it trains by itself
@@ -162,7 +166,9 @@ def _may_have(name: str, environ: Mapping[str, str]) -> bool:
 
 
 def open_jobs(settings: Settings, logins: Logins = no_logins, aws: OpenAws | None = None) -> ProcessJobs:
-    """The jobs under `settings.home`. They have the submitter's environment, and so its `logins`."""
-    del logins, aws
+    """The jobs under `settings.home`. They have the submitter's environment, and so its logins; `logins` as well where those come
+    from a secrets backend, which jobs do not ask."""
+    del aws
     given = {name: value for name, value in settings.environ.items() if name.startswith(("SLIPSTREAM_", "AIRFLOW_CONN_"))}
-    return ProcessJobs(settings.home / "jobs", {**given, **environment(settings)})
+    stored = logins if secret_store.opened(settings.environ) is not None else no_logins
+    return ProcessJobs(settings.home / "jobs", {**given, **environment(settings)}, stored)

@@ -19,19 +19,20 @@ from pathlib import Path
 from posixpath import normpath
 from typing import Any
 
-from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError
 
-from include.backends.s3.client import client_from_env
-from include.core.environment_aws import AWS_CONN_ID
-from include.core.errors import ConflictError, PermanentError, SpecError, UnreachableError
+from include.backends.aws.access import access_of
+from include.backends.aws.errors import code, is_denied, is_transient, translated
+from include.backends.s3.bucket import Bucket
+from include.core.environment_aws import AWS_CONN_ID, S3_BUCKET_OWNER
+from include.core.errors import ConflictError, IntegrityError, PermanentError, SpecError
+from include.core.ports import AwsAccess
 from include.core.scratch import STALE, is_full, storage_full
 from include.core.time import zoned
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _TAKEN = frozenset({"412", "PreconditionFailed"})
 _RACED = frozenset({"409", "ConditionalRequestConflict"})  # another write of the key was under way: ask again
-_BUSY = frozenset({"500", "502", "503", "504", "InternalError", "SlowDown", "ServiceUnavailable", "RequestTimeout"})
 # What stores say that do not know a header or a way of signing.
 _ODD = frozenset({"400", "501", "BadDigest", "InvalidArgument", "InvalidDigest", "InvalidRequest", "MalformedTrailerError",
                   "MissingContentLength", "NotImplemented", "SignatureDoesNotMatch", "UnsupportedHeader",
@@ -40,32 +41,34 @@ _PROBE = ".slipstream-conditional-writes"
 _CHECKED: set[tuple[str, str]] = set()  # endpoints and roots, in this process
 _WRITER = "slipstream-writer"
 _DELETE_AT_ONCE = 1000  # S3's own limit
-_TRANSFER = TransferConfig(multipart_threshold=16 << 20, multipart_chunksize=16 << 20, max_concurrency=4)
 
 
 class S3Storage:
-    """The port `include.core.storage.Storage` behind a boto3 S3 client, which threads may share."""
+    """The port `include.core.storage.Storage` behind a boto3 S3 client, which threads may share.
 
-    def __init__(self, root: str, client: Any) -> None:
+    `environ`: what names the bucket's owner and its key, by default this process's environment.
+    """
+
+    def __init__(self, root: str, client: Any, environ: Mapping[str, str] | None = None) -> None:
         scheme, _, rest = root.partition("://")
-        self._bucket, _, prefix = rest.strip("/").partition("/")
-        if scheme != "s3" or not self._bucket:
+        bucket, _, prefix = rest.strip("/").partition("/")
+        if scheme != "s3" or not bucket:
             raise SpecError("SLIPSTREAM_ROOT must look like s3://bucket/prefix.", seen=root)
         self._prefix = f"{prefix}/" if prefix else ""
-        self._client = client
+        self._bucket = Bucket.of(bucket, client, environ)
 
     @property
     def root(self) -> str:
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        return f"s3://{self._bucket.name}/{self._prefix}".rstrip("/")
 
     def read(self, path: str) -> bytes:
         with self._reaching(path) as key:
-            body: bytes = self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            body: bytes = self._bucket.call("get_object", Key=key)["Body"].read()
             return body
 
     def write(self, path: str, data: bytes) -> None:
         with self._reaching(path) as key:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=data)
+            self._bucket.call("put_object", Key=key, Body=data)
 
     def create(self, path: str, data: bytes) -> bool:
         self._check_conditional_writes()
@@ -74,13 +77,13 @@ class S3Storage:
             with self._reaching(path) as key:
                 try:
                     metadata = {_WRITER: writer}
-                    self._client.put_object(Bucket=self._bucket, Key=key, Body=data, IfNoneMatch="*", Metadata=metadata)
+                    self._bucket.call("put_object", Key=key, Body=data, IfNoneMatch="*", Metadata=metadata)
                     return True
                 except ClientError as error:
-                    if _code(error) in _TAKEN:
+                    if code(error) in _TAKEN:
                         # The client repeats a put whose answer was lost; then the one in the way is our own.
                         return self._writer(key) == writer
-                    if _code(error) not in _RACED:
+                    if code(error) not in _RACED:
                         raise
         raise ConflictError(f"S3 reported a conflict on {self.uri(path)} eight times.", safe="nothing was written.")
 
@@ -89,18 +92,18 @@ class S3Storage:
 
         An object of its own stays for it, which no listing shows: from the second process on this is one refused put.
         """
-        place = (str(self._client.meta.endpoint_url), self.root)
+        place = (self._bucket.address, self.root)
         if place in _CHECKED:
             return
         with self._reaching(_PROBE) as key:
             for _ in range(2):  # the first may be the one that makes it
                 try:
-                    self._client.put_object(Bucket=self._bucket, Key=key, Body=b"", IfNoneMatch="*")
+                    self._bucket.call("put_object", Key=key, Body=b"", IfNoneMatch="*")
                 except ClientError as error:
-                    if _code(error) in _TAKEN | _RACED:
+                    if code(error) in _TAKEN | _RACED:
                         _CHECKED.add(place)
                         return
-                    if _code(error) in _ODD and self._takes_plain_writes(key):
+                    if code(error) in _ODD and self._takes_plain_writes(key):
                         raise self._no_conditional_writes("refuses", place) from error
                     raise
         raise self._no_conditional_writes("ignores", place)
@@ -108,7 +111,7 @@ class S3Storage:
     def _takes_plain_writes(self, key: str) -> bool:
         """Whether the same object goes in without the condition: then it is the condition that the store does not know."""
         try:
-            self._client.put_object(Bucket=self._bucket, Key=key, Body=b"")
+            self._bucket.call("put_object", Key=key, Body=b"")
         except ClientError:
             return False
         return True
@@ -128,7 +131,7 @@ class S3Storage:
 
     def upload(self, source: Path, path: str) -> None:
         with self._reaching(path) as key:
-            self._client.upload_file(str(source), self._bucket, key, Config=_TRANSFER)
+            self._bucket.upload(str(source), key)
 
     def fetch(self, path: str, scratch: Path) -> Path:
         # A folder of its own keeps the file's name, and callers of one scratch folder apart.
@@ -137,7 +140,7 @@ class S3Storage:
         partial, final = folder / ".partial", folder / Path(path).name
         try:
             with self._reaching(path) as key:
-                self._client.download_file(self._bucket, key, str(partial), Config=_TRANSFER)
+                self._bucket.download(key, str(partial))
             os.replace(partial, final)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -165,7 +168,7 @@ class S3Storage:
         """What a listing says of each path below a folder, sorted as `list` sorts."""
         with self._reaching(prefix) as key:
             folder = f"{key.rstrip('/')}/" if key else ""
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+            pages = self._bucket.pages("list_objects_v2", Prefix=folder)
             found = {entry["Key"]: entry for page in pages for entry in page.get("Contents", ())}
         found.pop(self._prefix + _PROBE, None)
         for key in sorted(found, key=lambda each: each.split("/")):
@@ -176,18 +179,18 @@ class S3Storage:
             keys = [*([key] if key != self._prefix else []), *self._below(key)]
             for start in range(0, len(keys), _DELETE_AT_ONCE):
                 batch = [{"Key": found} for found in keys[start : start + _DELETE_AT_ONCE]]
-                self._client.delete_objects(Bucket=self._bucket, Delete={"Objects": batch, "Quiet": True})
+                self._bucket.call("delete_objects", Delete={"Objects": batch, "Quiet": True})
 
     def sweep(self, prefix: str) -> None:
         """Parts of uploads that were begun a day ago and never finished: their writers are gone."""
         with self._reaching(prefix) as key:
-            found = self._client.list_multipart_uploads(Bucket=self._bucket, Prefix=key).get("Uploads", ())
+            found = self._bucket.call("list_multipart_uploads", Prefix=key).get("Uploads", ())
             for upload in found:
                 if time.time() - upload["Initiated"].timestamp() > STALE:
-                    self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                    self._bucket.call("abort_multipart_upload", Key=upload["Key"], UploadId=upload["UploadId"])
 
     def uri(self, path: str) -> str:
-        return f"s3://{self._bucket}/{self._key(path)}".rstrip("/")
+        return f"s3://{self._bucket.name}/{self._key(path)}".rstrip("/")
 
     # -- how it is done --------------------------------------------------------------------------------
 
@@ -201,19 +204,19 @@ class S3Storage:
         try:
             self._writer(key)
         except ClientError as error:
-            if _code(error) in _ABSENT:
+            if code(error) in _ABSENT:
                 return False
             raise
         return True
 
     def _writer(self, key: str) -> str | None:
         """Who created the object of that key, if it was created exclusively."""
-        metadata: dict[str, str] = self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
+        metadata: dict[str, str] = self._bucket.call("head_object", Key=key)["Metadata"]
         return metadata.get(_WRITER)
 
     def _below(self, key: str) -> Iterator[str]:
         folder = f"{key.rstrip('/')}/" if key else ""
-        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=folder)
+        pages = self._bucket.pages("list_objects_v2", Prefix=folder)
         found = (entry["Key"] for page in pages for entry in page.get("Contents", ()))
         return (key for key in found if key != self._prefix + _PROBE)
 
@@ -223,35 +226,35 @@ class S3Storage:
         key = self._key(path)
         try:
             yield key
-        except ClientError as error:
+        except FlexibleChecksumError as error:
+            raise IntegrityError(
+                f"{self.uri(path)} came with other bytes than its checksum was made of.", seen=str(error),
+                safe="what is stored is untouched, and nothing that was read is used.",
+                hint="clear the task; if it comes back, restore the object from the bucket's versions or a backup.",
+            ) from error  # fmt: skip
+        except (ClientError, BotoCoreError) as error:
             raise self._translated(error, path) from error
-        except (ConnectionError, HTTPClientError) as error:
-            raise self._unreachable(error) from error
-        except NoCredentialsError as error:
-            raise SpecError(f"There are no credentials for {self.root}.", hint=_SETTINGS) from error
         except OSError as error:
             if is_full(error):
-                size = self._client.head_object(Bucket=self._bucket, Key=key)["ContentLength"]
+                size = self._bucket.call("head_object", Key=key)["ContentLength"]
                 raise storage_full(Path(error.filename or tempfile.gettempdir()), size, f"{self.uri(path)}: ") from error
             raise
 
-    def _translated(self, error: ClientError, path: str) -> Exception:
-        if _code(error) in _ABSENT:
-            return FileNotFoundError(self.uri(path))
-        if _code(error) in _BUSY:
-            return self._unreachable(error)
-        return PermanentError(
-            f"S3 refused {self.uri(path)}: {error}.",
-            safe="what was stored is untouched.",
-            hint=_CHECKSUMS if _code(error) in _ODD else _SETTINGS,
-        )
-
-    def _unreachable(self, error: Exception) -> UnreachableError:
-        return UnreachableError(
-            f"S3 at {self._client.meta.endpoint_url} did not answer for {self.root}: {error}.",
-            safe="what was stored is untouched.",
-            hint=f"{_SETTINGS} The task is retried.",
-        )
+    def _translated(self, error: ClientError | BotoCoreError, path: str) -> Exception:
+        uri, safe = self.uri(path), "what was stored is untouched."
+        if code(error) in _ABSENT:
+            return FileNotFoundError(uri)
+        if is_transient(error):
+            return translated(error, f"{uri} at {self._bucket.address}", safe=safe, hint=f"{_SETTINGS} The task is retried.")
+        if is_denied(error) and self._bucket.is_anothers():
+            return SpecError(
+                f"The bucket {self._bucket.name} does not belong to the account that {S3_BUCKET_OWNER.name} names.",
+                seen=self._bucket.owner, safe="nothing was written to it or read from it.",
+                hint=f"correct SLIPSTREAM_ROOT, or {S3_BUCKET_OWNER.name}: `aws sts get-caller-identity` with the owner's login.",
+            )  # fmt: skip
+        if code(error) in _ODD:
+            return PermanentError(f"S3 refused {uri}: {error}.", safe=safe, hint=_CHECKSUMS)
+        return translated(error, uri, safe=safe, hint=_SETTINGS)
 
 
 _SETTINGS = f"check AWS_ENDPOINT_URL, or the Airflow connection that {AWS_CONN_ID.name} names."
@@ -263,10 +266,6 @@ _CHECKSUMS = (
 )
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def open_storage(root: str, environ: Mapping[str, str] | None = None) -> S3Storage:
-    """The storage behind `root`, reached as `include.backends.s3.client` says."""
-    return S3Storage(root, client_from_env(environ))
+def open_storage(root: str, environ: Mapping[str, str] | None = None, aws: AwsAccess | None = None) -> S3Storage:
+    """The storage behind `root`, reached by `aws`, by default with the connection of that environment."""
+    return S3Storage(root, (aws or access_of(environ)).client("s3"), environ)

@@ -127,6 +127,8 @@ class Reach:
             storage.write(f"{folder}/probe", text)
             if storage.read(f"{folder}/probe") != text:
                 raise IntegrityError(f"{place} gave other bytes than it was given.", hint="do not use this storage.")
+            if not storage.create(f"{folder}/once", text) or storage.create(f"{folder}/once", text):
+                raise IntegrityError(f"{place} does not keep apart who creates a file first.", hint="do not use this storage.")
             self.clocks.extend(("the storage", changed) for _, changed in storage.changed(folder))
         except OSError as error:
             yield problem("storage", f"{place} cannot be written and read: {error}.", "see its permissions and its room.")

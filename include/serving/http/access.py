@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from time import monotonic
@@ -47,6 +48,10 @@ class Table:
         self.changes: datetime | None = min(bounds, default=None)
         self._known: dict[bytes, Token] = {}
 
+    def changed(self, at: datetime) -> bool:
+        """Whether a token has begun or ended since."""
+        return self.changes is not None and at >= self.changes
+
     def find(self, header: bytes) -> Token | None:
         """The token of an Authorization header."""
         try:
@@ -64,6 +69,23 @@ class Table:
         return token
 
 
+@dataclass(frozen=True)
+class Given:
+    """What the connection `slipstream_gateway` gives: its password as a token, and the tokens that its extra lists."""
+
+    own: tuple[Token, ...] = ()
+    listed: tuple[Token, ...] = ()
+
+    @classmethod
+    def by(cls, connection: Connection | None) -> Given:
+        """Raises SpecError for a list that cannot be read."""
+        if connection is None:
+            return cls()
+        listed = connection.extra.get("tokens")
+        tokens = parse(encode({"tokens": listed}), f"the extra of {CONNECTION}") if listed is not None else ()
+        return cls((admin(connection.password),) if connection.password else (), tokens)
+
+
 class Access:
     """`token`: the connection's password; `listed`: the tokens of its extra; `file`: of tokens, looked at again and again;
     `shared`: those of all gateways (include/serving/http/shared_tokens.py)."""
@@ -73,7 +95,10 @@ class Access:
         hosts: Collection[str] = (), shared: Collection[Token] = (),
     ) -> None:  # fmt: skip
         """Raises SpecError for a file that cannot be used."""
-        self._own, self._listed, self._file = (admin(token),) if token else (), tuple(listed), file
+        self._given, self._file = (
+            Given((admin(token),) if token else (), tuple(listed)),
+            file,
+        )  # what the connection gave; another thread sets it, whole
         self._loopback = loopback
         self._hosts = {name.lower() for name in hosts if name}
         self._host_known: dict[bytes, bool] = {}
@@ -113,6 +138,10 @@ class Access:
         """The tokens of all gateways, as they are by now. Called by any thread; requests meet them within a second."""
         self._shared = tuple(tokens)
 
+    def renew(self, given: Given) -> None:
+        """What the connection gives by now, likewise."""
+        self._given = given
+
     def table(self) -> Table:
         if monotonic() >= self._look:
             self._refresh()
@@ -146,10 +175,10 @@ class Access:
     def _make_table(self) -> None:
         at = now()
         self._look = monotonic() + LOOK_SECONDS
-        self._known_shared = self._shared
-        given = (*self._listed, *self._filed, *self._known_shared)
+        self._known_shared, self._known_given = self._shared, self._given
+        given = (*self._known_given.listed, *self._filed, *self._known_shared)
         open_rights = OPEN if self._loopback and not given else frozenset[str]()
-        self._table = Table((*self._own, *given), open_rights, at)
+        self._table = Table((*self._known_given.own, *given), open_rights, at)
 
     def _refresh(self) -> None:
         """Take up a changed file, and tokens that begin or end. What cannot be used changes nothing: it is logged."""
@@ -163,7 +192,7 @@ class Access:
                 log.error("The tokens stay as they were: %s", error)
                 return
             log.info("The tokens were read anew: %d in %s", len(self._filed), self._file)
-        elif self._shared == self._known_shared and (self._table.changes is None or now() < self._table.changes):
+        elif (self._shared, self._given) == (self._known_shared, self._known_given) and not self._table.changed(now()):
             return
         self._make_table()
 
@@ -207,11 +236,9 @@ def from_settings(host: str, settings: Settings, connection: Connection | None, 
     Raises SpecError.
     """
     token = connection.password if connection else ""
-    listed = connection.extra.get("tokens") if connection else None
-    tokens = parse(encode({"tokens": listed}), f"the extra of {CONNECTION}") if listed is not None else ()
     file = Path(settings.gateway_tokens) if settings.gateway_tokens else None
     named = [_name(settings.gateway_url), *(each.strip() for each in GATEWAY_HOSTS.read(settings.environ).split(","))]
-    return open_access(host, token, tokens=tokens, file=file, hosts=named, shared=shared)
+    return open_access(host, token, tokens=Given.by(connection).listed, file=file, hosts=named, shared=shared)
 
 
 def is_loopback(host: str) -> bool:
