@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import hypothesis
@@ -20,6 +21,8 @@ from tests.scheduling import ByServer
 from tests.support.airflow_template import TEMPLATE
 from tests.support.effort import LIVES, THOROUGH, is_lived
 from tests.support.warm import QUIET, THREADS
+from tests.support.workers import remote
+from tests.support.workers.beds import Bed, plant
 
 for _name, _value in {**QUIET, **THREADS}.items():  # before a library that computes is imported
     os.environ.setdefault(_name, _value)
@@ -94,6 +97,23 @@ def _sample(config: pytest.Config, items: list[pytest.Item]) -> None:
 def _is_named(config: pytest.Config, item: pytest.Item) -> bool:
     """Whether the test was asked for by its own id."""
     return any("::" in argument and item.nodeid.startswith(argument) for argument in config.args)
+
+
+_BED = pytest.StashKey[Bed | None]()
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    config.stash[_BED] = plant(config, specs)
+
+
+def pytest_xdist_getremotemodule() -> ModuleType:
+    return remote
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    bed = config.stash.get(_BED, None)
+    if bed is not None:
+        bed.close()
 
 
 def pytest_xdist_make_scheduler(config: Any, log: Any) -> ByServer:

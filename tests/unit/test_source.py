@@ -5,33 +5,29 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.sources import PROJECT as ROOT
+from tests.support.sources import files, nodes
+
 FOLDERS = ("include", "operators", "plugins", "dags")
-FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+FILES = files(*FOLDERS)
 LINES_A_FILE, LINES_A_FUNCTION = 400, 50
 LEFT_FOR_LATER = re.compile("|".join(("TO" + "DO", "FIX" + "ME", "XX" + "X")))
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
 def functions(path: Path) -> Iterator[tuple[str, int]]:
     """(where, lines) of every function."""
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
             yield f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node.end_lineno - node.lineno + 1
 
 
 def imported(path: Path) -> Iterator[str]:
-    for node in ast.walk(tree(path)):
+    for node in nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -76,7 +72,7 @@ def test_nothing_raises_not_implemented() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in FILES
-        for node in ast.walk(tree(path))
+        for node in nodes(path)
         if isinstance(node, ast.Raise) and node.exc is not None
         if "NotImplementedError" in ast.unparse(node.exc)
     ]

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from tests.scheduling import SHARED, next_scope
+from tests.support.sources import nodes
 
 ROOT = Path(__file__).parents[2]
 FILES = [
@@ -34,7 +35,7 @@ PROGRAMS = {
 
 def imported(name: str) -> Iterator[str]:
     """The modules under `tests` that a file imports."""
-    for node in ast.walk(ast.parse((ROOT / name).read_text())):
+    for node in nodes(ROOT / name):
         if isinstance(node, ast.ImportFrom) and node.module:
             whole = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from (module if module in MODULES else node.module for module in whole)

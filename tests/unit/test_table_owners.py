@@ -6,12 +6,13 @@ Read from the sources: which module imports which table object, and who writes a
 from __future__ import annotations
 
 import ast
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from include.core.control import metadata
+from tests.support import sources
 
 ROOT = Path(__file__).parents[2]
 ROOTS = ("include", "operators", "plugins", "dags")
@@ -38,18 +39,16 @@ OWNERS: dict[str, tuple[str, ...]] = {
 }
 
 
-@cache
-def modules() -> list[tuple[str, list[ast.AST]]]:
+def modules() -> Iterator[tuple[str, tuple[ast.AST, ...]]]:
     """Every module's name, and all nodes of its source."""
-    paths = [path for root in ROOTS for path in sorted((ROOT / root).rglob("*.py"))]
-    return [(named(path), list(ast.walk(ast.parse(path.read_text())))) for path in paths]
+    return ((named(path), sources.nodes(path)) for path in sources.files(*ROOTS))
 
 
 def named(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-def tables_of(nodes: list[ast.AST]) -> set[str]:
+def tables_of(nodes: tuple[ast.AST, ...]) -> set[str]:
     """The tables that a module takes in hand: imported by name, or as an attribute of the store's module."""
     tables = {name.removeprefix("slipstream_") for name in metadata.tables}
     found: set[str] = set()

@@ -12,6 +12,7 @@ import pytest
 
 from include.core.adapters import ADAPTERS
 from include.core.digest import PROJECT
+from tests.support.sources import files, nodes
 
 ROOTS = ("include", "operators", "plugins", "dags")
 # The modules beside a port: each gives what the table names the port's type.
@@ -65,8 +66,7 @@ def test_no_stage_loads_another_by_name() -> None:
 
 
 def _sources() -> Iterator[Path]:
-    for root in ROOTS:
-        yield from (path for path in (PROJECT / root).rglob("*.py") if path.name != "adapters.py")
+    yield from (path for path in files(*ROOTS) if path.name != "adapters.py")
 
 
 @cache  # all the sources are read for it
@@ -74,7 +74,7 @@ def _calls() -> dict[str, list[tuple[Path, ast.Call]]]:
     """The calls of each of these functions."""
     found: dict[str, list[tuple[Path, ast.Call]]] = {"adapter": [], "load": []}
     for path in _sources():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in found:
                 found[node.func.id].append((path, node))
     return found

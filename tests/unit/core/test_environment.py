@@ -15,6 +15,7 @@ from include.core.settings import Settings
 from include.core.variable import PREFIX, Variable
 from include.serving.http.bounds import Bounds
 from include.serving.models.eviction import CacheLimits
+from tests.support.sources import files, nodes
 
 ROOTS = ("include", "operators", "plugins", "dags")
 LISTS = [PROJECT / "include/core" / name for name in ("environment.py", "environment_aws.py", "variable.py")]
@@ -30,7 +31,7 @@ def test_no_variable_is_listed_twice_and_each_is_explained() -> None:
 
 def test_nothing_else_reads_the_environment_by_a_variables_name() -> None:
     """A copy of the whole may be made, and a vendor's variable may be set."""
-    found = [f"{path.relative_to(PROJECT)}:{line}" for path in _sources() for line in _reads(ast.parse(path.read_text()))]
+    found = [f"{path.relative_to(PROJECT)}:{line}" for path in _sources() for line in _reads(path)]
     assert found == []
 
 
@@ -65,12 +66,11 @@ def test_a_variable_is_read_from_the_environment_that_is_given() -> None:
 
 
 def _sources() -> Iterator[Path]:
-    for root in ROOTS:
-        yield from (path for path in (PROJECT / root).rglob("*.py") if path not in LISTS and path not in APART)
+    yield from (path for path in files(*ROOTS) if path not in LISTS and path not in APART)
 
 
-def _reads(tree: ast.Module) -> Iterator[int]:
-    for node in ast.walk(tree):
+def _reads(path: Path) -> Iterator[int]:
+    for node in nodes(path):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if node.func.attr in ("getenv", "getenvb") or (node.func.attr == "get" and _is_environment(node.func.value)):
                 yield node.lineno

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from include.core.digest import PROJECT
 from include.core.errors import ConflictError, DataError
 from include.core.time import timestamp
 from include.versions.lifecycle import MOVES, Stage, allowed, at_stage, move_in, set_production, stage_in
+from tests.support.sources import files, nodes
 
 
 @pytest.fixture
@@ -63,16 +63,11 @@ def test_of_a_model_one_version_is_in_production(control: ControlStore) -> None:
             set_production(connection, "toy", 9)
 
 
-def sources() -> Iterator[Path]:
-    for folder in ("include", "operators", "plugins", "dags"):
-        yield from (PROJECT / folder).rglob("*.py")
-
-
 def test_no_stage_is_written_as_text_elsewhere() -> None:
     names, found = {str(stage) for stage in Stage}, []
-    for path in sources():
+    for path in files("include", "operators", "plugins", "dags"):
         if path == PROJECT / "include/versions/lifecycle.py":
             continue
-        texts = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant))
+        texts = (node for node in nodes(path) if isinstance(node, ast.Constant))
         found += [f"{path.relative_to(PROJECT)}:{node.lineno}" for node in texts if node.value in names]
     assert found == []
