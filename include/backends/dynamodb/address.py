@@ -12,6 +12,7 @@ SCHEME = "dynamodb"
 # "Naming rules" of DynamoDB's developer guide.
 _NAME = re.compile(r"[a-zA-Z0-9_.-]{3,255}")
 _OPTIONS = {"reads": ("eventual", "strong"), "create": ("no", "yes")}  # the first is the default
+_SAFE = "nothing was written."
 _HINT = (
     "SLIPSTREAM_ONLINE_URL is such as dynamodb://slipstream-online, with ?reads=strong for requests that must see what was just "
     "written, and ?create=yes where the table is to be made if there is none (for development). Region and login are the Airflow "
@@ -36,11 +37,13 @@ def address_of(url: str) -> Address:
     place, _, query = url.partition("?")
     name = place.partition("://")[2].rstrip("/")
     if "@" in name or ":" in name:
-        raise SpecError("The online store's address names a login or a port: DynamoDB's has none.", hint=_HINT)
+        raise SpecError("The online store's address names a login or a port: DynamoDB's has none.", safe=_SAFE, hint=_HINT)
     if not _NAME.fullmatch(name):
-        raise SpecError("The online store's address names no DynamoDB table.", seen=place, hint=_HINT)
+        raise SpecError("The online store's address names no DynamoDB table.", seen=place, safe=_SAFE, hint=_HINT)
     asked = dict(parse_qsl(query, keep_blank_values=True))
     for option, value in asked.items():
         if value not in _OPTIONS.get(option, ()):
-            raise SpecError("The online store's address has an option that is not known.", seen=f"{option}={value}", hint=_HINT)
+            raise SpecError(
+                "The online store's address has an option that is not known.", seen=f"{option}={value}", safe=_SAFE, hint=_HINT
+            )
     return Address(name, asked.get("reads") == "strong", asked.get("create") == "yes")

@@ -70,7 +70,7 @@ class DynamoOnlineStore(PackedStore):
             return sum(together(self._put, items))
 
     def _put(self, item: Item) -> bool:
-        """Whether it replaced another row, or none. An answer that was lost is asked for again: the row is there, and the same."""
+        """Whether it replaced another row, or none. After a lost answer the client writes again: the same row."""
         now = clock()
         try:
             answer = self._client.put_item(

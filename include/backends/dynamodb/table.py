@@ -24,7 +24,7 @@ _ON = ("ENABLED", "ENABLING")
 def make_table(client: Any, address: Address) -> None:
     """The table, ready for use and with its time to live on; as it was where that is so already.
 
-    Raises SpecError for a table that is somebody else's, UnreachableError for one that does not become ready, and botocore's errors.
+    Raises SpecError for a table that is somebody else's, UnreachableError for one that does not become ready, botocore's errors.
     """
     until = time.monotonic() + PATIENCE
     while (found := _described(client, address.table)) is None or found["TableStatus"] != "ACTIVE":

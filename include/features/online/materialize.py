@@ -40,8 +40,8 @@ def materialize(
 ) -> dict[str, Any]:
     """The port of a feature store: bring the newest values of a `features` result online, and record that they are.
 
-    `store` is the caller's own, with its login; else it is opened from the settings. Gives `day` and, by view, the counts of a ViewReport. Safe to repeat, and for many days at once in any order.
-    Raises DataError if the values do not read back.
+    `store` is the caller's own, with its login; else it is opened from the settings. Gives `day` and, by view, the counts of a
+    ViewReport. Safe to repeat, and for many days at once in any order. Raises DataError if the values do not read back.
     """
     bring: Callable[[ModelSpec, Result, Ledger, Settings, OnlineStore | None], dict[str, Any]] = adapter("materialize")
     return bring(spec, result, ledger, settings, store)
