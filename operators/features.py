@@ -122,7 +122,7 @@ class MaterializeFeaturesOperator(ReconcileOperator):
         from include.features.online.materialize import materialize
 
         result = services.ledger.resolve(self.ref("features", services))
-        self.views = materialize(services.spec(self.model), result, services.ledger, services.settings)
+        self.views = materialize(services.spec(self.model), result, services.ledger, services.settings, services.online())
         return self.views
 
     def flow(self, services: Services) -> Flow | None:

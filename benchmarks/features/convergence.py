@@ -31,6 +31,8 @@ VIEWS = (
     View(name="rates", keys=("origin", "dest"), features=(Feature(name="rate"), Feature(name="seats", dtype="int"))),
     View(name="grades", keys=("id",), features=(Feature(name="grade", dtype="category"), Feature(name="mean"))),
 )
+# Seconds in which a writer is killed: somewhere on its way. One of DynamoDB's first makes a client, for a third of a second.
+WITHIN = {"sqlite": 0.02, "redis": 0.02, "dynamodb": 1.0}
 _fork = multiprocessing.get_context("fork")
 
 
@@ -101,7 +103,7 @@ def _run(url: str, model: str, shares: list[list[Batch]], killer: random.Random 
         worker.start()
     if killer is not None:
         for worker in killer.sample(workers, 2):
-            time.sleep(killer.random() * 0.02)
+            time.sleep(killer.random() * WITHIN[url.partition("://")[0]])
             worker.kill()  # SIGKILL; silent if it has ended by then
     for worker in workers:
         worker.join(60)

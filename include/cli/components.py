@@ -7,10 +7,13 @@ import socket
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from include.core import tls
+from include.core.address import without_login
 from include.core.errors import SlipstreamError
+from include.core.ports import AwsAccess, OpenAws, open_aws
 from include.core.settings import Settings
 from include.online_store.open import open_online
 
@@ -34,7 +37,7 @@ def components(settings: Settings) -> list[Component]:
     ]
     with ThreadPoolExecutor(len(asked)) as pool:
         found = list(pool.map(lambda each: Component(each[0], each[1], _get(each[1], each[2], settings.environ)), asked))
-    return [*found, online_store(settings.online_url)]
+    return [*found, online_store(settings.online_url, lambda: open_aws(settings))]
 
 
 def _get(url: str, path: str, environ: Mapping[str, str]) -> str:
@@ -62,11 +65,16 @@ def _connection(scheme: str, host: str, port: int | None, environ: Mapping[str, 
     return http.client.HTTPConnection(host, port, timeout=TIMEOUT)
 
 
-def online_store(url: str) -> Component:
-    """A file cannot be down; a server is connected to, and over TLS asked as well: it is the handshake that fails."""
+def online_store(url: str, aws: OpenAws | None = None) -> Component:
+    """A file cannot be down; a server is connected to, and over TLS asked as well: it is the handshake that fails.
+
+    A table of AWS's is asked for a row that is not there.
+    """
     parts = urlsplit(url)
     if parts.scheme.startswith("sqlite"):
         return Component("online store", url, "")
+    if parts.scheme == "dynamodb":
+        return Component("online store", without_login(url), _asked(url, aws))
     family: socket.AddressFamily = socket.AF_UNIX if parts.scheme == "unix" else socket.AF_INET
     address = parts.path if parts.scheme == "unix" else (parts.hostname or "", parts.port or 6379)
     place = f"{parts.scheme}://{address if isinstance(address, str) else f'{address[0]}:{address[1]}'}"
@@ -76,13 +84,23 @@ def online_store(url: str) -> Component:
             probe.connect(address)
         except OSError as error:
             return Component("online store", place, str(error))
-    return Component("online store", place, _handshake(url) if parts.scheme == "rediss" else "")
+    return Component("online store", place, _asked(url) if parts.scheme == "rediss" else "")
 
 
-def _handshake(url: str) -> str:
-    """What is wrong with a server that speaks TLS, by the very options that rows are read and written with."""
+class _Hasty:
+    """AWS by clients that do not wait for longer than a look may take."""
+
+    def __init__(self, aws: AwsAccess) -> None:
+        self._aws, self.region = aws, aws.region
+
+    def client(self, service: str, within: float | None = None) -> Any:
+        return self._aws.client(service, within or TIMEOUT)
+
+
+def _asked(url: str, aws: OpenAws | None = None) -> str:
+    """What is wrong with a store, by the very options that rows are read and written with."""
     try:
-        open_online(url).fetch(["none"])
+        open_online(url, None if aws is None else lambda: _Hasty(aws())).fetch(["none"])
     except SlipstreamError as error:
         return error.what
     return ""

@@ -92,7 +92,7 @@ def _materialize(context: CliContext, spec: ModelSpec, days: Sequence[date], mad
 
     rows: list[Materialized] = []
     for day in days:
-        report = materialize(spec, made[day.isoformat()], context.ledger, context.settings)
+        report = materialize(spec, made[day.isoformat()], context.ledger, context.settings, context.online())
         rows += [(day, name, each["entities"], each["written"], each["newer"]) for name, each in report["views"].items()]
     print(table(("day", "view", "entities", "written", "newer online"), rows))
     return rows

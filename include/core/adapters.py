@@ -44,11 +44,12 @@ ADAPTERS: dict[str, str] = {
     "convert.sklearn": "include.backends.sklearn.columns:export_estimator",
     # include/handover/source.py: a model version of a registry, as a file
     "models.mlflow": "include.backends.mlflow.fetch:fetch_model",
-    # include/online_store/open.py: OnlineStore, by the scheme of its address
+    # include/online_store/open.py: OnlineStore, by the scheme of its address; one of AWS's is also handed the way there
     "online.sqlite": "include.backends.sqlite.online_store:open_online",
     "online.redis": "include.backends.redis.online_store:RedisOnlineStore",
     "online.rediss": "include.backends.redis.online_store:RedisOnlineStore",
     "online.unix": "include.backends.redis.online_store:RedisOnlineStore",
+    "online_aws.dynamodb": "include.backends.dynamodb.online_store:DynamoOnlineStore",
     # include/features/online/materialize.py: bringing a published day online
     "materialize": "include.backends.feast.materialize:materialize",
     "materialize.days": "include.backends.feast.materialize:materialize_days",

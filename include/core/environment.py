@@ -29,7 +29,7 @@ CONTROL_URL = _named(
     "CONTROL_URL", "address", "The control store, as a SQLAlchemy URL.", derived="SQLite under the home", store=True
 )
 ONLINE_URL = _named(
-    "ONLINE_URL", "address", "The online feature store: sqlite:///path or redis://host:port/0.",
+    "ONLINE_URL", "address", "The online feature store: sqlite:///path, redis://host:port/0 or dynamodb://table.",
     derived="SQLite under the home", store=True,
 )  # fmt: skip
 MLFLOW_URL = _named("MLFLOW_URL", "address", "MLflow's tracking server and registry.", "http://127.0.0.1:5500", jobs=True)

@@ -83,9 +83,12 @@ class AwsAccess(Protocol):
     def region(self) -> str:
         """The region of its clients."""
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, within: float | None = None) -> Any:
         """A boto3 client of a service, such as `sagemaker`, that threads may share: one for each service, made when first asked
-        for. Its credentials are renewed before they expire, where the connection assumes a role."""
+        for. Its credentials are renewed before they expire, where the connection assumes a role.
+
+        `within`: one that gives up after so many seconds, for a connection and for an answer, and tries nothing twice.
+        """
 
 
 OpenAws = Callable[[], AwsAccess]

@@ -32,5 +32,5 @@ def bring_online(
     if days:
         from include.features.online.materialize import materialize_days  # Feast: not where all of it is online
 
-        materialize_days(spec, [results[day] for day in days], ledger, settings)
+        materialize_days(spec, [results[day] for day in days], ledger, settings, store)
     return days

@@ -110,7 +110,7 @@ class Services:
     def online_store(self) -> OnlineStore:
         from include.online_store.open import open_online
 
-        return open_online(self.settings.online_url)
+        return open_online(self.settings.online_url, lambda: self.aws)
 
     def online(self) -> OnlineStore:
         """The online store, opened when a caller that was handed this function first needs it."""

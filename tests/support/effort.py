@@ -16,7 +16,7 @@ THOROUGH = bool(os.environ.get("THOROUGH"))
 LIVES = "lives"  # the marker of the tests that make test-unit leaves to make test
 # What a test asks for when it starts a server, or lives a life: it has the marker by that.
 STARTED = {
-    "postgres", "redis_url", "s3_address", "s3_client", "site",
+    "postgres", "redis_url", "dynamodb_address", "s3_address", "s3_client", "site",
     "life", "nursery", "desk", "worked_at", "parcels", "taken_in",
 }  # fmt: skip
 

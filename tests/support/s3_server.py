@@ -1,4 +1,4 @@
-"""S3 as moto's server has it, its conditions as atomic as S3's own; `python -m tests.support.s3_server HOST PORT` serves it."""
+"""AWS as moto's server has it, its conditions as atomic as AWS's own; `python -m tests.support.s3_server HOST PORT` serves it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from include.backends.s3.client import client_from_session
+from tests.support.moto_dynamodb import as_dynamodb_does
 
 CREDENTIALS = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
 
@@ -21,6 +22,7 @@ def make_conditions_atomic() -> None:
     """moto (5.2.5) looks whether a key is there, and writes afterwards: of writers at once two may both find it absent."""
     from moto.s3.responses import S3Response
 
+    as_dynamodb_does()
     put = S3Response.put_object
     if hasattr(put, "__wrapped__"):
         return

@@ -17,6 +17,7 @@ ELSEWHERE = {
     # A vendor's part is tested by its port's suite, or against the vendor itself.
     "tests/contract/test_gateway.py": "backends/ray/serve",
     "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
+    "tests/contract/test_dynamodb.py": "backends/dynamodb/online_store backends/dynamodb/table",
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
     "tests/unit/core/test_environment.py": "core/variable",

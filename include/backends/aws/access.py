@@ -41,23 +41,28 @@ class SessionAccess:
         self.session, self.name, self._address = session, name, address
         self._config = CONFIG.merge(config) if config else CONFIG
         self._verify = authorities() if verify is None else verify
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, float | None], Any] = {}
         self._lock = Lock()  # a session's clients are made one at a time
 
     @cached_property
     def region(self) -> str:
         return self.session.region_name or ""
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, within: float | None = None) -> Any:
         with self._lock:
-            if service not in self._clients:
+            if (service, within) not in self._clients:
+                config = self._config if within is None else self._config.merge(_giving_up(within))
                 with reaching(f"a client of {service}"):
                     client = self.session.client(
-                        service, endpoint_url=self._address(service), config=self._config, verify=self._verify
+                        service, endpoint_url=self._address(service), config=config, verify=self._verify
                     )
                 note_connection(client, self.name)
-                self._clients[service] = client
-            return self._clients[service]
+                self._clients[service, within] = client
+            return self._clients[service, within]
+
+
+def _giving_up(seconds: float) -> Config:
+    return Config(retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=seconds, read_timeout=seconds)
 
 
 def open_access(settings: Settings) -> SessionAccess:

@@ -22,6 +22,7 @@ from include.backends.feast.repo import open_feast
 from include.core import fault
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.ports import open_aws
 from include.core.request import Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
@@ -36,9 +37,12 @@ from include.model_contract.definition import routed_pins, views_of
 from include.online_store.layout import microseconds
 from include.online_store.open import open_online
 from include.online_store.row_codec import CREATED
+from include.online_store.store import OnlineStore
 
 
-def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Any]:
+def materialize(
+    spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+) -> dict[str, Any]:
     """The newest value of each key of a `features` result into the online store. Returns counts by view.
 
     Rows go under the version of the definition that computed them. Beside it, for as long as a routed model pins
@@ -46,7 +50,7 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     Safe to repeat, and for many days at once in any order: of two values the newer event stands, of two
     results for one event the one committed later. Raises DataError if the values do not read back.
     """
-    store = open_online(settings.online_url)
+    store = store or _opened(settings)
     feast, day = open_feast(spec, settings), date.fromisoformat(result.value["day"])
     created, control = instant(result.committed_at), ControlStore(settings.control_url)
     control.create_tables()
@@ -77,7 +81,9 @@ def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Setti
     return {"day": day.isoformat(), "views": reports}
 
 
-def materialize_days(spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings) -> dict[str, dict[str, Any]]:
+def materialize_days(
+    spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+) -> dict[str, dict[str, Any]]:
     """As `materialize` for each of the results, and with the same rows online in the end; counts by view for all together.
 
     Of a key that comes on several days only the newest row is written: the others would be replaced at once. Days whose rows
@@ -89,9 +95,9 @@ def materialize_days(spec: ModelSpec, results: Sequence[Result], ledger: Ledger,
     computed = {(view.name, view.version) for view in views}
     others = any((each.view.name, each.view.version) not in computed for each in pins.definitions)
     if len(results) == 1 or others or any(views_of(result, spec.features) != views for result in results):
-        days = [materialize(spec, result, ledger, settings)["views"] for result in results]
+        days = [materialize(spec, result, ledger, settings, store)["views"] for result in results]
         return {name: _sum([day[name] for day in days if name in day]) for name in dict.fromkeys(chain(*days))}
-    store, feast = open_online(settings.online_url), open_feast(spec, settings)
+    store, feast = store or _opened(settings), open_feast(spec, settings)
     reports: dict[str, dict[str, Any]] = {}
     brought: list[View] = []
     created = instant(max(result.committed_at for result in results))
@@ -108,6 +114,10 @@ def materialize_days(spec: ModelSpec, results: Sequence[Result], ledger: Ledger,
     record_all(control, spec.name, results, pins, store, brought)
     fault.point("materialize.recorded")
     return reports
+
+
+def _opened(settings: Settings) -> OnlineStore:
+    return open_online(settings.online_url, lambda: open_aws(settings))
 
 
 def _newest_of(

@@ -90,7 +90,7 @@ class Reach:
     # -- stores ----------------------------------------------------------------------------------------
 
     def _online(self) -> Iterator[Finding]:
-        found = online_store(self.context.settings.online_url)
+        found = online_store(self.context.settings.online_url, lambda: self.context.aws)
         if found.problem:
             yield problem(
                 "online store", f"{found.address} does not answer: {found.problem}.", "start it, or set SLIPSTREAM_ONLINE_URL."

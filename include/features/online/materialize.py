@@ -35,23 +35,28 @@ class ViewReport:
     without_key: int = 0  # rows left out: one of their keys is null
 
 
-def materialize(spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings) -> dict[str, Any]:
+def materialize(
+    spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+) -> dict[str, Any]:
     """The port of a feature store: bring the newest values of a `features` result online, and record that they are.
 
-    Gives `day` and, by view, the counts of a ViewReport. Safe to repeat, and for many days at once in any order.
-    Raises DataError if the values do not read back.
+    `store` is the caller's own, with its login; else it is opened from the settings. Gives `day` and, by view, the counts of a
+    ViewReport. Safe to repeat, and for many days at once in any order. Raises DataError if the values do not read back.
     """
-    bring: Callable[[ModelSpec, Result, Ledger, Settings], dict[str, Any]] = adapter("materialize")
-    return bring(spec, result, ledger, settings)
+    bring: Callable[[ModelSpec, Result, Ledger, Settings, OnlineStore | None], dict[str, Any]] = adapter("materialize")
+    return bring(spec, result, ledger, settings, store)
 
 
-def materialize_days(spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings) -> dict[str, dict[str, Any]]:
+def materialize_days(
+    spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+) -> dict[str, dict[str, Any]]:
     """The same for several days at once, with the same end: only the newest value of a key is written.
 
     Gives, by view, the counts of a ViewReport for all of them.
     """
-    bring: Callable[[ModelSpec, Sequence[Result], Ledger, Settings], dict[str, dict[str, Any]]] = adapter("materialize.days")
-    return bring(spec, results, ledger, settings)
+    bring: Callable[[ModelSpec, Sequence[Result], Ledger, Settings, OnlineStore | None], dict[str, dict[str, Any]]]
+    bring = adapter("materialize.days")
+    return bring(spec, results, ledger, settings, store)
 
 
 def materialize_view(store: OnlineStore, model: str, view: View, rows: pa.Table, created: datetime) -> ViewReport:
