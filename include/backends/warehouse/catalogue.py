@@ -20,12 +20,10 @@ def open_catalogue(aws: AwsAccess) -> Callable[[str, list[str]], bool]:
                 aws.client("glue").get_partition(DatabaseName=database, TableName=name, PartitionValues=values)
                 return True
             except ClientError as error:
+                if code(error) != "EntityNotFoundException":
+                    raise
                 # A table that is not there is said in the same code, and is a mistake of the spec.
-                if code(error) == "EntityNotFoundException" and "table" not in str(error.response["Error"]["Message"]).lower():
-                    return False
-                if code(error) == "EntityNotFoundException":
-                    aws.client("glue").get_table(DatabaseName=database, Name=name)  # raises where it is the table
-                    return False
-                raise
+                aws.client("glue").get_table(DatabaseName=database, Name=name)
+                return False
 
     return has
