@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from operators.groups.scoring import scoring_group as scoring_group
     from operators.groups.training import TrainingGroup as TrainingGroup
     from operators.groups.training import training_group as training_group
+    from operators.landing import LandFromWarehouseOperator as LandFromWarehouseOperator
+    from operators.landing import WarehouseSensor as WarehouseSensor
     from operators.monitoring import CheckSkewOperator as CheckSkewOperator
     from operators.monitoring import CollectPredictionsOperator as CollectPredictionsOperator
     from operators.monitoring import DecideRetrainingOperator as DecideRetrainingOperator
@@ -80,6 +82,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.groups.rollout": "RolloutGroup rollout_group",
     "operators.groups.scoring": "ScoringGroup scoring_group",
     "operators.groups.training": "TrainingGroup training_group",
+    "operators.landing": "LandFromWarehouseOperator WarehouseSensor",
     "operators.monitoring": "CheckSkewOperator CollectPredictionsOperator DecideRetrainingOperator MonitorModelOperator "
     "ProfileReferenceOperator RotateLogOperator",
     "operators.params": "AS_OF DAY FRESH FROM OVERRIDE TO TUNE VERSION",

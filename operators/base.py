@@ -156,10 +156,14 @@ class ComputeOperator(SlipstreamOperator):
         about = {name: request.params[name] for name in ("day", "as_of") if name in request.params}
         self._show_progress(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":
-            result = perform(request, attempt, services.ledger, services.for_request(request))
-            self._log_result(result, services)
-            return self._deliver(result, context, services)
+            return self.compute(request, attempt, context, services)
         return self._wait(attempt, context, services)
+
+    def compute(self, request: Request, attempt: Attempt, context: Context, services: Services) -> Json:
+        """In this process."""
+        result = perform(request, attempt, services.ledger, services.for_request(request))
+        self._log_result(result, services)
+        return self._deliver(result, context, services)
 
     def wants_fresh(self, context: Context) -> bool:
         return self.fresh or wants_fresh(context)

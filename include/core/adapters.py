@@ -61,6 +61,11 @@ ADAPTERS: dict[str, str] = {
     "labels.folder": "include.backends.folder.registry:open_registry",
     # include/training/tracking.py: delivers a training's metrics while it runs
     "tracking.mlflow": "include.backends.mlflow.tracking:tracking",
+    # include/landing/warehouse.py: Warehouse, by its engine; and whether a table has a partition
+    "warehouse.athena": "include.backends.warehouse.athena:open_warehouse",
+    "warehouse.redshift": "include.backends.warehouse.redshift:open_warehouse",
+    "warehouse.emr_serverless": "include.backends.warehouse.emr_serverless:open_warehouse",
+    "warehouse.catalogue": "include.backends.warehouse.catalogue:open_catalogue",
     # include/validation/port.py: ExpectationRunner
     "expectations": "include.backends.great_expectations.expectations:open_expectations",
     # include/monitoring/drift_report.py: one HTML page that opens offline

@@ -18,9 +18,11 @@ from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Proble
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.serving import Objectives, Serving, Triggers
 from include.core.spec.training import Training
+from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 
 __all__ = [
     "AnyKind",
+    "Athena",
     "Binary",
     "BusinessMetric",
     "Costs",
@@ -28,6 +30,7 @@ __all__ = [
     "DailyCron",
     "Data",
     "Dtype",
+    "EmrServerless",
     "Evaluation",
     "Feature",
     "Features",
@@ -40,6 +43,7 @@ __all__ = [
     "OptionalReference",
     "Problem",
     "Ranking",
+    "Redshift",
     "Reference",
     "Regression",
     "Retraining",
@@ -48,5 +52,6 @@ __all__ = [
     "Training",
     "Triggers",
     "View",
+    "Warehouse",
     "problem_from",
 ]

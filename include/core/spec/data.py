@@ -8,6 +8,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from include.core.spec.base import DailyCron, Frozen, Name
+from include.core.spec.warehouse import Warehouse
 
 
 class Data(Frozen):
@@ -32,6 +33,10 @@ class Data(Frozen):
     minimum_share: float = Field(0.5, ge=0, le=1)
     """The share of a published day's rows that a replacement of that day must have; below it is refused. 0 accepts any."""
 
+    warehouse: tuple[Warehouse, ...] = ()
+    """The sources that a warehouse of AWS makes: `Athena`, `Redshift` or `EmrServerless`, each of one source. A
+    LandFromWarehouseOperator lands them. By default somebody else lands every source."""
+
     schedule: DailyCron = "0 0 * * *"
     """When the features DAG runs, as a cron expression in UTC that fires once a day. Each run processes the day that is over."""
 
@@ -39,4 +44,13 @@ class Data(Frozen):
     def _begins(self) -> Self:
         if self.sources and "first" not in self.model_fields_set:
             raise ValueError("first is needed where there are sources: the first day that has raw partitions")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_what_is_landed(self) -> Self:
+        landed = [each.source for each in self.warehouse]
+        if unknown := sorted(set(landed) - set(self.sources)):
+            raise ValueError(f"warehouse brings {unknown}, which are not among sources")
+        if len(set(landed)) < len(landed):
+            raise ValueError("warehouse brings a source twice; give each source one query or job")
         return self
