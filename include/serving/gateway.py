@@ -39,6 +39,7 @@ from include.serving.http.asgi import (
     respond,
 )
 from include.serving.http.certificate import ServerCertificate
+from include.serving.http.connection_tokens import ConnectionTokens
 from include.serving.http.origin import Writes
 from include.serving.http.rate_limit import Rates
 from include.serving.http.request_error import RequestError
@@ -91,7 +92,7 @@ class Parts:
 class Gateway:
     # What include/gateway/build.py gives beside the parts.
     writes = Writes()  # who may write from where; with an audit
-    threads: tuple[Heartbeat | SharedTokens, ...] = ()  # beside the event loop, for as long as it runs
+    threads: tuple[Heartbeat | SharedTokens | ConnectionTokens, ...] = ()  # beside the event loop, for as long as it runs
     certificate: ServerCertificate | None = None  # its own, where it speaks TLS itself
     predictor: type[Predictor] = Predictor
 
