@@ -24,6 +24,7 @@ ADAPTERS: dict[str, str] = {
     ),
     # include/core/ports.py: JobBackend
     "jobs.ray": "include.backends.ray.jobs:open_jobs",
+    "jobs.sagemaker": "include.backends.sagemaker.jobs:open_jobs",
     "jobs.process": "include.backends.process.jobs:open_jobs",
     # include/model_contract/model.py: Model
     "model": "include.backends.onnx.model:open_model",
