@@ -65,7 +65,7 @@ class Bench:
             world.mount_small(small)
         world.copy(template)
         world.temporary.mkdir(exist_ok=True)
-        if on.control == "postgres" or on.online == "redis" or on.storage == "s3":
+        if on.control == "postgres" or on.online != "sqlite" or on.storage == "s3":
             self.ask(world, "fill", world.fill)
         reset = getattr(step, "reset", None)
         if reset is not None and (on.jobs == "ray" or on.registry == "mlflow"):
@@ -86,7 +86,7 @@ class Bench:
         if base is not None:
             world.copy(base)
             world.temporary.mkdir(exist_ok=True)
-        if world.on.online == "redis" or world.on.storage == "s3":
+        if world.on.online != "sqlite" or world.on.storage == "s3":
             self.ask(world, "fill", world.fill)
         run = self.ask(world, "prepare", lambda: maker.prepare(world), patience=300.0)
         path = self.folder / f"template-{len(self._templates)}"
