@@ -147,7 +147,7 @@ class Bench:
             if not service:
                 yield inner, None
                 return
-            target = ("127.0.0.1", inner.gateway_port) if service == "gateway" else self.servers.at[service]
+            target = ("127.0.0.1", inner.gateway_port) if service == "gateway" else inner.server(service)
             relay = stack.enter_context(proxy(service, target, plan, world.scratch))
             yield inner.through(service, relay.port), relay
 

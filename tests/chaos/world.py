@@ -61,8 +61,11 @@ class World:
 
     def at(self, service: str) -> tuple[str, int]:
         """Where a task finds the service: at its proxy, if it has one."""
-        known = "dynamodb" if service == "online" and self.on.online == "dynamodb" else service
-        return self.moved.get(service) or self.servers.at[known]
+        return self.moved.get(service) or self.server(service)
+
+    def server(self, service: str) -> tuple[str, int]:
+        """Where the server itself listens."""
+        return self.servers.at["dynamodb" if service == "online" and self.on.online == "dynamodb" else service]
 
     def through(self, service: str, port: int) -> World:
         return replace(self, moved={**self.moved, service: ("127.0.0.1", port)})
