@@ -65,7 +65,7 @@ class Bench:
             world.mount_small(small)
         world.copy(template)
         world.temporary.mkdir(exist_ok=True)
-        if on.control == "postgres" or on.online == "redis" or on.storage == "s3":
+        if on.control == "postgres" or on.online != "sqlite" or on.storage == "s3":
             self.ask(world, "fill", world.fill)
         reset = getattr(step, "reset", None)
         if reset is not None and (on.jobs == "ray" or on.registry == "mlflow"):
@@ -86,7 +86,7 @@ class Bench:
         if base is not None:
             world.copy(base)
             world.temporary.mkdir(exist_ok=True)
-        if world.on.online == "redis" or world.on.storage == "s3":
+        if world.on.online != "sqlite" or world.on.storage == "s3":
             self.ask(world, "fill", world.fill)
         run = self.ask(world, "prepare", lambda: maker.prepare(world), patience=300.0)
         path = self.folder / f"template-{len(self._templates)}"
@@ -147,7 +147,7 @@ class Bench:
             if not service:
                 yield inner, None
                 return
-            target = ("127.0.0.1", inner.gateway_port) if service == "gateway" else self.servers.at[service]
+            target = ("127.0.0.1", inner.gateway_port) if service == "gateway" else inner.server(service)
             relay = stack.enter_context(proxy(service, target, plan, world.scratch))
             yield inner.through(service, relay.port), relay
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from tests.chaos.record import Record
 
 STEPS = ("validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift")
+ON_REQUEST = ("materialize_dynamodb",)  # rows on AWS's services as moto has them: run by name, and not on the page
 SLOW: dict[str, tuple[str, ...]] = {"checkpoint": (), "traffic": ("F2",), "submit": ("F2", "F8")}
+SERVERS = {"postgres", "redis", "dynamodb", "s3", "ray", "mlflow"}
 RECORD = PROJECT / ".slipstream" / "chaos.json"
 PAGE = PROJECT / "docs" / "guarantees.md"
 SLOTS = max(2, min(4, os.cpu_count() or 2))
@@ -49,8 +51,7 @@ def needed(steps: Mapping[str, Step], trials: Sequence[tuple[str, str, int]]) ->
         cell = steps[name].cells[fault]
         assert not isinstance(cell, Absent)
         on = cell[seed % len(cell)].on
-        used = {"postgres": on.control, "redis": on.online, "s3": on.storage, "ray": on.jobs, "mlflow": on.registry}
-        found |= {server for server, chosen in used.items() if chosen == server}
+        found |= {on.control, on.online, on.storage, on.jobs, on.registry} & SERVERS
     return found
 
 
@@ -149,7 +150,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="tests.chaos", description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="trials a cell")
     parser.add_argument("--seed", type=int, help="only this one: repeats a trial")
-    parser.add_argument("--steps", nargs="+", default=list(STEPS), choices=STEPS)
+    parser.add_argument("--steps", nargs="+", default=list(STEPS), choices=(*STEPS, *ON_REQUEST))
     parser.add_argument("--faults", nargs="+", default=list(FAULTS), choices=list(FAULTS))
     parser.add_argument("--series", nargs="*", default=["gap", "full"], choices=["gap", "full"], help="long series beside it")
     parser.add_argument("--kills", type=int, default=0, help="between submit and record, on each backend; 20 a seed")

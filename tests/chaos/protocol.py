@@ -83,7 +83,7 @@ class Backends:
     """Which of the real backends a trial runs on."""
 
     control: Literal["sqlite", "postgres"] = "sqlite"
-    online: Literal["sqlite", "redis"] = "sqlite"
+    online: Literal["sqlite", "redis", "dynamodb"] = "sqlite"
     storage: Literal["local", "s3"] = "local"
     jobs: Literal["process", "ray"] = "process"
     registry: Literal["folder", "mlflow"] = "folder"

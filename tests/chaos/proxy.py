@@ -18,7 +18,7 @@ from pathlib import Path
 
 MARKS: dict[str, tuple[bytes, ...]] = {
     "control": (b"COMMIT",),
-    "online": (b"EVALSHA", b"EVAL", b"SET"),
+    "online": (b"EVALSHA", b"EVAL", b"SET", b"X-Amz-Target: DynamoDB_"),
     "storage": (b"PUT ", b"POST ", b"DELETE "),
     "jobs": (b"POST ",),
     "registry": (b"POST ", b"PUT ", b"PATCH ", b"DELETE "),

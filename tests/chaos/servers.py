@@ -1,4 +1,4 @@
-"""The real servers a matrix runs against, each started once: PostgreSQL, Redis, S3, MLflow, a Ray head."""
+"""The real servers a matrix runs against, each started once: PostgreSQL, Redis, DynamoDB, S3, MLflow, a Ray head."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Servers:
 
 @contextmanager
 def running(names: Sequence[str], folder: Path) -> Iterator[Servers]:
-    """Start those of postgres, redis, s3, mlflow, ray that are named; stop them at the end."""
+    """Start those of postgres, redis, dynamodb, s3, mlflow, ray that are named; stop them at the end."""
     at: dict[str, tuple[str, int]] = {}
     password, token = secrets.token_hex(8), ""
     with ExitStack() as stack:
@@ -47,7 +47,9 @@ def running(names: Sequence[str], folder: Path) -> Iterator[Servers]:
         if "redis" in names:
             at["online"] = stack.enter_context(_redis(folder / "redis"))
         if "s3" in names:
-            at["storage"] = stack.enter_context(_s3(folder))
+            at["storage"] = stack.enter_context(_moto(folder / "s3.log"))
+        if "dynamodb" in names:
+            at["dynamodb"] = stack.enter_context(_moto(folder / "dynamodb.log"))
         if "ray" in names:
             url, token = stack.enter_context(running_ray_head(folder / "ray.log", cpus=4))
             at["jobs"] = _address(url)
@@ -106,10 +108,10 @@ def _redis(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def _s3(folder: Path) -> Iterator[tuple[str, int]]:
+def _moto(kept: Path) -> Iterator[tuple[str, int]]:
     port = free_port()
     command = [sys.executable, "-m", "tests.support.s3_server", HOST, str(port)]
-    with (folder / "s3.log").open("wb") as log:
+    with kept.open("wb") as log:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log)
     try:
         _wait(port, process)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.digest import PROJECT
+from tests.chaos.dynamodb import Table
 from tests.chaos.protocol import Backends
 from tests.chaos.servers import Servers
 
@@ -60,7 +61,11 @@ class World:
 
     def at(self, service: str) -> tuple[str, int]:
         """Where a task finds the service: at its proxy, if it has one."""
-        return self.moved.get(service) or self.servers.at[service]
+        return self.moved.get(service) or self.server(service)
+
+    def server(self, service: str) -> tuple[str, int]:
+        """Where the server itself listens."""
+        return self.servers.at["dynamodb" if service == "online" and self.on.online == "dynamodb" else service]
 
     def through(self, service: str, port: int) -> World:
         return replace(self, moved={**self.moved, service: ("127.0.0.1", port)})
@@ -96,10 +101,11 @@ class World:
             "GATEWAY": f"http://:{TOKEN}@127.0.0.1:1",
         }
         found = {f"AIRFLOW_CONN_SLIPSTREAM_{name}": uri for name, uri in made.items()}
-        if self.on.storage == "s3":
-            extra = {"endpoint_url": self.s3_url(), "region_name": "us-east-1"}
+        if self.on.storage == "s3" or self.on.online == "dynamodb":
+            where = self.s3_url() if self.on.storage == "s3" else self.dynamodb_url()
+            extra = {"endpoint_url": where, "region_name": "us-east-1"}
             aws = {"conn_type": "aws", "login": "chaos", "password": "chaos", "extra": extra}
-            found |= {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws), "AWS_ENDPOINT_URL": self.s3_url()}
+            found |= {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws), "AWS_ENDPOINT_URL": where}
             found |= {"AWS_ACCESS_KEY_ID": "chaos", "AWS_SECRET_ACCESS_KEY": "chaos", "AWS_DEFAULT_REGION": "us-east-1"}
             found |= {"AWS_EC2_METADATA_DISABLED": "true"}
         return found
@@ -116,7 +122,12 @@ class World:
     def online_url(self) -> str:
         if self.on.online == "sqlite":
             return f"sqlite:///{self.home / 'online.db'}"
+        if self.on.online == "dynamodb":
+            return f"dynamodb://{self.bucket}"
         return "redis://{}:{}/{}".format(*self.at("online"), self.number)
+
+    def dynamodb_url(self) -> str:
+        return "http://{}:{}".format(*self.at("online"))
 
     def s3_url(self) -> str:
         return "http://{}:{}".format(*self.at("storage"))
@@ -154,6 +165,8 @@ class World:
             client = _redis(self.online_url())
             held = {key.decode(): base64.b64encode(client.dump(key)).decode() for key in client.scan_iter()}
             (template / "redis.json").write_text(json.dumps(held))
+        if self.on.online == "dynamodb":
+            (template / "dynamodb.json").write_text(json.dumps(Table(self.bucket, self.dynamodb_url()).held()))
         if self.on.storage == "s3":
             for key, body in self.objects().items():
                 path = template / "s3" / key
@@ -174,6 +187,9 @@ class World:
             held = self.home / "redis.json"
             for key, value in json.loads(held.read_text()).items() if held.exists() else ():
                 client.restore(key, 0, base64.b64decode(value))
+        if self.on.online == "dynamodb":
+            held = self.home / "dynamodb.json"
+            Table(self.bucket, self.dynamodb_url()).fill(json.loads(held.read_text()) if held.exists() else [])
         if self.on.storage == "s3":
             self._fill_s3()
 

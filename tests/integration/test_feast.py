@@ -38,6 +38,8 @@ from tests.support import shop
 from tests.support.databases import new_database
 from tests.support.databases import postgres as postgres
 from tests.support.later import Later
+from tests.support.online_stores import dynamodb_address as dynamodb_address
+from tests.support.online_stores import dynamodb_url as dynamodb_url
 from tests.support.shop import FIRST, SPEC, Shop, orders_of
 
 feast_source, feast_repo = Later("feast.data_source"), Later("include.backends.feast.repo")
@@ -109,6 +111,20 @@ def test_feast_reads_online_what_the_gateway_reads(made: Shop, settings: Setting
         assert answer[name] == [values.get(name) for values in direct]
     assert direct[0]["orders"] > 0
     assert direct[3] == {}
+
+
+@pytest.mark.whole
+def test_feast_reads_from_dynamodb_what_was_materialized_there(made: Shop, settings: Settings, dynamodb_url: str) -> None:
+    there = replace(settings, online_url=dynamodb_url)
+    report = feast_materialize.materialize(SPEC, results(made)[-1], made.ledger, there)
+    assert report["views"]["customer"]["written"] == 3
+    feast = feast_repo.open_feast(SPEC, there)
+    answer = feast.get_online_features(features=feast.get_feature_service(feast_repo.SERVICE), entity_rows=CUSTOMERS).to_dict()
+    direct = [open_online(dynamodb_url).read_entity(SPEC.name, (ONLINE,), customer) for customer in CUSTOMERS]
+    assert answer["orders"] == [values.get("orders") for values in direct]
+    assert [bool(values) for values in direct] == [True, True, True, False]
+    again = feast_materialize.materialize(SPEC, results(made)[-1], made.ledger, there)
+    assert again["views"]["customer"]["written"] == 0
 
 
 def test_feast_writes_online_under_the_same_guard(made: Shop, settings: Settings) -> None:

@@ -94,4 +94,4 @@ def stub() -> Iterator[tuple[Stub, SessionAccess]]:
         server.server_close()
 
 
-_SESSION = boto3.Session(**CREDENTIALS)  # type: ignore[arg-type]  # its loader keeps the service's model: half a second once
+_SESSION = boto3.Session(**CREDENTIALS)  # its loader keeps the service's model: half a second once

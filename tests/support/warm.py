@@ -40,6 +40,7 @@ MODULES = {
     "traffic": ("include.gateway.host", "uvloop", "uvicorn"),
     "s3": ("include.backends.s3.storage", "airflow.providers.amazon.aws.hooks.base_aws"),
     "redis": ("include.backends.redis.online_store",),
+    "dynamodb": ("include.backends.dynamodb.online_store", "airflow.providers.amazon.aws.hooks.base_aws"),
     "postgres": ("psycopg2",),
     "ray": ("httpx",),
 }

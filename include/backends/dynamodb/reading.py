@@ -15,7 +15,8 @@ from include.core.errors import UnreachableError
 BATCH = 100  # keys of a BatchGetItem; DynamoDB takes no more
 TOGETHER = 16  # requests under way at once, of the 32 connections that a client has
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 1.0  # seconds before unprocessed keys are asked for again; it doubles, and chance shortens it
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 _FIELDS = {"#view": VIEW, "#entity": ENTITY, **NAMES}
 _PROJECTION = ", ".join(_FIELDS)
 

@@ -52,7 +52,7 @@ def test_rows_are_ordered_as_their_bytes_are() -> None:
     chance = random.Random(1)
     times = [EARLIEST, -1, 0, 1, 255, 256, 2**40, 10**16]
     rows = [(chance.choice(times), chance.choice(times), chance.choice([b"", b"\x00", b"a", b"\xff"])) for _ in range(200)]
-    assert sorted(rows) == sorted(rows, key=lambda row: item_of(KEY, *row, None)[ROW]["B"])
+    assert sorted(rows) == sorted(rows, key=lambda row: item_of(KEY, row[0], row[1], row[2], None)[ROW]["B"])
 
 
 def test_a_row_is_read_as_it_was_written() -> None:

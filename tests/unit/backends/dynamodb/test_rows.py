@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import date, datetime
 from typing import Any
 
 import pytest
@@ -9,10 +10,23 @@ import pytest
 from include.backends.dynamodb import rows as module
 from include.backends.dynamodb.address import Address
 from include.backends.dynamodb.item import clock
+from include.backends.dynamodb.online_store import DynamoOnlineStore
 from include.backends.dynamodb.rows import DynamoRows
 from include.core.errors import PermanentError, UnreachableError
+from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
+from include.serving.prediction.online_features import FeatureReader
+from include.serving.prediction.online_features import Features as Read
+from include.serving.prediction.request_types import Contract
 from tests.support.dynamodb_stub import Stub, stub
 
+DAY = datetime.fromisoformat("2026-01-02")
+SPEC = ModelSpec(
+    name="toy", owner="tests", description="a toy", label="late",
+    data=Data(sources=("things",), first=date(2020, 1, 1)),
+    features=Features(build="x:a", entities="x:b", labels="x:c", request=(),
+                      views=(View(name="weather", keys=("place",), features=(Feature(name="heat"),)),)),
+    expectations="x:d", training=Training(fit="x:e"),
+)  # fmt: skip
 KEYS = [f'm:v@1:["D{n}"]' for n in range(300)]
 
 
@@ -128,3 +142,24 @@ def test_closing_tells_who_waits_and_who_comes_after() -> None:
             assert "stops" in str(error)
 
     with_stub(body)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_throttled_store_degrades_a_request_as_redis_down_does() -> None:
+    async def asked(server: Stub, aws: Any) -> None:
+        reader = FeatureReader(lambda: DynamoOnlineStore("dynamodb://online", lambda: aws))
+        bodies = [b'{"entity": {"place": "oslo"}}', b'{"entity": {"place": "rome"}}']
+        items = [item for body in bodies for item in Contract(SPEC).decode(body)[0]]
+        fetcher = reader.rows()
+        assert fetcher is not None
+        while not server.asked:
+            await asyncio.sleep(0.001)
+        server.turns.append("throttle")
+        found: asyncio.Future[list[Read]] = asyncio.get_running_loop().create_future()
+        reader.source(SPEC, SPEC.features.views).read(items, DAY, found.set_result)
+        assert await asyncio.wait_for(found, 20) == [({}, ["features"])] * 2
+        assert (reader.failures, reader.breaker.state) == (1, "open")
+        fetcher.close()
+
+    with stub() as (server, aws):
+        asyncio.run(asked(server, aws))
