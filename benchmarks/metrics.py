@@ -156,7 +156,7 @@ def own_rate(settings: Settings) -> float:
     sent = [client.log_metric(run, "loss", n / 7, step=n, synchronous=False) for n in range(ASYNC_ROWS)]
     for one in sent:
         assert one is not None  # MLflow answers an asynchronous call with its future
-        one.wait()  # type: ignore[no-untyped-call]  # MLflow's own method has no annotations
+        one.wait()  # MLflow's own method has no annotations
     seconds = time.monotonic() - began
     assert len(client.get_metric_history(run, "loss")) == ASYNC_ROWS
     return ASYNC_ROWS / seconds

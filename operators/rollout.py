@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from include.rollout.history import Rollout
 
 EVALUATE_SECONDS = 1.0  # seconds between two looks at a stage's evidence
+LOOK_SECONDS = 5.0  # in which a stage's task looks by itself: to defer and to be resumed takes some three of them
 ASK_AGAIN = 86_400.0  # seconds after which a task that waits out a pause is started afresh
 NOTHING = "nothing_to_do"  # the XCom in which the opening task says why it was skipped
 OPENED = Takes("", "OpenRolloutOperator")  # what every task after it takes
@@ -266,7 +268,7 @@ class SmokeTestOperator(RolloutOperator):
 
 
 class RolloutStageOperator(RolloutOperator):
-    """One stage: set the weights, then wait for the judge. Waits in the triggerer; every evaluation is repeatable.
+    """One stage: set the weights, then wait for the judge, after some seconds in the triggerer. Every evaluation is repeatable.
 
     :param stage: its name in the plan of the spec's rollout, such as "shadow" or "canary_5"; each follows the one before it
 
@@ -283,18 +285,18 @@ class RolloutStageOperator(RolloutOperator):
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         self.enter(services, self.stage, epoch)
-        return self._evaluate(context, services, epoch)
+        return self._evaluate(context, services, epoch, patience=LOOK_SECONDS)
 
-    def _evaluate(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
-        """Conclude the stage if its evidence suffices; else wait in the triggerer for evidence or the deadline."""
+    def _evaluate(self, context: Context, services: Services, epoch: int, patience: float = 0.0) -> dict[str, Any]:
+        """Conclude the stage if its evidence suffices, or does within `patience` seconds; else wait in the triggerer for evidence
+        or the deadline."""
         from include.rollout.machine import record_alert, record_verdict
-        from include.rollout.stage_evaluation import evaluate_stage
 
         rollout, spec = self.driven(services), services.spec(self.model)
         self.links[ReportLink.kind] = evidence_url(self.model, rollout.id)
         question = {"rollout": rollout.id, "model": self.model, "stage": self.stage}
         with tracing.span("judge") as span:
-            decision = evaluate_stage(**question)
+            decision = _look(question, patience)
             span.set(of_verdict(self.stage, rollout.id, decision))
         if decision is not None and decision["answer"] == "hold":
             self.send_hold_alert(rollout, decision, services)
@@ -335,6 +337,18 @@ class RolloutStageOperator(RolloutOperator):
         self.log.error("%s", words)
         key, playbook = f"page/{rollout.id}/{self.stage}", f"{MONITORING}both-arms-fail"
         send_alert(Alert(key, "rollout_holds", "page", self.model, words, playbook), services.control)
+
+
+def _look(question: Mapping[str, str], patience: float) -> dict[str, Any] | None:
+    """The stage's decision as soon as there is one, or None after `patience` seconds."""
+    from include.rollout.stage_evaluation import evaluate_stage
+
+    until = time.monotonic() + patience
+    while True:
+        decision = evaluate_stage(**question)
+        if decision is not None or time.monotonic() >= until:
+            return decision
+        time.sleep(EVALUATE_SECONDS)
 
 
 def of_model(operator: SlipstreamOperator, opened: Mapping[str, Any], services: Services) -> Rollout:

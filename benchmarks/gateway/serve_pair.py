@@ -48,7 +48,7 @@ def main() -> None:
     model, router = serve.deployment()(Model), serve.deployment()(Router)
     serve.run(router.bind(model.bind(options.model)))
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    serve.shutdown()  # type: ignore[no-untyped-call]  # Ray's own function has no annotations
+    serve.shutdown()  # Ray's own function has no annotations
     ray.shutdown()
 
 

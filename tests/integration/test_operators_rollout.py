@@ -48,6 +48,7 @@ STAGES = ("shadow", "canary_50", "full_100")
 @pytest.fixture
 def patch(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr("operators.rollout.EVALUATE_SECONDS", 0.1)
+    monkeypatch.setattr("operators.rollout.LOOK_SECONDS", 0.0)
     return monkeypatch
 
 

@@ -31,7 +31,7 @@ def make_conditions_atomic() -> None:
         with one_at_a_time:
             return put(response)
 
-    S3Response.put_object = put_object  # type: ignore[method-assign, assignment]
+    S3Response.put_object = put_object
 
 
 @contextmanager

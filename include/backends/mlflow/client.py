@@ -68,7 +68,7 @@ def explained(url: str) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        status = int(error.get_http_status_code())  # type: ignore[no-untyped-call]
+        status = int(error.get_http_status_code())
         if status in (401, 403):
             raise PermanentError(
                 f"MLflow at {url} refused the login of the connection {CONNECTION!r}.",

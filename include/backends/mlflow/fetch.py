@@ -55,17 +55,17 @@ def _pointed_at(url: str) -> Iterator[None]:
 
     Without it a database of MLflow's own would be made in the present folder, and asked.
     """
-    was_set = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
-    tracking, registry = mlflow.get_tracking_uri(), MLFLOW_REGISTRY_URI.get()  # type: ignore[no-untyped-call]
+    was_set = mlflow.is_tracking_uri_set()
+    tracking, registry = mlflow.get_tracking_uri(), MLFLOW_REGISTRY_URI.get()
     mlflow.set_tracking_uri(url)
     mlflow.set_registry_uri(url)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(tracking if was_set else None)  # type: ignore[arg-type]
+        mlflow.set_tracking_uri(tracking if was_set else None)
         mlflow.set_registry_uri(registry or "")
         if registry is None:
-            MLFLOW_REGISTRY_URI.unset()  # type: ignore[no-untyped-call]
+            MLFLOW_REGISTRY_URI.unset()
 
 
 def _resolved(client: MlflowClient, uri: str) -> str:

@@ -111,7 +111,7 @@ class MlflowRegistry:
 def _refused(url: str, error: MlflowException) -> SlipstreamError:
     if error.error_code == ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
         return gone(url, str(error)[:200])
-    kind = TransientError if int(error.get_http_status_code()) >= 500 else PermanentError  # type: ignore[no-untyped-call]
+    kind = TransientError if int(error.get_http_status_code()) >= 500 else PermanentError
     return kind(
         f"MLflow at {url} refused: {error.error_code}.",
         seen=str(error)[:400],

@@ -8,7 +8,7 @@ from mlflow.tracking.request_header.registry import _request_header_provider_reg
 from include.core import tracing
 
 
-class TraceHeaders(RequestHeaderProvider):
+class TraceHeaders(RequestHeaderProvider):  # type: ignore[misc]
     def in_context(self) -> bool:
         """Whether it has anything to say: MLflow asks before each request."""
         return bool(tracing.headers())
@@ -20,4 +20,4 @@ class TraceHeaders(RequestHeaderProvider):
 def send_trace_headers() -> None:
     """Once a process, however often it is called."""
     if not any(isinstance(each, TraceHeaders) for each in registry):
-        registry.register(TraceHeaders)  # type: ignore[no-untyped-call]
+        registry.register(TraceHeaders)

@@ -167,8 +167,8 @@ def _worker(config: dict[str, Any]) -> None:
             Data(train, validation),
             Kept(CheckpointStore(storage, config["folder"]), spool),
             place,
-            strategy=RayDDPStrategy(),  # type: ignore[no-untyped-call]
-            plugins=[RayLightningEnvironment()],  # type: ignore[no-untyped-call]
+            strategy=RayDDPStrategy(),
+            plugins=[RayLightningEnvironment()],
             devices="auto",
         )
     except Exception as error:  # noqa: BLE001 - its class may be known to this worker alone: one of ours crosses over

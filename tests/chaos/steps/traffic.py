@@ -103,11 +103,11 @@ class Traffic(OperatorStep):
         return RolloutStageOperator(task_id=task, model=MODEL, stage=task)
 
     def run(self, world: World, call: Call) -> Done | Deferred:
-        operators.rollout.EVALUATE_SECONDS = 0.1
+        operators.rollout.EVALUATE_SECONDS, operators.rollout.LOOK_SECONDS = 0.1, 0.0
         return super().run(world, call)
 
     def resume(self, world: World, call: Call) -> Done | Deferred:
-        operators.rollout.EVALUATE_SECONDS = 0.1
+        operators.rollout.EVALUATE_SECONDS, operators.rollout.LOOK_SECONDS = 0.1, 0.0
         return super().resume(world, call)
 
     def prepare(self, world: World) -> dict[str, Any]:

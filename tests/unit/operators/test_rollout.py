@@ -41,6 +41,7 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     """Version 2 is in its canary_50, with version 1 as the champion; the gateway is taken at its word."""
     made = settle_in(tmp_path, monkeypatch)
     monkeypatch.setattr("operators.rollout.EVALUATE_SECONDS", 0.05)
+    monkeypatch.setattr("operators.rollout.LOOK_SECONDS", 0.0)
 
     def enter(self: RolloutOperator, services: Services, stage: str, epoch: int) -> int:
         return enter_stage(services.control, self.driven(services), stage, epoch)
@@ -138,6 +139,16 @@ def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Serv
     person.start()
     assert run(canary())["answer"] == "promote"
     person.join()
+
+
+def test_evidence_that_comes_soon_is_seen_by_the_task_itself(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deferral would cost the seconds that the evidence takes."""
+    run, rollout = opened(services)
+    monkeypatch.setattr("operators.rollout.LOOK_SECONDS", 60.0)
+    customers = threading.Thread(target=answer_once_entered, args=(services, rollout))
+    customers.start()
+    assert run.task(canary()).execute(run.context("canary_50"))["answer"] == "promote"  # and not TaskDeferred
+    customers.join()
 
 
 def test_a_pause_that_ends_as_a_stage_is_refused_costs_no_try(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
