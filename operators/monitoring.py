@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import AssetAlias, Context
+from airflow.sdk import Asset, AssetAlias, Context
 from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
@@ -21,7 +21,7 @@ from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperato
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes, require_feedback
 from operators.links import ReportLink, report_url
-from operators.run import as_of, may_deploy
+from operators.run import as_of, event_extras, may_deploy
 from operators.unmanaged import newest_day, watched_rows
 
 if TYPE_CHECKING:
@@ -283,8 +283,18 @@ class DecideRetrainingOperator(ReconcileOperator):
             asked_for(services.control, decision, epoch)
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.summary}
             context["outlet_events"][AssetAlias(f"{self.model}_decided")].add(retrain_asset(self.model), extra=extra)
+        self._send_on(decision.key, context, services)
         fault.point("decide.sent")
         return {"key": decision.key, "action": decision.action, "words": decision.summary, "new": new}
+
+    def _send_on(self, key: str, context: Context, services: Services) -> None:
+        """Airflow makes one run of events that wait together, and a run judges one window: the others are asked for again."""
+        from operators.pending_events import asked_together
+
+        sent, window = context["outlet_events"][AssetAlias(f"{self.model}_decided")], Asset(f"{self.model}_window")
+        for end in asked_together(event_extras(context), services.spec(self.model), services.control, key):
+            self.log.info("The window that ends at %s was asked for together with this one: it is asked for again.", end)
+            sent.add(window, extra={"as_of": end})
 
 
 def catch_up_registry(operator: SlipstreamOperator, services: Services) -> None:

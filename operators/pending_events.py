@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from croniter import croniter  # type: ignore[import-untyped]
 
+from include.core.control import ControlStore
+from include.core.errors import DataError
 from include.core.spec import ModelSpec
-from include.core.time import end_of_day, utc, zoned
+from include.core.time import end_of_day, parse_time, utc, zoned
 from include.data.published import newest, published
 from include.data.raw import RawPartitions
 from include.data.window import Window
@@ -59,6 +62,17 @@ def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
     if not wanted or len(known) < len(wanted) or decided(services.control, key):
         return []
     return [{"key": key, "as_of": end.isoformat()}]
+
+
+def asked_together(extras: Iterable[Event], spec: ModelSpec, control: ControlStore, key: str) -> list[str]:
+    """The ends of other windows than `key`'s that the same run's events ask for and that are undecided; each once, oldest
+    first."""
+    asked = set()
+    for extra in extras:
+        with suppress(DataError):  # somebody's own event, by hand: no run of it would judge anything
+            asked |= {parse_time(str(extra["as_of"]))} if extra.get("as_of") else set()
+    others = {end: f"{spec.name}:{Window.ending(end, spec.monitoring.window_days).name}" for end in sorted(asked)}
+    return [end.isoformat() for end, other in others.items() if other != key and not decided(control, other)]
 
 
 def next_event(waiting: Sequence[Event], sent: Mapping[str, tuple[float, int]], now: float) -> Event | None:

@@ -1,5 +1,7 @@
 """Event triggers behind asset watchers: landed data and labels, and messages of an SQS queue. They change nothing.
 
+That a day has landed is known by the state of the stores, whoever says so: a message of S3's only has it looked at now.
+
 Imported by the triggerer, and where a spec asks for it while DAG files are parsed: nothing heavy here.
 """
 
@@ -19,8 +21,10 @@ from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer, re
 from asgiref.sync import sync_to_async
 
 from include.core.errors import DataError, PermanentError, one_line
+from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import parse_time
+from operators.s3_events import partition_of, read_written
 from operators.triggers import described
 
 log = logging.getLogger(__name__)
@@ -28,12 +32,17 @@ What = Literal["day", "window"]
 CHECK_SECONDS = 30.0
 VISIBILITY_SECONDS = 600  # that a received message stays invisible to others: by then its event is stored, or it comes again
 DELETE_AT_ONCE = 10  # SQS takes no more in one call
+LOOK_AGAIN_SECONDS = 1.0  # a thousand messages that come at once are one look, and the next look of the clock
 _cache: dict[str, Any] = {}  # of this process's checks, by the store's root
+_sent: dict[tuple[str, str], dict[str, tuple[float, int]]] = {}  # events of landed days, by root and model, whoever sent them
 
 
 def landed_asset(spec: ModelSpec) -> Asset:
     """A day has landed. Its events carry {"day": YYYY-MM-DD}."""
-    return Asset(f"{spec.name}_landed", watchers=[_watcher("landed_days", LandingTrigger(spec.name, "day"))])
+    watchers, asked = [_watcher("landed_days", LandingTrigger(spec.name, "day"))], spec.triggers
+    if asked.queue:
+        watchers.append(_watcher("landed_queue", LandedQueueTrigger(spec.name, asked.queue, asked.queue_connection)))
+    return Asset(f"{spec.name}_landed", watchers=watchers)
 
 
 def window_asset(spec: ModelSpec) -> Asset:
@@ -61,25 +70,38 @@ class LandingTrigger(BaseEventTrigger):
         return f"{__name__}.LandingTrigger", {"model": self.model, "what": self.what, "look_seconds": self.look_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        from operators.pending_events import next_event
-
-        sent: dict[str, tuple[float, int]] = {}
+        sent: dict[str, tuple[float, int]] = _sent_of(self.model) if self.what == "day" else {}
         while True:
-            event = next_event(await self._waiting(), sent, time.monotonic())
+            event = await _next(self.model, self.what, sent, self.look_seconds)
             if event is not None:
-                key = str(event["key"])
-                sent[key] = (time.monotonic(), sent.get(key, (0.0, 0))[1] + 1)
-                yield TriggerEvent(dict(event))  # type: ignore[no-untyped-call]
+                yield event
             await asyncio.sleep(self.look_seconds)
 
-    async def _waiting(self) -> Sequence[Any]:
-        try:
-            # A hook in that thread may ask the triggerer for a connection: this way it can.
-            found: Sequence[Any] = await sync_to_async(_check, thread_sensitive=False)(self.model, self.what)
-        except Exception as error:  # noqa: BLE001 - the next check may succeed, and nobody would notice a watcher that ended
-            self.log.warning("This check failed, the next comes in %g s: %s", self.look_seconds, described(error))
-            return ()
-        return found
+
+def _sent_of(model: str) -> dict[str, tuple[float, int]]:
+    return _sent.setdefault((Settings.from_env().root, model), {})
+
+
+async def _next(model: str, what: What, sent: dict[str, tuple[float, int]], look_seconds: float) -> TriggerEvent | None:
+    """The event that is to be sent by what is there now, if any; noted as sent."""
+    from operators.pending_events import next_event
+
+    event = next_event(await _waiting(model, what, look_seconds), sent, time.monotonic())
+    if event is None:
+        return None
+    key = str(event["key"])
+    sent[key] = (time.monotonic(), sent.get(key, (0.0, 0))[1] + 1)
+    return TriggerEvent(dict(event))  # type: ignore[no-untyped-call]
+
+
+async def _waiting(model: str, what: What, look_seconds: float) -> Sequence[Any]:
+    try:
+        # A hook in that thread may ask the triggerer for a connection: this way it can.
+        found: Sequence[Any] = await sync_to_async(_check, thread_sensitive=False)(model, what)
+    except Exception as error:  # noqa: BLE001 - the next check may succeed, and nobody would notice a watcher that ended
+        log.warning("This check failed, the next comes in %g s: %s", look_seconds, described(error))
+        return ()
+    return found
 
 
 def _check(model: str, what: What) -> Sequence[Any]:
@@ -106,7 +128,7 @@ class QueueTrigger(BaseEventTrigger):
         self.model, self.queue, self.connection, self.look_seconds = model, queue, connection, look_seconds
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{__name__}.QueueTrigger", {
+        return f"{__name__}.{type(self).__name__}", {
             "model": self.model, "queue": self.queue, "connection": self.connection, "look_seconds": self.look_seconds,
         }  # fmt: skip
 
@@ -119,6 +141,8 @@ class QueueTrigger(BaseEventTrigger):
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
         async for message in shared_stream:
+            if read_written(str(message["Body"])) is not None:
+                continue  # of S3: a window is asked for in other words
             try:
                 asked = read_message(message["Body"])
             except Exception as error:  # noqa: BLE001 - whatever a message holds, it ends itself alone and not the watcher
@@ -138,6 +162,36 @@ class QueueTrigger(BaseEventTrigger):
             safe="no message was received.",
             hint="run the triggerer of Airflow 3.3 or later.",
         )
+
+
+class LandedQueueTrigger(QueueTrigger):
+    """S3's messages in the same queue: a raw partition of the model was written, so its days are looked at now.
+
+    What is sent follows from the stores, as it does for LandingTrigger, and each knows what the other has sent: a message that
+    comes twice, out of order, or for a day whose other sources have not landed sends nothing. So a message may go once it was
+    looked at and its event, if there is one, is kept; one that is about no source is logged, and goes.
+    """
+
+    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
+        looked = float("-inf")
+        async for message in shared_stream:
+            if not self._is_ours(message) or time.monotonic() - looked < LOOK_AGAIN_SECONDS:
+                continue
+            event = await _next(self.model, "day", _sent_of(self.model), self.look_seconds)
+            looked = time.monotonic()
+            if event is not None:
+                yield event
+
+    def _is_ours(self, message: Any) -> bool:
+        """Whether it is about a source of the model. Of what no model has, the log says so."""
+        root, ours = Settings.from_env().root, False
+        for address in read_written(str(message["Body"])) or ():
+            found = partition_of(address, root)
+            ours = ours or (found is not None and found[0] == self.model)
+            if found is None:
+                log.info("Message %s of %s is about %s, which is no raw partition under %s: it is passed over.",
+                         message.get("MessageId"), self.queue, address[:500], root)  # fmt: skip
+        return ours
 
 
 class QueueProducer(SharedStreamProducer):

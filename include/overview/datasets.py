@@ -118,6 +118,12 @@ def _written(request: Request, result: Result) -> Iterator[Data]:
     if request.step == "features":
         yield from features_of(result, request)
         return
+    if request.step == "land":
+        digests: dict[str, Json] = {name.removesuffix(".parquet"): file.digest for name, file in sorted(result.files.items())}
+        facts: dict[str, Json] = {"days": sorted(digests), "digests": digests, "query": result.value["query"]}
+        rows = sum(result.value["rows"].values())
+        yield Data(f"raw/{request.model}/{result.value['source']}", version=digest_json(digests), rows=rows, facts=facts)
+        return
     yield _result(request.model, result)
     for name, file in result.files.items():
         if name.startswith("quarantine-"):

@@ -54,6 +54,10 @@ ELSEWHERE = {
         ("gc.condemn", "gc.condemned", "gc.withdraw", "gc.withdrawn.kept", "gc.withdrawn"), "tests/unit/retention/test_ledger.py"
     ),
     **dict.fromkeys(("gc.remove", "gc.removed", "gc.lift", "gc.lifted"), "tests/unit/retention/test_ledger.py"),
+    **dict.fromkeys(
+        ("landing.started", "landing.recorded", "landing.done", "landing.written", "landing.noted"),
+        "tests/unit/operators/test_landing.py",
+    ),
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

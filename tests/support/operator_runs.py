@@ -71,6 +71,7 @@ class Run:
     run_type: str = "manual"
     interval: tuple[date, date] | None = None
     event: dict[str, Any] | None = None  # `extra` of the asset event that started it
+    earlier: tuple[dict[str, Any], ...] = ()  # of events that waited together with it
     conf: dict[str, Any] = field(default_factory=dict)
     xcom: dict[str, Any] = field(default_factory=dict)
     outlet_events: Any = field(default_factory=OutletEventAccessors)
@@ -90,7 +91,7 @@ class Run:
         if self.interval:
             made["data_interval_start"], made["data_interval_end"] = map(midnight, self.interval)
         if self.event is not None:
-            made["triggering_asset_events"] = {"asset": [SimpleNamespace(extra=self.event)]}
+            made["triggering_asset_events"] = {"asset": [SimpleNamespace(extra=extra) for extra in (*self.earlier, self.event)]}
         return made
 
     def __call__(self, operator: Any, try_number: int = 1) -> Any:

@@ -105,6 +105,10 @@ ELSEWHERE = {
     "tests/unit/notebook/test_model.py": "notebook/arguments notebook/comparison notebook/days notebook/fits notebook/results",
     "tests/unit/notebook/test_reused.py": "authoring/model_dags",
     "tests/unit/operators/test_changed_definition.py": "cli/changed features/request",
+    "tests/unit/operators/test_landing.py": (
+        "backends/warehouse/athena backends/warehouse/emr_serverless backends/warehouse/redshift "
+        "landing/delivery landing/land_step landing/query landing/ready landing/request landing/warehouse"
+    ),
     "tests/unit/operators/test_late_days.py": "cli/late features/publication operators/pending_events point_in_time/partition",
     "tests/unit/operators/test_lost_rows.py": "cli/online",
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",

@@ -73,7 +73,8 @@ class Triggers(Frozen):
     published. By default both wait for their schedules."""
 
     queue: str | None = None
-    """The URL of an SQS queue whose messages name a window, such as {"as_of": "2013-05-27"}. By default no queue is read."""
+    """The URL of an SQS queue whose messages name a window, such as {"as_of": "2013-05-27"}; with `landing` also S3's own, of raw
+    partitions that were written. By default no queue is read."""
 
     queue_connection: str = "aws_default"
     """The Airflow connection that may read the queue."""

@@ -21,6 +21,7 @@ from typing import Any
 from tests.support.aws.part import Asked, AwsError, Clock, Faults, Part
 from tests.support.aws.processing import ProcessingJobs
 from tests.support.aws.training import TrainingJobs
+from tests.support.aws.warehouse import AthenaQueries, RedshiftStatements, SparkJobs
 from tests.support.s3_server import make_conditions_atomic
 
 CONTROL = "/_fake/"  # what a test asks of a server in another process
@@ -33,6 +34,9 @@ class Aws:
     def __init__(self) -> None:
         self.clock = Clock()
         self.faults = Faults(self.clock)
+        self.athena = AthenaQueries(self.clock, self.faults)
+        self.redshift = RedshiftStatements(self.clock, self.faults)
+        self.spark = SparkJobs(self.clock, self.faults)
         self.training = TrainingJobs(self.clock, self.faults)
         self.processing = ProcessingJobs(self.clock, self.faults)
         self._address = ""

@@ -13,8 +13,7 @@ import random
 import re
 import uuid
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import boto3
 
@@ -164,7 +163,7 @@ class Warehouse(Part):
 class AthenaQueries(Warehouse):
     service, prefix = "athena", "AmazonAthena"
     operations = ("StartQueryExecution", "GetQueryExecution", "GetQueryResults")
-    _STATES = {"running": "RUNNING", "done": "SUCCEEDED", "failed": "FAILED"}
+    _STATES: ClassVar = {"running": "RUNNING", "done": "SUCCEEDED", "failed": "FAILED"}
 
     def start_query_execution(self, body: Body) -> Body:
         return {"QueryExecutionId": self._start(body["QueryString"], body["ClientRequestToken"], "InvalidRequestException")}
@@ -200,11 +199,11 @@ class AthenaQueries(Warehouse):
 class RedshiftStatements(Warehouse):
     service, prefix = "redshift-data", "RedshiftData"
     operations = ("ExecuteStatement", "DescribeStatement", "GetStatementResult")
-    _STATES = {"running": "STARTED", "done": "FINISHED", "failed": "FAILED"}
+    _STATES: ClassVar = {"running": "STARTED", "done": "FINISHED", "failed": "FAILED"}
 
     def execute_statement(self, body: Body) -> Body:
         number = self._start(body["Sql"], body["ClientToken"], "ValidationException")
-        return {"Id": number, "CreatedAt": datetime.now().timestamp(), "Database": body["Database"]}
+        return {"Id": number, "CreatedAt": self.clock.now().timestamp(), "Database": body["Database"]}
 
     def describe_statement(self, body: Body) -> Body:
         query = self._look(self._known(body))
@@ -231,7 +230,7 @@ class SparkJobs(Warehouse):
 
     service, prefix = "emr-serverless", ""
     commits = True  # whether it leaves _SUCCESS
-    _STATES = {"running": "RUNNING", "done": "SUCCESS", "failed": "FAILED"}
+    _STATES: ClassVar = {"running": "RUNNING", "done": "SUCCESS", "failed": "FAILED"}
 
     def takes(self, path: str) -> bool:
         return _JOBS.fullmatch(path) is not None

@@ -261,7 +261,8 @@ def test_a_day_without_rows_is_an_error_unless_the_spec_says_so(make: Callable[[
     here.land(day=day(1))
     here.land(day=day(9))
     assert here.rows(9).num_rows == 0
-    assert here.rows(9).schema.equals(here.rows(1).schema)
+    assert here.rows(9).schema.names == here.rows(1).schema.names
+    assert here.rows(9).schema.types == here.rows(1).schema.types
 
 
 def test_rows_of_other_days_and_several_days_without_a_column_are_refused(make: Callable[[str], Here]) -> None:

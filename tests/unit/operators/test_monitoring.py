@@ -127,6 +127,12 @@ def test_a_window_is_collected_judged_and_decided_on_once(served: Life) -> None:
     decide(allowed)
     assert allowed.sent == run.sent
 
+    # Windows that were asked for together with this one are asked for again, unless they are decided or no window's end.
+    event, earlier = {"as_of": report.value["as_of"]}, ({"as_of": "2013-01-01"}, {"as_of": report.value["as_of"]}, {"as_of": "?"})
+    together = Run(run_id="e", run_type="asset_triggered", event=event, earlier=earlier, xcom=dict(run.xcom))
+    decide(together)
+    assert together.sent == [*run.sent, ("shop_window", {"as_of": "2013-01-01T00:00:00"})]
+
     # What a backfill decides first is written down as such: only what was to be sent can be lost.
     control = served.services.control
     assert control.effect(f"decide/{first['key']}")["quiet"] is False  # type: ignore[index]

@@ -313,6 +313,51 @@ def test_what_is_no_question_is_refused(body: str) -> None:
         read_message(body)
 
 
+# -- what S3 says in the queue -----------------------------------------------------------------------------------
+
+
+def written(root: str, *paths: str) -> dict[str, Any]:
+    bucket, _, prefix = root.removeprefix("s3://").partition("/")
+    keys = [f"{prefix}/{path}" for path in paths]
+    return {
+        "Records": [
+            {"eventName": "ObjectCreated:Put", "s3": {"bucket": {"name": bucket}, "object": {"key": key}}} for key in keys
+        ]
+    }
+
+
+def test_a_day_is_sent_once_however_its_messages_come(queue: Queue, life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sources in any order, twice; a day whose other source has not landed; keys of nobody; the bucket's test."""
+    monkeypatch.setattr(watchers, "LOOK_AGAIN_SECONDS", 0.0)
+    monkeypatch.setenv("SLIPSTREAM_ROOT", "s3://slipstream/x")  # as the messages name it
+    monkeypatch.setattr(watchers, "_check", lambda model, what: landed_days(life.services, SPEC))
+    life.land(day(1))
+    life.put("orders", day(2), pa.table({"x": [1]}))
+    paths = [life.raw.path(source, day(number)) for source in ("returns", "orders") for number in (2, 1)]
+    bodies = [{"Event": "s3:TestEvent"}, *(written("s3://slipstream/x", path) for path in [*paths, *paths, "ledger/x", "raw/y"])]
+    for body in bodies:
+        queue.send(body)
+
+    async def life_of() -> list[dict[str, Any]]:
+        manager = SharedStreamManager()
+        landed = watchers.LandedQueueTrigger(MODEL, queue.url, "shop_sqs", look_seconds=0.05)
+        windows, days = Triggerer(trigger(queue), 1, manager), Triggerer(landed, 2, manager)
+        none = asyncio.ensure_future(windows.next())
+        got = [await days.next()]
+        more = asyncio.ensure_future(days.next())
+        await until(queue, 1)  # all others have nothing to say, and go
+        manager.confirm_persisted([seq for _, seq in got if seq is not None])
+        await until(queue, 0)
+        assert not none.done()
+        assert not more.done()
+        more.cancel()
+        none.cancel()
+        await manager.stop_all()
+        return [payload for payload, _ in got]
+
+    assert [event["day"] for event in asyncio.run(life_of())] == [str(day(1))]
+
+
 # -- in the DAGs -------------------------------------------------------------------------------------------------
 
 PARSE = """
@@ -338,7 +383,13 @@ def test_a_spec_may_ask_for_watchers_and_parsing_stays_light() -> None:
     assert said["loaded"] == []
     assert all(
         name in text
-        for name in ("shop_landed", "shop_window", "operators.watchers.LandingTrigger", "operators.watchers.QueueTrigger")
+        for name in (
+            "shop_landed",
+            "shop_window",
+            "watchers.LandingTrigger",
+            "watchers.QueueTrigger",
+            "watchers.LandedQueueTrigger",
+        )
     )
 
 
