@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import gc
+import importlib
 import json
 import os
 import selectors
@@ -10,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -18,10 +21,20 @@ import pytest
 from _pytest.config import ExitCode, _prepareconfig
 from _pytest.tmpdir import TempPathFactory
 
+from include.core.digest import PROJECT, code_digest
 from tests.support.later import Later
 from tests.support.workers.stub import FORKED
 
 xdist = Later("xdist.remote")  # pytest wants to be the first to import its plugins
+# What the workers would import and read each, where they run most of the tests.
+LIBRARIES = (
+    "great_expectations",
+    "evidently.presets",
+    "pytorch_lightning",
+    "onnxscript",
+    "include.backends.great_expectations.expectations",
+)
+MANY = 2_000  # tests
 PLANTED: list[Seed] = []  # once this process has collected: for remote.py
 
 
@@ -52,6 +65,8 @@ class Seed:
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         """Wait for stubs. What a session does at its end, a worker does for itself."""
         self.session = session
+        if len(session.items) >= MANY:
+            _prepare()
         if _other_threads() or session.testsfailed:
             self.refuse()
         PLANTED.append(self)
@@ -180,6 +195,16 @@ class Seed:
     @property
     def _capture(self) -> Any:
         return self.config.pluginmanager.getplugin("capturemanager")
+
+
+def _prepare() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in LIBRARIES:
+            importlib.import_module(name)
+    for path in sorted((PROJECT / "include").glob("*/*_step.py")):  # their sources are parsed once for all requests
+        code_digest(f"include.{path.parent.name}.{path.stem}:run")
+    gc.freeze()  # else the first look for garbage in a worker copies every page of what was imported
 
 
 def _tell(stub: socket.socket, status: int) -> None:
