@@ -49,6 +49,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     return parse("lifecycle.py", tmp_path_factory.mktemp("airflow"))
 
 
+@pytest.mark.lives
 def test_the_reconciler_is_one_dag_of_one_task_and_loads_no_ml_library(tmp_path: Path) -> None:
     parsed = parse("reconcile.py", tmp_path)
     assert parsed["loaded"] == []
@@ -57,22 +58,26 @@ def test_the_reconciler_is_one_dag_of_one_task_and_loads_no_ml_library(tmp_path:
     assert "Pause this" in dag["doc"]
 
 
+@pytest.mark.lives
 def test_every_part_of_the_life_is_a_dag(parsed: dict[str, dict[str, dict[str, object]]]) -> None:
     parts = ("features", "features_range", "training", "rollout", "monitoring", "scoring")
     assert {f"flight_delay_{part}" for part in parts} <= set(parsed["dags"])
 
 
+@pytest.mark.lives
 def test_the_training_tasks_are_in_order(parsed: dict[str, dict[str, dict[str, object]]]) -> None:
     tasks = parsed["dags"]["flight_delay_training"]["tasks"]
     expected = ["plan", "build_training_set", "validate_training_set", "tune", "train", "evaluate", "gate", "register"]
     assert sorted(tasks) == sorted(expected)  # type: ignore[call-overload]
 
 
+@pytest.mark.lives
 def test_every_dag_tells_what_it_is(parsed: dict[str, dict[str, dict[str, object]]]) -> None:
     assert all(dag["doc"] for dag in parsed["dags"].values())
     assert all(dag["bytes"] for dag in parsed["dags"].values())
 
 
+@pytest.mark.lives
 def test_parsing_loads_no_ml_library(parsed: dict[str, object]) -> None:
     assert parsed["loaded"] == []
 
@@ -103,6 +108,7 @@ print(json.dumps({{"dags": sorted(bag.dags), "errors": bag.import_errors}}))
 """
 
 
+@pytest.mark.lives
 def test_a_broken_model_costs_its_own_dags_alone_and_is_named_by_airflow(tmp_path: Path) -> None:
     models = tmp_path / "broken_zoo"
     for name, text in (

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import gc
+import importlib
 import json
 import os
 import selectors
@@ -10,19 +12,29 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 from _pytest.config import ExitCode, _prepareconfig
 from _pytest.tmpdir import TempPathFactory
 
+from include.core.digest import PROJECT, code_digest
 from tests.support.later import Later
 from tests.support.workers.stub import FORKED
 
 xdist = Later("xdist.remote")  # pytest wants to be the first to import its plugins
+# What the workers would import and read each, where they run most of the tests.
+LIBRARIES = (
+    "great_expectations",
+    "evidently.presets",
+    "pytorch_lightning",
+    "onnxscript",
+    "include.backends.great_expectations.expectations",
+)
+MANY = 2_000  # tests
 PLANTED: list[Seed] = []  # once this process has collected: for remote.py
 
 
@@ -53,6 +65,8 @@ class Seed:
     def pytest_runtestloop(self, session: pytest.Session) -> NoReturn:
         """Wait for stubs. What a session does at its end, a worker does for itself."""
         self.session = session
+        if len(session.items) >= MANY:
+            _prepare()
         if _other_threads() or session.testsfailed:
             self.refuse()
         PLANTED.append(self)
@@ -183,15 +197,28 @@ class Seed:
         return self.config.pluginmanager.getplugin("capturemanager")
 
 
+def _prepare() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in LIBRARIES:
+            importlib.import_module(name)
+    for path in sorted((PROJECT / "include").glob("*/*_step.py")):  # their sources are parsed once for all requests
+        code_digest(f"include.{path.parent.name}.{path.stem}:run")
+    gc.freeze()  # else the first look for garbage in a worker copies every page of what was imported
+
+
 def _tell(stub: socket.socket, status: int) -> None:
     with suppress(OSError):  # the stub was killed
         stub.sendall(str(status).encode())
 
 
 def _other_threads() -> bool:
-    """Whether a library started a thread when it was imported: a fork would have its locks, and not the thread."""
-    others = [each for each in os.listdir("/proc/self/task") if int(each) != os.getpid()]
-    names = [Path(f"/proc/self/task/{each}/comm").read_text().strip() for each in others]
+    """Whether a module started a thread when it was imported: a fork would have its locks, and not the thread.
+
+    Of Python's own. Arrow's allocator and onnxruntime have one each by then, and know what a fork is: the chaos trials and the
+    tests' gateways have always been forked beside them.
+    """
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if names:
         print(f"Each process of the tests collects for itself: after the imports threads run, {names}.", file=sys.stderr)
     return bool(names)

@@ -335,6 +335,7 @@ def test_wrong_usage_exits_with_2_and_an_unknown_model_with_1(slipstream: Slipst
     assert "Traceback" in slipstream("--debug", "versions", "unknown")[2]
 
 
+@pytest.mark.lives
 def test_the_command_imports_neither_airflow_nor_a_heavy_library(tmp_path: Path) -> None:
     code = (
         "import sys; from include.cli.main import main; main(['status'])\n"

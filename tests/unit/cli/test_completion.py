@@ -113,6 +113,7 @@ def test_names_that_cannot_be_read_are_none(slipstream: Slipstream, tmp_path: Pa
     assert slipstream("completion", "--names", "versions", "--of", MODEL) == (0, "", "")
 
 
+@pytest.mark.lives
 def test_asking_for_names_imports_no_heavy_library(tmp_path: Path) -> None:
     code = (
         "import sys; from include.cli.main import main; main(['completion', '--names', 'versions', '--of', 'x'])\n"

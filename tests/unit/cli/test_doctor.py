@@ -168,6 +168,7 @@ def test_a_champion_that_was_trained_for_another_problem_is_told(slipstream: Sli
     assert [level for level, _, _ in looked(slipstream)[1][MODEL]] == ["ok"]
 
 
+@pytest.mark.lives
 def test_in_an_empty_home_it_makes_nothing_and_imports_no_heavy_library(tmp_path: Path) -> None:
     code = (
         "import sys; from include.cli.main import main; main(['doctor', '--json'])\n"

@@ -77,6 +77,7 @@ def test_off_there_is_nothing_to_hand_on() -> None:
     tracing.check()
 
 
+@pytest.mark.lives
 def test_off_nothing_of_opentelemetry_is_imported() -> None:
     code = (
         "import sys; from include.core import tracing, logs, error_reports; import include.gateway.build, include.core.task;"

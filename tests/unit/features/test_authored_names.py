@@ -146,25 +146,30 @@ def _check_log(settings: Settings, spec: ModelSpec) -> None:
     assert (row["score"], row["version"], row["arm"], row["label"]) == (0.25, 1, "champion", 1.0)
 
 
+@pytest.mark.thorough
 def test_a_views_features_may_have_any_other_name(week: Shop) -> None:
     check_life(week, made((view(*FREE, created="seen_at"),)))
 
 
+@pytest.mark.thorough
 def test_a_requests_features_may_have_any_other_name(week: Shop) -> None:
     check_life(week, made((view("mean_price"),), tuple(Feature(name=name) for name in FREE)))
 
 
+@pytest.mark.thorough
 def test_keys_may_have_any_other_name(week: Shop) -> None:
     keys = ("customer", *FREE[::9])
     check_life(week, made((view("mean_price", keys=keys),)))
 
 
+@pytest.mark.thorough
 def test_views_and_arrival_times_may_have_any_other_name(week: Shop) -> None:
     names = [name for name in FREE if name not in DATASETS][::14]
     each = [view(f"x_{n}", name=name, created=name) for n, name in enumerate(names)]
     check_life(week, made(tuple(each)))
 
 
+@pytest.mark.thorough
 def test_labels_may_have_any_other_name(week: Shop) -> None:
     used = set(words(ROOT / "include/features/training_set_step.py", ROOT / "include/monitoring/collect_step.py")) & set(FREE)
     for label in [*sorted(used)[:: effort(40, 8)], "label", "rows", "positives", "known", "arrived", "select"]:

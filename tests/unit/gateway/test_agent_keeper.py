@@ -80,6 +80,7 @@ def said(file: Path) -> int:
     return int(file.read_text() or 0) if file.exists() else 0
 
 
+@pytest.mark.lives
 def test_it_starts_with_the_gateway_again_when_it_dies_and_works_a_last_time_before_the_gateway_has_ended(notes: Path) -> None:
     gateway = run(notes)
     first = until(lambda: said(notes / "done"))

@@ -39,6 +39,7 @@ def test_routes_are_read_from_the_control_store(services: Services) -> None:
     assert stores_of(services).read_routes() == RouteReader(services.control).read() == {}
 
 
+@pytest.mark.lives
 def test_the_stage_itself_imports_no_other() -> None:
     others = ("features", "monitoring", "rollout", "governance", "training", "validation", "evaluation", "scoring", "backends")
     code = (

@@ -13,6 +13,7 @@ from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.shared_memory import SharedMemory
 
 
+@pytest.mark.lives
 def test_it_takes_what_the_gateway_hands_it_and_ends_with_the_gateway(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ print(len(routes), len(app.routes), [route.path for route in routes if get_user 
 """
 
 
+@pytest.mark.lives
 def test_every_route_asks_who_it_is() -> None:
     done = subprocess.run([sys.executable, "-c", WALK], cwd=PROJECT, capture_output=True, text=True, check=True)
     routes, everything, open_to_all = done.stdout.splitlines()[-1].split(" ", 2)
@@ -199,6 +200,7 @@ print(plugin.external_views[0]["href"], plugin.fastapi_apps[0]["url_prefix"], so
 """
 
 
+@pytest.mark.lives
 def test_the_plugin_is_in_the_menu_and_light_in_every_process() -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "/slipstream/ /slipstream ['plugins', 'plugins.slipstream_plugin']"

@@ -52,6 +52,7 @@ def test_the_chances_of_promotion_foreseen_are_those_of_before() -> None:
     assert chances == pytest.approx([found for *_, found in BEFORE["promoted"]], rel=1e-9, abs=1e-11)
 
 
+@pytest.mark.lives
 def test_a_rollback_by_hand_does_not_wait_for_scipy() -> None:
     asked = "import sys, include.cli.rollback; sys.exit('scipy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", asked], check=False).returncode == 0

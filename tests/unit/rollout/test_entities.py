@@ -61,9 +61,10 @@ def looked_at(records: Iterable[Record], plan: JudgePlan, looks: int = 20) -> Ve
 # -- the last stage: a rate of entities' first requests ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("requests", [40, 400, 4000])
+@pytest.mark.thorough
+@pytest.mark.parametrize("requests", [4000, 400, 40])
 @pytest.mark.parametrize("entities", [5, 12, 50])
-@pytest.mark.parametrize("errors", [0.0, 0.01])
+@pytest.mark.parametrize("errors", [0.01, 0.0])
 def test_many_requests_of_few_entities_roll_no_healthy_challenger_back(entities: int, requests: int, errors: float) -> None:
     """Almost every entity meets an error once; the rate of requests is a fifth of what is accepted."""
     answers = [looked_at(busy(entities, requests, errors=errors, seed=seed), FULL).answer for seed in range(2)]
@@ -184,6 +185,7 @@ def test_the_turns_of_a_walk_spend_one_alpha() -> None:
     assert spent(np.array([4.0]))[0] <= 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize(("entities", "requests"), [(5, 10_000), (12, 1_000), (50, 100), (500, 10), (500, 1)])
 def test_false_rollbacks_and_wrong_promotions_stay_under_alpha_and_beta(entities: int, requests: int, alike: bool) -> None:

@@ -98,6 +98,7 @@ def replace_unit(record: Record) -> Record:
     return record
 
 
+@pytest.mark.thorough
 def test_false_rollbacks_of_whole_stages_stay_under_alpha() -> None:
     """Errors and latency together, records and all: 30 healthy stages."""
     known = list(baseline())
