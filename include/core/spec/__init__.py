@@ -16,7 +16,7 @@ from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
-from include.core.spec.serving import Objectives, Serving, Triggers
+from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "DailyCron",
     "Data",
     "Dtype",
+    "Endpoint",
     "Evaluation",
     "Feature",
     "Features",
