@@ -19,7 +19,7 @@ SAGEMAKER_TAGS = named("SAGEMAKER_TAGS", "text", "Tags of what is made in SageMa
 SAGEMAKER_PREFIX = named(
     "SAGEMAKER_PREFIX",
     "name",
-    "What the names of everything in SageMaker begin with, which tells installations apart.",
+    "What every name in SageMaker begins with, which tells installations apart.",
     "slipstream",
 )
 SAGEMAKER_REGISTRY = named(
@@ -28,7 +28,7 @@ SAGEMAKER_REGISTRY = named(
 ENDPOINT_VERSION = named(
     "ENDPOINT_VERSION",
     "name",
-    "The registered version that a container of a SageMaker endpoint serves: a file of the storage root.",
+    "The record of the version that a container of a SageMaker endpoint serves: a path in the storage root.",
 )
 
 GROUP = (

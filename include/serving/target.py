@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from include.core.adapters import adapter
 from include.core.control import ControlStore
@@ -18,7 +18,9 @@ from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
 from include.core.versioned import Format
-from include.serving.client import Said
+
+if TYPE_CHECKING:
+    from include.serving.client import Said
 
 GATEWAY = "gateway"
 APPLIED = DocumentKind("target", Format("what a serving target was seen to follow"))

@@ -1,8 +1,8 @@
 """What an endpoint should be for a route, and the next step from what it is. Pure: nothing here asks AWS.
 
-A variant is named by its version (`v7`), so that a variant's weight is a version's share, and what AWS says of a variant
-(weights, metrics, captures) is said of a version. A configuration is named by a digest of its content: it never changes, and whoever makes
-it again makes the same. It holds no weights of a stage: a configuration begins with all traffic on the champion, and weights are
+A variant is named by its version (`v7`), so that its weight is the share of a version, and what AWS says of it (weights, metrics,
+captures) is said of a version. A configuration is named by a digest of its content: it never changes, and whoever makes it again
+makes the same. It holds no weights of a stage: a configuration begins with all traffic on the champion, and weights are
 set step by step afterwards. So a challenger's machines come up without traffic, and a step from 5 to 20 percent starts none.
 """
 

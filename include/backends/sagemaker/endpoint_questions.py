@@ -52,7 +52,5 @@ def _of_the_container(error: ClientError, place: str) -> DataError | Unreachable
     status = int(error.response.get("OriginalStatusCode") or 0)
     words = str(error.response.get("OriginalMessage") or error)[:500]
     if status >= 500:
-        return UnreachableError(
-            f"The container of {place} failed with the status {status}: {words}", hint="see its log in CloudWatch."
-        )
+        return UnreachableError(f"The container of {place} failed with {status}: {words}", hint="see its log in CloudWatch.")
     return DataError(f"The container of {place} refused the question: {words}", seen=status)

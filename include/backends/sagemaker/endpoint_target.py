@@ -59,6 +59,8 @@ class SageMakerTarget:
 
     def __init__(self, spec: ModelSpec, stores: Stores, pause: Callable[[float], None] = time.sleep) -> None:
         self.spec, self._stores, self._pause = spec, stores, pause
+        self._models: dict[str, str] = {}  # by variant, the SageMaker model that was made or found
+        self._ours = ""  # the endpoint whose tags were looked at
 
     @cached_property
     def parts(self) -> Parts:
@@ -106,19 +108,19 @@ class SageMakerTarget:
     # -- one step ------------------------------------------------------------------------------------------------------------
 
     def _advance(self, model: str, before: frozenset[str]) -> str:
-        """`before`: calls that this attempt has found. One of those that failed is sent again, where only the champion is wanted."""
+        """`before`: calls that this attempt has found. One of those that failed is sent again where no challenger is wanted."""
         control = self._stores.control()
         holder = f"{this_machine()} at the endpoint {self.name}"
         with exclusive(control, f"endpoint/{model}", holder) as epoch:
             generation, route = read_route(control, model)
+            seen = self.describe()
+            if seen is not None and seen.moving:
+                return self._moving_words(seen)
             want = wanted(route)
             config, content = self._wanted_config(want)
-            seen = self.describe()
             if is_as(want, config, seen):
                 self._note_applied(model, generation, config)
                 return ""
-            if seen is not None and seen.moving:
-                return self._moving_words(seen)
             step = next_step(want, config, seen)
             if step is None:  # what is missing is not ours to ask for: a variant has no machine yet
                 return f"the endpoint {self.name} has the configuration {config}, and not yet a machine for each of its variants"
@@ -135,9 +137,11 @@ class SageMakerTarget:
         return self.parts.config(want, {name: self._model_of(name) for name in names})
 
     def _model_of(self, name: str) -> str:
-        version = version_of(name)
-        assert version is not None
-        return self.parts.ensure_model(version, stored(self._stores.control(), self.spec.name, version))
+        if name not in self._models:
+            version = version_of(name)
+            assert version is not None
+            self._models[name] = self.parts.ensure_model(version, stored(self._stores.control(), self.spec.name, version))
+        return self._models[name]
 
     def describe(self) -> Seen | None:
         """The endpoint now; None where there is none. Raises ConflictError for one that is not ours."""
@@ -149,8 +153,10 @@ class SageMakerTarget:
                 if is_missing(error):
                     return None
                 raise
-            tags = client.list_tags(ResourceArn=described["EndpointArn"], MaxResults=100)["Tags"]
-        self._require_ours({each["Key"]: each["Value"] for each in tags})
+            if described["EndpointArn"] != self._ours:
+                tags = client.list_tags(ResourceArn=described["EndpointArn"], MaxResults=100)["Tags"]
+                self._require_ours({each["Key"]: each["Value"] for each in tags})
+                self._ours = described["EndpointArn"]
         return seen_of(described)
 
     def _require_ours(self, tags: Mapping[str, str]) -> None:
@@ -240,8 +246,8 @@ class SageMakerTarget:
         return UnreachableError(
             f"Route {generation} of {model} is not yet in force: {doing}.",
             safe="the endpoint answers as before; no second update was sent, and AWS would refuse one.",
-            hint=f"a container that answers no ping says why in CloudWatch, /aws/sagemaker/Endpoints/{self.name}; the task is tried "
-            "again and waits on. AWS ends an update that hangs by itself, and goes back.",
+            hint=f"a container that answers no ping says why in CloudWatch, /aws/sagemaker/Endpoints/{self.name}; the task is "
+            "tried again and waits on. AWS ends an update that hangs by itself, and goes back.",
         )
 
     def _undone(
@@ -249,9 +255,8 @@ class SageMakerTarget:
     ) -> GateClosed | UnreachableError:
         state = f"{seen.status}, with {seen.config} and the weights {dict(seen.weights)}" if seen is not None else "gone"
         reason = seen.reason if seen is not None and seen.reason else "nothing; its log group may"
-        kind, then = (
-            (GateClosed, "the rollout goes back") if route.challenger is not None else (UnreachableError, "it is tried again")
-        )
+        forward = route.challenger is not None
+        kind, then = (GateClosed, "the rollout goes back") if forward else (UnreachableError, "it is tried again")
         return kind(
             f"SageMaker did not make the change of the endpoint {self.name} to route {generation} of {model}: "
             f"{call.body['step']} was taken on, and rolled back. AWS says: {reason}.",

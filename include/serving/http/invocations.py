@@ -1,7 +1,7 @@
 """SageMaker's contract of a container: `GET /ping` and `POST /invocations` on port 8080, as paths of the gateway's own.
 
-The body of an invocation is that of `POST /predict/{model}`, a single question or many, and so is the answer. What SageMaker hands
-on beside it are the custom attributes of a call, one header of `name=value` pairs with commas between. Two are known:
+The body of an invocation is that of `POST /predict/{model}`, a single question or many, and so is the answer. What SageMaker
+hands on beside it are the custom attributes of a call, one header of `name=value` pairs with commas between. Two are known:
 
     id=...              the request's id, where the body names none
     slipstream=infer    ask the version itself, in the Open Inference Protocol, as a smoke test does; `metadata`: its inputs
