@@ -118,7 +118,7 @@ class Parts:
 
     def ensure_model(self, version: int, record: Mapping[str, Any]) -> str:
         """The SageMaker model of a version, made if it is not there. Returns its name."""
-        kept = RECORDS.stamp(record_of(record))
+        kept = RECORDS.stamp({**record_of(record), "model": self.spec.name, "version": version})
         path = f"endpoints/{self.spec.name}/{variant(version)}-{digest_json(kept)[:CUT]}.json"
         self.storage.create(path, canonical_json(kept))
         content: dict[str, Any] = {"PrimaryContainer": self.container(path), "ExecutionRoleArn": self._role(), **self._network()}
