@@ -23,7 +23,7 @@ import sqlalchemy as sa
 import uvicorn
 
 from include.core import error_reports, logs
-from include.core.control import ControlStore, versions
+from include.core.control import ControlStore, routes, versions
 from include.core.environment import CONTROL_URL, GATEWAY_WORKERS
 from include.core.environment_aws import ENDPOINT_VERSION
 from include.core.errors import NotReadyError, PermanentError, SpecError, TransientError
@@ -34,7 +34,7 @@ from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import Shared, build
 from include.gateway.host import DRAIN_SECONDS
 from include.prediction_log.shipping import Limits
-from include.routing.route import Route, route_in, set_route
+from include.routing.route import Route, route_in
 from include.services.services import Services
 from include.serving.endpoint_record import RECORDS
 from include.serving.http.access import Access
@@ -85,8 +85,10 @@ def take_in(services: Services) -> Served:
     served = Served(str(record["model"]), int(record["version"]))
     with services.control.transaction() as connection:
         _keep_version(connection, served, record)
-        if route_in(connection, served.model)[1].champion != served.version:
-            set_route(connection, served.model, Route(champion=served.version))
+        if not route_in(connection, served.model)[0]:
+            # Its generation is the version: so says the log of an answer for which no model gave a score, whose it is.
+            values = {"route": Route(champion=served.version).to_json(), "at": timestamp()}
+            connection.execute(routes.insert().values(model=served.model, generation=served.version, **values))
     return served
 
 

@@ -14,8 +14,9 @@ from functools import partial
 from include.core.errors import SlipstreamError
 from include.core.spec import ModelSpec
 from include.reconcile.world import Finding, World
+from include.routing.applied import applied
 from include.routing.route import read_route
-from include.serving.target import GATEWAY, applied
+from include.serving.target import GATEWAY
 
 log = logging.getLogger(__name__)
 

@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from include.core.adapters import adapter
 from include.core.control import ControlStore
-from include.core.documents import DocumentKind
 from include.core.ports import OpenAws
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import Storage
-from include.core.versioned import Format
 
 if TYPE_CHECKING:
     from include.serving.client import Said
 
 GATEWAY = "gateway"
-APPLIED = DocumentKind("target", Format("what a serving target was seen to follow"))
 
 
 class ServingTarget(Protocol):
@@ -66,18 +63,3 @@ def open_target(spec: ModelSpec, stores: Stores) -> FollowingTarget:
     """The target of a model that this installation's gateways do not serve."""
     opener: Callable[[ModelSpec, Stores], FollowingTarget] = adapter(f"serving.{spec.serving.target}")
     return opener(spec, stores)
-
-
-def applied_key(model: str, generation: int) -> str:
-    return f"applied/{model}/{generation}"
-
-
-def applied_at(control: ControlStore, model: str, generation: int) -> str:
-    """When the route was first seen to be in force on the model's target: UTC, ISO 8601; empty before."""
-    found = APPLIED.load(control, applied_key(model, generation))
-    return found.at if found is not None else ""
-
-
-def applied(control: ControlStore, model: str) -> int:
-    """The last generation that was seen to be in force on the model's target; 0 for none."""
-    return max((int(each.body["generation"]) for each in APPLIED.newest(control, model)), default=0)

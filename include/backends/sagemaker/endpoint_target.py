@@ -42,9 +42,10 @@ from include.core.machine import this_machine
 from include.core.spec import ModelSpec
 from include.core.time import now
 from include.core.versioned import Format
+from include.routing.applied import note_applied
 from include.routing.route import Route, read_route
 from include.serving.client import Said
-from include.serving.target import APPLIED, Stores, applied_key
+from include.serving.target import Stores
 from include.versions.queries import stored
 
 TIMEOUT = 2700.0  # seconds: AWS starts machines, and takes a container that answers no ping for dead after many minutes
@@ -235,8 +236,7 @@ class SageMakerTarget:
 
     def _note_applied(self, model: str, generation: int, config: str) -> None:
         fault.point("endpoint.applied")
-        body = {"generation": generation, "config": config}
-        APPLIED.save(self._stores.control(), applied_key(model, generation), model, body)
+        note_applied(self._stores.control(), model, generation, config)
 
     def _moving_words(self, seen: Seen) -> str:
         minutes = (now() - datetime.fromisoformat(seen.modified)).total_seconds() / 60

@@ -98,6 +98,7 @@ def test_it_speaks_the_contract_with_the_gateways_own_answers(services: Services
     assert [column["name"] for column in seen["metadata"].json()["parameters"]["columns"]] == ["heat", "colour", "size"]
     logged = [record for record in read_records(services.settings.home, NAME) if record.version == 2]
     assert {"mine", "theirs"} < {record.id for record in logged}
+    assert {record.generation for record in logged} == {2}, "the version, whoever answers"
     assert len(logged) == 4, "what asks the version itself is no prediction"
 
 

@@ -8,7 +8,7 @@ from include.backends.sagemaker.endpoint_target import CALLS
 from include.core import fault
 from include.core.errors import ConflictError, GateClosed, SpecError, UnreachableError
 from include.core.fault import Fault, ResponseLost
-from include.serving.target import applied, applied_at
+from include.routing.applied import applied, applied_at
 from tests.support.aws.followed import Followed
 
 pytestmark = pytest.mark.lives
