@@ -96,7 +96,7 @@ class RolloutOperator(TrafficOperator):
         generation = enter_stage(services.control, rollout, stage, epoch)
         if rollout.find(stage).judged:
             begin_stage(services.control, services.spec(self.model), rollout, stage)
-        services.gateway().wait_applied(self.model, generation)
+        services.target(self.model).wait_applied(self.model, generation)
         fault.point("traffic.applied")
         return generation
 
@@ -257,7 +257,7 @@ class SmokeTestOperator(RolloutOperator):
         self.enter(services, "smoke", epoch)
         rollout = self.driven(services)
         try:
-            report = smoke_test(services.gateway(), services.spec(self.model), rollout.challenger, rollout.champion)
+            report = smoke_test(services.target(self.model), services.spec(self.model), rollout.challenger, rollout.champion)
         except GateClosed as error:
             record_verdict(services.control, rollout, "smoke", {"answer": "roll_back", "reasons": [one_line(error)]}, epoch)
             raise

@@ -52,7 +52,7 @@ class PromoteModelOperator(EndingOperator):
 
         rollout = self.driven(services)
         generation = promote(services.control, rollout, actor=holder(context), epoch=epoch)
-        services.gateway().wait_applied(self.model, generation)
+        services.target(self.model).wait_applied(self.model, generation)
         self.mirror(services, rollout)
         words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
         send_alert(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
@@ -87,7 +87,7 @@ class RollBackModelOperator(EndingOperator):
             )
         reason = f"its run ended in {rollout.stage}: a task failed, or was marked by hand"
         generation = roll_back(services.control, rollout, reason=reason, actor=holder(context), epoch=epoch)
-        services.gateway().wait_applied(self.model, generation)
+        services.target(self.model).wait_applied(self.model, generation)
         self.mirror(services, rollout)
         self._send_alert(read_rollout(services.control, rollout.id), services)
         self.announce_next(context, services)

@@ -42,6 +42,7 @@ PARTS = {
     "monitoring": "Monitoring",
     "retraining": "Retraining",
     "serving": "Serving",
+    "serving.endpoint": "Endpoint",
     "objectives": "Objectives",
     "triggers": "Triggers",
 }

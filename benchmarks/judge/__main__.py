@@ -1,6 +1,6 @@
 """The rollout judge, simulated: false rollbacks, power, wrong promotions; the peers' rules on the same streams.
 
-    python -m benchmarks.judge [--stages 20000] [false joint power ceilings promotion entities labels gateways peers shipped]
+    python -m benchmarks.judge [--stages 20000] [false joint power ceilings promotion entities requests labels gateways peers shipped]
 
 Asks the boundary of include/rollout as it ships. Exits non-zero where a goal is missed.
 """
@@ -15,6 +15,7 @@ from benchmarks.judge import cells
 from benchmarks.judge.entities import entities
 from benchmarks.judge.gateways import gateways
 from benchmarks.judge.labels import labels
+from benchmarks.judge.requests import requests
 from benchmarks.judge.table import RateTable
 
 PARTS = {
@@ -24,6 +25,7 @@ PARTS = {
     "ceilings": cells.ceilings,
     "promotion": cells.wrong_promotion,
     "entities": entities,
+    "requests": requests,
     "labels": labels,
     "gateways": gateways,
     "peers": cells.peers,

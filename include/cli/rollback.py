@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
 from include.core.errors import SlipstreamError
 from include.rollout.rollback import RolledBack, roll_back_model
 from include.routing.gateways import ALIVE_SECONDS
+
+if TYPE_CHECKING:
+    from include.serving.target import FollowingTarget
 
 # Seconds for the gateways to be seen to follow. They poll many times a second; one that was lost just now counts as alive so
 # long, and is named then.
@@ -54,6 +58,9 @@ def plain_move(done: RolledBack) -> dict[str, object]:
 
 def _gateway(context: CliContext, done: RolledBack) -> str:
     try:
+        if (follower := _elsewhere(context, done.model)) is not None:
+            doing = follower.advance(done.model)
+            return f"The endpoint follows: {doing or 'it serves it'}. The reconciler sees to the rest within minutes."
         seen = context.gateway().wait_applied(done.model, done.generation, timeout=TIMEOUT)
     except SlipstreamError as error:
         return f"The gateway was not seen to follow: {error.what} It does as soon as it reads the control store."
@@ -62,6 +69,15 @@ def _gateway(context: CliContext, done: RolledBack) -> str:
     if len(named := seen.get("gateways", ())) > 1:
         return f"All {len(named)} gateways that are alive serve it: {', '.join(named)}.{unseen}"
     return f"The gateway at {context.settings.gateway_url} serves it.{unseen}"
+
+
+def _elsewhere(context: CliContext, model: str) -> FollowingTarget | None:
+    """What is to be moved from here; None for what the gateways serve, and for a model whose spec cannot be read."""
+    try:
+        spec = context.spec(model)
+    except SlipstreamError:
+        return None
+    return None if spec.serving.target == "gateway" else context.elsewhere(spec)
 
 
 def show_labels(context: CliContext, model: str) -> str:

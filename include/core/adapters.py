@@ -71,6 +71,10 @@ ADAPTERS: dict[str, str] = {
     "expectations": "include.backends.great_expectations.expectations:open_expectations",
     # include/monitoring/drift_report.py: one HTML page that opens offline
     "drift_report": "include.backends.evidently.report:drift_report",
+    # include/serving/target.py: ServingTarget, where it is not this installation's gateways
+    "serving.sagemaker": "include.backends.sagemaker.endpoint_target:open_endpoint",
+    # include/rollout/endpoint_rails.py: Invocations, what the target itself counts of requests
+    "invocations.sagemaker": "include.backends.sagemaker.endpoint_metrics:open_invocations",
     # include/core/tracing.py: Tracer; and what is wrong with its settings
     "tracing": "include.backends.opentelemetry.tracer:OtelTracer",
     "tracing.check": "include.backends.opentelemetry.provider:check",

@@ -29,7 +29,7 @@ SECRETS_SECONDS = named(
     "SECRETS_SECONDS", "seconds", "How long a process without Airflow keeps what it read from the secrets backend.", "60"
 )
 
-# -- jobs on SageMaker -------------------------------------------------------------------------------------------------------
+# -- SageMaker ----------------------------------------------------------------------------------------------------------------
 
 SAGEMAKER_IMAGE = named(
     "SAGEMAKER_IMAGE", "address", "The image of jobs on SageMaker, in ECR and by its digest: ...amazonaws.com/name@sha256:..."
@@ -66,10 +66,19 @@ SAGEMAKER_MLFLOW_SECRET = named(
 )  # fmt: skip
 SAGEMAKER_FOLDER = named("SAGEMAKER_FOLDER", "folder", "Where SageMaker's /opt/ml is in a job's container.", "/opt/ml")
 
+SAGEMAKER_REGISTRY = named(
+    "SAGEMAKER_REGISTRY", "switch", "Whether versions and their stages are shown in SageMaker's Model Registry as well."
+)
+ENDPOINT_VERSION = named(
+    "ENDPOINT_VERSION", "name",
+    "The record of the version that a container of a SageMaker endpoint serves: a path in the storage root.",
+)  # fmt: skip
+
 SAGEMAKER = (
     SAGEMAKER_IMAGE, SAGEMAKER_ROLE, SAGEMAKER_INSTANCE, SAGEMAKER_VOLUME, SAGEMAKER_SUBNETS, SAGEMAKER_SECURITY_GROUPS,
     SAGEMAKER_KMS_KEY, SAGEMAKER_SPOT, SAGEMAKER_MAX_SECONDS, SAGEMAKER_MAX_WAIT_SECONDS, SAGEMAKER_TAGS, SAGEMAKER_PREFIX,
-    SAGEMAKER_PROJECT, SAGEMAKER_MODELS, SAGEMAKER_MLFLOW_SECRET, SAGEMAKER_FOLDER,
+    SAGEMAKER_PROJECT, SAGEMAKER_MODELS, SAGEMAKER_MLFLOW_SECRET, SAGEMAKER_FOLDER, SAGEMAKER_REGISTRY,
+    ENDPOINT_VERSION,
 )  # fmt: skip
 
 TOLD = (S3_KMS_KEY, S3_BUCKET_OWNER)  # a job is told them, too

@@ -35,6 +35,7 @@ from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.shadow import Shadow
 from include.serving.stores import Stores
+from include.serving.target import GATEWAY
 from include.serving.telemetry.agent_report import agent_source
 from include.serving.telemetry.counters import ARENA, Metrics
 from include.serving.telemetry.health import Health, Source, log_source
@@ -63,10 +64,12 @@ def build(
     slot: int = 0,
     identity: Identity | None = None,
     certificate: ServerCertificate | None = None,
+    target: str = GATEWAY,
 ) -> Gateway:
-    """The app over those services, as the worker of that slot. `identity`: as what the gateway reports itself, if it does."""
+    """The app over those services, as the worker of that slot. `identity`: as what the gateway reports itself, if it does.
+    `target`: what the models are served by that it serves (`serving.target`)."""
     shared, settings = shared or Shared(), services.settings
-    stores, switch = stores_of(services), Switch(shared.switch, slot)
+    stores, switch = stores_of(services, target), Switch(shared.switch, slot)
     metrics = Metrics(shared.metrics, 2 * slot)
     limits = CacheLimits.from_env(settings.environ)
     manager = DeploymentManager(stores.read_routes, stores.load_spec, stores.load, settings.scratch(), limits, switch)
@@ -110,9 +113,9 @@ def _heartbeat(services: Services, identity: Identity, manager: DeploymentManage
     )
 
 
-def stores_of(services: Services) -> Stores:
+def stores_of(services: Services, target: str = GATEWAY) -> Stores:
     """What the gateway and its shadow load versions from."""
-    return Stores(RouteReader(services.control), services.control, services.ledger, services.spec)
+    return Stores(RouteReader(services.control), services.control, services.ledger, services.spec, target)
 
 
 def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:

@@ -129,7 +129,7 @@ def _answer(
         return serve_as(0)
 
     def work(slot: int, parent: int) -> int:
-        threading.Thread(target=_end_with, args=(parent,), name="parent", daemon=True).start()
+        threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
         return serve_as(slot)
 
     with listening:  # nobody waits in its queue while the agent works a last time
@@ -181,7 +181,7 @@ def _options(settings: Settings, argv: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def _end_with(parent: int) -> None:
+def end_with(parent: int) -> None:
     """End this worker when the supervisor is gone, however it went: nobody would replace or stop it."""
     os.read(parent, 1)
     os.kill(os.getpid(), signal.SIGTERM)

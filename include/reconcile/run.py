@@ -11,7 +11,7 @@ from include.core.effects import results_in
 from include.core.errors import PermanentError, SlipstreamError
 from include.core.request import Json
 from include.core.time import timestamp
-from include.reconcile import candidates, days, decisions, jobs, leftovers, rollouts, unheard
+from include.reconcile import candidates, days, decisions, endpoints, jobs, leftovers, rollouts, unheard
 from include.reconcile.world import NOTICES, Finding, PendingAlert, World
 
 log = logging.getLogger(__name__)
@@ -20,6 +20,7 @@ RESEND_FOR = timedelta(days=1)  # an alert that could not be sent is tried again
 # Traffic first. The job backend may be down for its own reasons, which others report: not to know its jobs fails nothing.
 SECTIONS: dict[str, Callable[[World], Iterator[Finding]]] = {
     "rollouts": rollouts.find,
+    "targets": endpoints.find,
     "evidence": unheard.find,
     "candidates": candidates.find,
     "decisions": decisions.find,

@@ -19,6 +19,7 @@ from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.versioned import Format
 from include.reconcile.airflow import Airflow
+from include.serving.target import FollowingTarget
 
 PREFIX, RESOURCE = "reconcile/", "reconcile"
 NOTICES = DocumentKind("notice", Format("a notice of the reconciler"))
@@ -55,6 +56,8 @@ class World:
     models: tuple[str, ...]
     now: datetime  # UTC, with zone
     actor: str
+    target: Callable[[ModelSpec], FollowingTarget] | None = None
+    """What serves a model that the gateways do not."""
 
 
 @dataclass(frozen=True)

@@ -54,14 +54,21 @@ class EvidencePublisher:
     name = "evidence"
     every = 1.0
 
-    def __init__(self, control: Callable[[], ControlStore], home: Path, source: Callable[[], Source]) -> None:
-        self._control, self._home, self._source = control, home, source
+    def __init__(
+        self,
+        control: Callable[[], ControlStore],
+        home: Path,
+        source: Callable[[], Source],
+        serves: Callable[[str], bool] = lambda model: True,
+    ) -> None:
+        """`serves`: whether gateways answer for a model; of one that is served elsewhere they have nothing to count."""
+        self._control, self._home, self._source, self._serves = control, home, source, serves
         self._following: dict[str, _Following] = {}
 
     def run(self) -> None:
         """Publish what is new. One publication of each rollout, but for a gateway that has a long log to catch up with."""
         control = self._control()
-        live = live_stages(control)
+        live = [stage for stage in live_stages(control) if self._serves(stage.model)]
         self._following = {each: known for each, known in self._following.items() if each in {one.rollout for one in live}}
         problem: Exception | None = None
         for stage in live:

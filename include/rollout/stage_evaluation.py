@@ -7,22 +7,31 @@ gateways, each its own (include/rollout/evidence_publisher.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from include.core.catalog import load_spec
 from include.core.control import ControlStore
+from include.core.ports import open_aws
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import instant, now
+from include.prediction_log.shared import log_of
+from include.rollout.endpoint_evidence import EndpointLog, Pace, publish_endpoint
+from include.rollout.endpoint_rails import Invocations, open_invocations, too_slow
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_look import Look, begin_stage, look, settle
 from include.rollout.evidence_store import SILENT
 from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout
 from include.rollout.judge import Verdict, judge
 from include.rollout.judge_plan import JudgePlan, judge_plan
+
+Held = Callable[[], Sequence[str]]
+"""Asks for reasons not to promote yet."""
+PACE = Pace()
 
 
 def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | None:
@@ -35,13 +44,15 @@ def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | 
     known = read_rollout(control, rollout)
     if not known.live:
         return {"answer": "roll_back", "reasons": [f"ended by somebody else: {known.state} {known.reason}".rstrip()]}
-    spec = load_spec(model, settings.models)
-    verdict, plan, evidence = read_and_judge(control, spec, known, stage, now())
+    spec, at = load_spec(model, settings.models), now()
+    held = look_elsewhere(control, settings, spec, known, stage, at) if spec.serving.target != "gateway" else None
+    verdict, plan, evidence = read_and_judge(control, spec, known, stage, at, held)
     if verdict.alerts and not alerted(control, known, stage):
         return {**verdict.to_json(), "answer": "hold"}
     if verdict.answer == "insufficient" or (known.state == "paused" and verdict.answer == "promote"):
         return None  # a pause holds a stage; it never holds back a rollback
-    return {**verdict.to_json(), "evidence": evidence.to_json(), "plan": plan.to_json()}
+    shown = {**verdict.to_json(), "evidence": evidence.to_json(), "plan": plan.to_json()}
+    return shown if verdict.answer == "promote" or judge(evidence, plan).answer != "promote" else {**shown, "held": True}
 
 
 def resumed(*, rollout: str) -> bool | None:
@@ -49,28 +60,48 @@ def resumed(*, rollout: str) -> bool | None:
     return None if read_rollout(ControlStore(Settings.from_env().control_url), rollout).state == "paused" else True
 
 
+def look_elsewhere(
+    control: ControlStore, settings: Settings, spec: ModelSpec, rollout: Rollout, stage: str, at: datetime
+) -> Held:
+    """Fold what an endpoint's containers have shipped, and return what its own counters say against a promotion."""
+    begin_stage(control, spec, rollout, stage)
+
+    @cache
+    def counted() -> Invocations:
+        return open_invocations(spec, settings, lambda: open_aws(settings))
+
+    if PACE.due(rollout.id):
+        publish_endpoint(control, EndpointLog(log_of(settings), counted), rollout, at)
+    since, _ = entered(control, rollout, stage)
+    return lambda: list(too_slow(counted(), spec, rollout.champion, rollout.challenger, instant(since), at))
+
+
 def read_and_judge(
-    control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, at: datetime
+    control: ControlStore, spec: ModelSpec, rollout: Rollout, stage: str, at: datetime, held: Held | None = None
 ) -> tuple[Verdict, JudgePlan, Evidence]:
     """Begin the stage if nobody has, look at what is published, judge, and settle what is past change."""
     begin_stage(control, spec, rollout, stage)
     seen = look(control, rollout.id)
-    judged = judge_merged(control, spec, rollout, seen, at)
+    judged = judge_merged(control, spec, rollout, seen, at, held)
     settle(control, rollout.id, seen)
     return judged
 
 
 def judge_merged(
-    control: ControlStore, spec: ModelSpec, rollout: Rollout, seen: Look, at: datetime
+    control: ControlStore, spec: ModelSpec, rollout: Rollout, seen: Look, at: datetime, held: Held | None = None
 ) -> tuple[Verdict, JudgePlan, Evidence]:
-    """The verdict on what all gateways have published, the deadline included."""
+    """The verdict on what all gateways have published, the deadline included. `held`: reasons not to promote yet, asked for where
+    the judge would."""
     terms, evidence = seen.merge.terms, seen.merge.evidence()
     since, _ = entered(control, rollout, terms.stage)
     elapsed = at - instant(since) - paused_for(control, rollout, terms.stage, at)
     plan = judge_plan(spec, rollout.find(terms.stage), rollout.champion, evidence.limits, terms.labelled)
     if terms.labelled and not terms.first_labels:  # begun before the spec asked for its labels
         plan = replace(plan, label_margin=None, labels=())
-    return at_deadline(judge(evidence, plan), spec, elapsed, "" if seen.reported else f"; {SILENT}"), plan, evidence
+    verdict = judge(evidence, plan)
+    if verdict.answer == "promote" and held is not None and (reasons := held()):
+        verdict = Verdict("insufficient", tuple(reasons), verdict.numbers)
+    return at_deadline(verdict, spec, elapsed, "" if seen.reported else f"; {SILENT}"), plan, evidence
 
 
 def at_deadline(verdict: Verdict, spec: ModelSpec, elapsed: timedelta, silent: str = "") -> Verdict:
@@ -92,6 +123,6 @@ def recompute(stored: Mapping[str, Any]) -> Verdict:
     """
     verdict = judge(Evidence.from_json(stored["evidence"]), JudgePlan.from_json(stored["plan"]))
     late = tuple(reason for reason in stored["reasons"][:1] if "(at_deadline=roll_back)" in reason)
-    if late and verdict.answer == "insufficient":
+    if late and (verdict.answer == "insufficient" or stored.get("held")):
         return Verdict("roll_back", (*late, *verdict.reasons), verdict.numbers)
     return verdict

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from include.online_store.store import OnlineStore
     from include.prediction_log.shared import SharedLog
     from include.serving.client import GatewayClient
+    from include.serving.target import FollowingTarget, ServingTarget
     from include.versions.record import VersionRecord
 
 
@@ -143,6 +144,19 @@ class Services:
         from include.serving.client import open_client
 
         return open_client(self.with_connection("slipstream_gateway"), lambda: self.control)
+
+    def target(self, model: str) -> ServingTarget:
+        """What serves the model: the gateways, or what its spec names. Raises SpecError for an unknown model."""
+        from include.serving.target import GATEWAY
+
+        spec = self.spec(model)
+        return self.gateway() if spec.serving.target == GATEWAY else self.elsewhere(spec)
+
+    def elsewhere(self, spec: ModelSpec) -> FollowingTarget:
+        """What serves a model that the gateways do not."""
+        from include.serving.target import Stores, open_target
+
+        return open_target(spec, Stores(self.settings, lambda: self.control, lambda: self.storage, lambda: self.aws))
 
     def airflow(self) -> AirflowClient | None:
         """Airflow's REST API with the login of `slipstream_airflow`; None where there is no such connection."""

@@ -137,17 +137,9 @@ class GatewayClient:
 
         A number a row; where the problem has several outputs, a list of them in their order.
         """
-        inputs = [
-            {
-                "name": column["name"],
-                "shape": [len(rows), length] if (length := length_of(column["dtype"])) else [len(rows)],
-                "datatype": column["datatype"],
-                "data": [_sent(row.get(column["name"]), length) for row in rows],
-            }
-            for column in self.columns(model, version)
-        ]
+        inputs = tensors_of(self.columns(model, version), rows)
         answer = self._post(f"/v2/models/{model}/versions/{version}/infer", {"inputs": inputs})
-        return _rows_of(answer["outputs"]), float(answer["parameters"]["latency_us"])
+        return rows_of(answer["outputs"]), float(answer["parameters"]["latency_us"])
 
     # -- HTTP ----------------------------------------------------------------------------------------
 
@@ -197,7 +189,20 @@ class GatewayClient:
         return hint
 
 
-def _rows_of(outputs: Sequence[Mapping[str, Any]]) -> Said:
+def tensors_of(columns: Sequence[Mapping[str, str]], rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of named inputs (null: unknown) as the tensors of a question, one a column."""
+    return [
+        {
+            "name": column["name"],
+            "shape": [len(rows), length] if (length := length_of(column["dtype"])) else [len(rows)],
+            "datatype": column["datatype"],
+            "data": [_sent(row.get(column["name"]), length) for row in rows],
+        }
+        for column in columns
+    ]
+
+
+def rows_of(outputs: Sequence[Mapping[str, Any]]) -> Said:
     """Rows of what the tensors of an answer hold: one of [n] or [n, k], or several of [n]."""
     first = outputs[0]
     if len(outputs) > 1:

@@ -16,7 +16,7 @@ from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
-from include.core.spec.serving import Objectives, Serving, Triggers
+from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 
@@ -31,6 +31,7 @@ __all__ = [
     "Data",
     "Dtype",
     "EmrServerless",
+    "Endpoint",
     "Evaluation",
     "Feature",
     "Features",

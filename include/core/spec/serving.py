@@ -10,8 +10,33 @@ from pydantic import Field
 from include.core.spec.base import Frozen, Name
 
 
+class Endpoint(Frozen):
+    """The SageMaker endpoint that serves the model, where `serving.target` is one. Role, image, network and keys are the
+    installation's (`SLIPSTREAM_SAGEMAKER_*`)."""
+
+    name: str = Field("", pattern=r"^([a-zA-Z0-9](-*[a-zA-Z0-9]){0,62})?$")
+    """The endpoint's name. By default the installation's prefix and the model's name."""
+
+    instance: str = Field("ml.m5.large", pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9]+$")
+    """The instance type that each version runs on."""
+
+    instances: int = Field(1, ge=1, le=100)
+    """How many instances a version that answers has at first. What scales them changes them afterwards."""
+
+    capture: int = Field(0, ge=0, le=100)
+    """The percentage of requests and answers that SageMaker itself captures under the storage root. The judge reads the
+    prediction log, not these."""
+
+
 class Serving(Frozen):
     """How the gateway answers for this model."""
+
+    target: Literal["gateway", "sagemaker"] = "gateway"
+    """What serves the model: the gateways of this installation, or a SageMaker endpoint whose containers are the gateway of one
+    version each."""
+
+    endpoint: Endpoint = Endpoint()
+    """The endpoint, where `target` is "sagemaker"."""
 
     default_score: float = Field(0.5, ge=0, le=1)
     """The score that is answered when no model and no feature store can give a better one."""

@@ -29,6 +29,15 @@ class AwsError(Exception):
 
 
 @dataclass(frozen=True)
+class Raw:
+    """An answer that is no JSON of a target protocol: its own status, headers and body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Asked:
     """One request: the operation, if its header names one, and what else may tell."""
 
@@ -38,6 +47,8 @@ class Asked:
     path: str
     region: str
     body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By name, in lower case."""
 
     @property
     def operation(self) -> str:
@@ -130,7 +141,7 @@ class Part:
 
         return answer
 
-    def answer(self, asked: Asked) -> Body | None:
+    def answer(self, asked: Asked) -> Body | Raw | None:
         """The answer, or None for a request of somebody else's. Raises AwsError."""
         handler = self.handler(asked)
         if handler is None:

@@ -18,7 +18,8 @@ from http import HTTPStatus
 from threading import Thread
 from typing import Any
 
-from tests.support.aws.part import Asked, AwsError, Clock, Faults, Part
+from tests.support.aws.endpoints import Endpoints
+from tests.support.aws.part import Asked, AwsError, Clock, Faults, Part, Raw
 from tests.support.aws.processing import ProcessingJobs
 from tests.support.aws.training import TrainingJobs
 from tests.support.aws.warehouse import AthenaQueries, RedshiftStatements, SparkJobs
@@ -39,6 +40,7 @@ class Aws:
         self.spark = SparkJobs(self.clock, self.faults)
         self.training = TrainingJobs(self.clock, self.faults)
         self.processing = ProcessingJobs(self.clock, self.faults)
+        self.endpoints = Endpoints(self.clock, self.faults)
         self._address = ""
 
     @property
@@ -111,10 +113,13 @@ class _App:
                 part.ship_logs()
         if not target and not any(part.takes(path) for part in self._aws.parts):
             return self._moto(environ, start_response)
-        asked = Asked(target, environ["REQUEST_METHOD"], path, _region(environ), _body(environ))
+        asked = Asked(target, environ["REQUEST_METHOD"], path, _region(environ), _body(environ), _headers(environ))
         try:
             for part in self._aws.parts:
                 answer = part.answer(asked)
+                if isinstance(answer, Raw):
+                    start_response(f"{answer.status} {HTTPStatus(answer.status).phrase}", [*answer.headers.items()])
+                    return [answer.body]
                 if answer is not None:
                     return _json(start_response, HTTPStatus.OK, answer)
         except AwsError as error:
@@ -132,6 +137,11 @@ def _body(environ: dict[str, Any]) -> bytes:
     data: bytes = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(data)
     return data
+
+
+def _headers(environ: dict[str, Any]) -> dict[str, str]:
+    named = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name.startswith("HTTP_")}
+    return {**named, "content-type": environ.get("CONTENT_TYPE", "")}
 
 
 def _region(environ: dict[str, Any]) -> str:

@@ -1,0 +1,385 @@
+"""SageMaker's endpoints, as strict as SageMaker: an update takes its time, may be rolled back without a word, or hang for ever.
+
+Time passes by looks: each DescribeEndpoint brings a change that is under way one look nearer to its end. What the *next* change
+comes to is said before (`plan`). Who answers is `containers`, by default one that says its version and no more.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from tests.support.aws.part import Asked, AwsError, Body, Clock, Faults, Handler, Part, Raw, tag_list, tags_of
+
+_INVOKE = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
+ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
+VARIANT = "x-amzn-sagemaker-target-variant"
+LOOKS = 2  # that a change takes
+NO_CAPACITY = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
+NO_PING = "The primary container for production variant {} did not pass the ping health check."
+OUTCOMES = ("done", "rolled_back", "silently_rolled_back", "stuck", "refused")
+
+
+@dataclass
+class Answered:
+    """What a container says to an invocation."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Container = Callable[[dict[str, str], dict[str, str], bytes], Answered]
+"""Called with the environment of the variant's model, the request's headers and its body."""
+
+
+def plain(environment: dict[str, str], headers: dict[str, str], body: bytes) -> Answered:
+    """Says which version it is."""
+    del headers
+    version = int(environment["SLIPSTREAM_ENDPOINT_VERSION"].rpartition("/")[2].partition("-")[0][1:])
+    asked = json.loads(body or b"{}")
+    answer = {"id": asked.get("id", ""), "score": 0.5, "version": version, "arm": "champion", "degraded": []}
+    return Answered(200, json.dumps(answer).encode())
+
+
+@dataclass
+class Held:
+    """An endpoint. `config` is the one in force; a change under way is not seen in it before its end."""
+
+    name: str
+    config: str
+    tags: dict[str, str]
+    status: str
+    created: float
+    modified: float
+    weights: dict[str, float] = field(default_factory=dict)
+    reason: str = ""
+    change: Body | None = None  # under way: its kind, what it comes to, looks that are left
+
+
+class Endpoints(Part):
+    service: ClassVar[str] = "sagemaker"
+    prefix: ClassVar[str] = "SageMaker"
+    operations: ClassVar[tuple[str, ...]] = (
+        "CreateModel", "DescribeModel", "DeleteModel", "CreateEndpointConfig", "DescribeEndpointConfig", "DeleteEndpointConfig",
+        "CreateEndpoint", "DescribeEndpoint", "DeleteEndpoint", "UpdateEndpoint", "UpdateEndpointWeightsAndCapacities",
+        "ListTags",
+    )  # fmt: skip
+
+    def __init__(self, clock: Clock, faults: Faults) -> None:
+        super().__init__(clock, faults)
+        self.containers: Container = plain
+        self.calls: Counter[str] = Counter()
+        """What changed something, by operation."""
+        self.invoked: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self.looks = LOOKS
+        self.captures: list[tuple[str, Body]] = []
+        self._models: dict[str, Body] = {}
+        self._configs: dict[str, Body] = {}
+        self._held: dict[str, Held] = {}
+        self._planned: deque[tuple[str, str]] = deque()
+        self._random = random.Random(7)
+        self._tick = 0.0
+
+    # -- what a test says and asks -------------------------------------------------------------------------------------------
+
+    def plan(self, outcome: str, reason: str = "") -> None:
+        """What the next change that is begun comes to: one of OUTCOMES."""
+        assert outcome in OUTCOMES, outcome
+        self._planned.append((outcome, reason))
+
+    def unplan(self) -> None:
+        self._planned.clear()
+
+    def free(self, name: str) -> None:
+        """Let a change that hangs end as it was asked for."""
+        change = self._held[name].change
+        if change is not None:
+            change["outcome"], change["looks"] = "done", 0
+
+    def settle(self, name: str) -> None:
+        """Let a change that is under way come to its end, without anybody's look; one that hangs goes on hanging."""
+        held = self._held.get(name)
+        while held is not None and held.change is not None and held.change["outcome"] != "stuck":
+            self._look(held)
+
+    def summary(self) -> Body:
+        """Everything that is there and was done, for a test in another process."""
+        endpoints = {
+            name: {"config": held.config, "status": held.status, "weights": held.weights, "models": self._models_of(held)}
+            for name, held in self._held.items()
+        }
+        made = {"models": sorted(self._models), "configs": sorted(self._configs)}
+        return {"endpoints": endpoints, "calls": dict(self.calls), "invoked": dict(self.invoked), **made}
+
+    def _models_of(self, held: Held) -> dict[str, str]:
+        config = self._configs[held.config]
+        return {each["VariantName"]: each["ModelName"] for each in config["ProductionVariants"]}
+
+    # -- models and configurations -------------------------------------------------------------------------------------------
+
+    def create_model(self, body: Body) -> Body:
+        return self._create(self._models, "model", body["ModelName"], body)
+
+    def describe_model(self, body: Body) -> Body:
+        return self._find(self._models, "model", body["ModelName"])
+
+    def delete_model(self, body: Body) -> Body:
+        self._find(self._models, "model", body["ModelName"])
+        del self._models[body["ModelName"]]
+        return {}
+
+    def create_endpoint_config(self, body: Body) -> Body:
+        for each in (*body["ProductionVariants"], *body.get("ShadowProductionVariants", ())):
+            self._find(self._models, "model", each["ModelName"])
+        if body.get("ShadowProductionVariants") and len(body["ProductionVariants"]) > 1:
+            raise _invalid("Shadow variants are supported with one production variant only.")
+        if not any(each.get("InitialVariantWeight", 1.0) for each in body["ProductionVariants"]):
+            raise _invalid("At least one production variant must have a weight greater than 0.")
+        return self._create(self._configs, "endpoint-config", body["EndpointConfigName"], body)
+
+    def describe_endpoint_config(self, body: Body) -> Body:
+        return self._find(self._configs, "endpoint-config", body["EndpointConfigName"])
+
+    def delete_endpoint_config(self, body: Body) -> Body:
+        self._find(self._configs, "endpoint-config", body["EndpointConfigName"])
+        del self._configs[body["EndpointConfigName"]]
+        return {}
+
+    def _create(self, kept: dict[str, Body], kind: str, name: str, body: Body) -> Body:
+        arn = self.arn(kind, name)
+        if name in kept:
+            raise _invalid(f'Cannot create already existing {kind} "{arn}".')
+        word = {"model": "ModelArn", "endpoint-config": "EndpointConfigArn"}[kind]
+        kept[name] = {**body, word: arn, "CreationTime": self._stamp()}
+        self.calls[f"create {kind}"] += 1
+        return {word: arn}
+
+    def _find(self, kept: dict[str, Body], kind: str, name: str) -> Body:
+        if name not in kept:
+            raise _invalid(f'Could not find {kind.replace("-", " ")} "{self.arn(kind, name)}".')
+        return {key: value for key, value in kept[name].items() if key != "Tags"}
+
+    # -- the endpoint --------------------------------------------------------------------------------------------------------
+
+    def create_endpoint(self, body: Body) -> Body:
+        name, config = body["EndpointName"], body["EndpointConfigName"]
+        if name in self._held:
+            raise _invalid(f'Cannot create already existing endpoint "{self.arn("endpoint", name)}".')
+        self._find(self._configs, "endpoint-config", config)
+        at = self._stamp()
+        held = self._held[name] = Held(name, config, tags_of(body), "Creating", at, at)
+        self._begin(held, "create", config=config)
+        return {"EndpointArn": self.arn("endpoint", name)}
+
+    def update_endpoint(self, body: Body) -> Body:
+        held, config = self._of(body["EndpointName"]), body["EndpointConfigName"]
+        self._require_still(held)
+        self._find(self._configs, "endpoint-config", config)
+        if config == held.config:
+            raise _invalid("Cannot update endpoint with the same endpoint configuration name.")
+        self._begin(held, "update", config=config)
+        return {"EndpointArn": self.arn("endpoint", held.name)}
+
+    def update_endpoint_weights_and_capacities(self, body: Body) -> Body:
+        held = self._of(body["EndpointName"])
+        self._require_still(held)
+        asked = {each["VariantName"]: each["DesiredWeight"] for each in body["DesiredWeightsAndCapacities"]}
+        if unknown := asked.keys() - held.weights.keys():
+            raise _invalid(f"Variants {sorted(unknown)} do not exist in the endpoint.")
+        if not any({**held.weights, **asked}.values()):
+            raise _invalid("At least one variant must have a weight greater than 0.")
+        self._begin(held, "weights", weights={**held.weights, **asked})
+        return {"EndpointArn": self.arn("endpoint", held.name)}
+
+    def delete_endpoint(self, body: Body) -> Body:
+        held = self._of(body["EndpointName"])
+        if held.status in ("Creating", "Updating", "RollingBack"):
+            raise _invalid(f'Cannot update in-progress endpoint "{self.arn("endpoint", held.name)}".')
+        del self._held[held.name]
+        self.calls["delete"] += 1
+        return {}
+
+    def describe_endpoint(self, body: Body) -> Body:
+        held = self._of(body["EndpointName"])
+        self._look(held)
+        shown: Body = {
+            "EndpointName": held.name, "EndpointArn": self.arn("endpoint", held.name), "EndpointConfigName": held.config,
+            "EndpointStatus": held.status, "CreationTime": held.created, "LastModifiedTime": held.modified,
+        }  # fmt: skip
+        if held.reason:
+            shown["FailureReason"] = held.reason
+        if held.status not in ("Creating", "Failed"):
+            shown |= self._variants(held)
+        if held.change is not None and held.change["kind"] == "update":
+            shown["PendingDeploymentSummary"] = {"EndpointConfigName": held.change["config"]}
+        return shown
+
+    def _variants(self, held: Held) -> Body:
+        config = self._configs[held.config]
+        wanted = held.weights
+        if held.change is not None and held.change["kind"] == "weights":
+            wanted = held.change["weights"]
+        shown = {"ProductionVariants": [
+            {"VariantName": name, "CurrentWeight": weight, "DesiredWeight": wanted[name], "CurrentInstanceCount": 1,
+             "DesiredInstanceCount": 1}
+            for name, weight in held.weights.items()
+        ]}  # fmt: skip
+        if shadows := config.get("ShadowProductionVariants"):
+            shown["ShadowProductionVariants"] = [
+                {"VariantName": each["VariantName"], "CurrentWeight": each["InitialVariantWeight"], "CurrentInstanceCount": 1}
+                for each in shadows
+            ]
+        return shown
+
+    def list_tags(self, body: Body) -> Body | None:
+        kind, _, name = body["ResourceArn"].rpartition(":")[2].partition("/")
+        kept = {"model": self._models, "endpoint-config": self._configs}.get(kind, {})
+        if kind == "endpoint" and name in self._held:
+            return {"Tags": tag_list(self._held[name].tags)}
+        return {"Tags": kept[name].get("Tags", [])} if name in kept else None
+
+    def _of(self, name: str) -> Held:
+        if name not in self._held:
+            raise _invalid(f'Could not find endpoint "{self.arn("endpoint", name)}".')
+        return self._held[name]
+
+    def _require_still(self, held: Held) -> None:
+        if held.status != "InService":
+            raise _invalid(f'Cannot update in-progress endpoint "{self.arn("endpoint", held.name)}".')
+
+    def _begin(self, held: Held, kind: str, **more: Any) -> None:
+        self.calls[kind] += 1
+        outcome, reason = self._planned.popleft() if self._planned else ("done", "")
+        held.change = {"kind": kind, "outcome": outcome, "said": reason, "looks": self.looks, **more}
+        held.status = "Creating" if kind == "create" else "Updating"
+        held.reason, held.modified = "", self._stamp()
+        if outcome == "refused":  # as AWS does where it finds at once that it cannot
+            held.change["looks"] = 0
+
+    def _look(self, held: Held) -> None:
+        change = held.change
+        if change is None or change["outcome"] == "stuck":
+            return
+        change["looks"] -= 1
+        if change["looks"] > 0:
+            held.status = "RollingBack" if change["looks"] == 1 and change["outcome"] != "done" else held.status
+            return
+        held.change, held.modified = None, self._stamp()
+        if change["outcome"] != "done":
+            held.status = "Failed" if change["kind"] == "create" else "InService"
+            held.reason = "" if change["outcome"] == "silently_rolled_back" else change["said"] or NO_CAPACITY
+            return
+        held.status = "InService"
+        if change["kind"] == "weights":
+            held.weights = dict(change["weights"])
+        else:
+            held.config = change["config"]
+            variants = self._configs[held.config]["ProductionVariants"]
+            held.weights = {each["VariantName"]: each.get("InitialVariantWeight", 1.0) for each in variants}
+
+    def _stamp(self) -> float:
+        """AWS's clock in seconds, never twice the same: it keeps milliseconds."""
+        self._tick += 0.001
+        return self.clock.now().timestamp() + self._tick
+
+    # -- invocations ---------------------------------------------------------------------------------------------------------
+
+    def takes(self, path: str) -> bool:
+        return _INVOKE.fullmatch(path) is not None
+
+    def handler(self, asked: Asked) -> Handler | None:
+        return super().handler(asked) if asked.target else None
+
+    def answer(self, asked: Asked) -> Body | Raw | None:
+        named = None if asked.target else _INVOKE.fullmatch(asked.path)
+        return super().answer(asked) if named is None else self._invoke(named["name"], asked)
+
+    def _invoke(self, name: str, asked: Asked) -> Raw:
+        self.faults.check("InvokeEndpoint")
+        with self.lock:
+            held = self._held.get(name)
+            if held is None or held.status in ("Creating", "Failed"):
+                return _error(400, "ValidationError", f"Endpoint {name} of account not found.")
+            variant = asked.headers.get(VARIANT, "") or self._drawn(held)
+            config = self._configs[held.config]
+            every = (*config["ProductionVariants"], *config.get("ShadowProductionVariants", ()))
+            models = {each["VariantName"]: each["ModelName"] for each in every}
+            if variant not in held.weights:
+                return _error(400, "ValidationError", f"Variant {variant} is not found for Endpoint {name}.")
+            self.invoked[variant] += 1
+            copies = [each["VariantName"] for each in config.get("ShadowProductionVariants", ())]
+        answered = self._ask(models[variant], asked)
+        for copy in copies:
+            self.invoked[copy] += 1
+            self._ask(models[copy], asked)
+        self._capture(held.name, config, variant, asked, answered)
+        if answered.status >= 400:
+            self.failed[variant] += 1
+            words = answered.body.decode()[:500]
+            said = f'Received server error ({answered.status}) from {variant} with message "{words}".'
+            return _error(424, "ModelError", said, OriginalStatusCode=answered.status, OriginalMessage=words)
+        return Raw(200, {"Content-Type": "application/json", "x-Amzn-Invoked-Production-Variant": variant, **answered.headers},
+                   answered.body)  # fmt: skip
+
+    def _drawn(self, held: Held) -> str:
+        return self._random.choices(list(held.weights), list(held.weights.values()))[0]
+
+    def _ask(self, model: str, asked: Asked) -> Answered:
+        try:
+            environment = self._models[model]["PrimaryContainer"].get("Environment", {})
+            return self.containers(environment, dict(asked.headers), asked.body)
+        except Exception as error:  # noqa: BLE001 - a container that breaks is its own fault, not the server's
+            return Answered(500, f"{type(error).__name__}: {error}".encode())
+
+    def _capture(self, name: str, config: Body, variant: str, asked: Asked, answered: Answered) -> None:
+        rules = config.get("DataCaptureConfig", {})
+        if not rules.get("EnableCapture") or self._random.uniform(0, 100) >= rules["InitialSamplingPercentage"]:
+            return
+        sides = (("endpointInput", "INPUT", asked.body), ("endpointOutput", "OUTPUT", answered.body))
+        data = {
+            side: {"observedContentType": "application/json", "mode": mode, "data": body.decode(), "encoding": "JSON"}
+            for side, mode, body in sides
+        }
+        now = self.clock.now()
+        meta = {"eventId": str(uuid.uuid4()), "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        if custom := asked.headers.get(ATTRIBUTES):
+            meta["customAttributes"] = custom  # type: ignore[assignment]
+        line = {"captureData": data, "eventMetadata": meta, "eventVersion": "0"}
+        place = f"{rules['DestinationS3Uri']}/{name}/{variant}/{now:%Y/%m/%d/%H}/{now:%M-%S}-{meta['eventId']}.jsonl"
+        self.captures.append((place, line))
+
+    def ship(self) -> None:
+        """Bring what was captured to S3, and the counts of invocations to CloudWatch, as AWS does after minutes."""
+        import boto3
+
+        with self.lock:
+            captures, self.captures = self.captures, []
+            counts = {variant: (self.invoked[variant], self.failed[variant]) for variant in self.invoked}
+            name = next(iter(self._held), "")
+        login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": self.region}
+        s3, watch = (boto3.client(service, endpoint_url=self.address, **login) for service in ("s3", "cloudwatch"))
+        for place, line in captures:
+            bucket, _, key = place.removeprefix("s3://").partition("/")
+            s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(line).encode() + b"\n")
+        for variant, (all_of_them, failures) in counts.items():
+            dimensions = [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": variant}]
+            values = (("Invocations", all_of_them), ("Invocation5XXErrors", failures), ("ModelLatency", 1000.0))
+            data = [{"MetricName": metric, "Dimensions": dimensions, "Value": value} for metric, value in values]
+            watch.put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
+
+
+def _invalid(message: str) -> AwsError:
+    return AwsError("ValidationException", message)
+
+
+def _error(status: int, code: str, message: str, **more: Any) -> Raw:
+    body = json.dumps({"__type": code, "message": message, "Message": message, **more}).encode()
+    return Raw(status, {"Content-Type": "application/json", "x-amzn-errortype": code}, body)
