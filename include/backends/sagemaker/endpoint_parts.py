@@ -31,7 +31,7 @@ ABSENT = ("could not find", "does not exist", "cannot find")  # SageMaker says V
 
 def endpoint_name(spec: ModelSpec, settings: Settings) -> str:
     """The spec's, else the installation's prefix and the model."""
-    return spec.serving.endpoint.name or fitted(f"{environment_aws.SAGEMAKER_PREFIX.read(settings.environ)}-{spec.name}")
+    return spec.serving.endpoint.name or fitted(f"{environment_aws.SAGEMAKER_PREFIX.read(settings.environ)}slipstream-{spec.name}")
 
 
 def fitted(name: str, most: int = NAME) -> str:
