@@ -92,11 +92,11 @@ def requests(table: RateTable, stages: int) -> None:
         f"Split by request: {stages:,} stages a cell of sixteen planned lengths, {LENGTH} slices; base {BASE:.0%}; "
         f"healthy rolled back (alpha {ALPHA}), {MARGIN:g} times as bad promoted (beta {BETA})"
     )
-    kinds = ({}, {"alike": True}, {"again": 3.0})
+    kinds: tuple[dict[str, Any], ...] = ({}, {"alike": True}, {"again": 3.0})
     for share in (0.05, SHARE):
         for kind in kinds:
             for entities, each in CELLS:
-                cell = Cell(entities, each, **kind)  # type: ignore[arg-type]
+                cell = Cell(entities, each, **kind)
                 hits = _hits(healthy, cell, share, stages)
                 table.at_most(f"healthy at {share:.0%}: {cell.words}", hits, stages, GOAL, 0.055)
         cell = Cell(50, 1_000)
