@@ -97,7 +97,7 @@ class Elsewhere:
 
 
 def _refuse_roles(uri: str) -> None:
-    """Of the storage's connection: a role is taken on by the job, with its own login or the node's; but not by what is here alone."""
+    """Of the storage's connection: the job takes on a role by itself, but not by what is on this machine alone."""
     extra = parse(uri).extra if uri else {}
     method = extra.get("assume_role_method", "assume_role")
     if extra.get("role_arn") and method != "assume_role":
