@@ -19,7 +19,7 @@ from include.cli.checkup.models import check_models
 from include.cli.checkup.ray import check_ray
 from include.cli.checkup.reachable import Reach
 from include.cli.checkup.seen import check_seen
-from include.cli.checkup.settings import Setting, all_secrets, check_connections, check_names, resolved, without
+from include.cli.checkup.settings import Setting, all_secrets, check_connections, check_names, check_secrets, resolved, without
 from include.cli.context import CliContext
 from include.cli.exits import found
 from include.core.errors import SlipstreamError, one_line
@@ -78,6 +78,7 @@ def _look(context: CliContext, given: Mapping[str, str], filed: Mapping[str, str
         "models": partial(check_models, context),
         "settings": partial(check_names, given, filed),
         "connections": partial(check_connections, given, filed),
+        "secrets backend": partial(check_secrets, context.settings),
         "seen from outside": check_seen,
         "disk": partial(check_disks, context.settings),
         "private files": partial(check_private, context.settings),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -12,8 +14,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from include.backends.aws.secrets import open_parameter_store, open_secrets_manager
+from include.backends.process.jobs import ProcessJobs
+from include.cli.checkup.settings import check_secrets
 from include.core.connection import from_env, parse
 from include.core.errors import PermanentError, SpecError, UnreachableError
+from include.core.ports import Job
+from include.core.settings import Settings
+from include.services.connections import EnvironmentConnections
+from include.services.services import Services
 from tests.support.s3_server import CREDENTIALS, moto_server
 
 MODULE = "airflow.providers.amazon.aws.secrets"
@@ -70,12 +78,58 @@ def test_a_process_without_airflow_sees_a_rotated_secret(store: tuple[Any, Any, 
     environ = {"AIRFLOW__SECRETS__BACKEND": MANAGER, "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(store[2])}
     environ["SLIPSTREAM_SECRETS_SECONDS"] = "0"
     assert from_env("slipstream_gateway", environ) is None
+    (found,) = check_secrets(Settings.from_env(environ))
+    assert "SecretsManagerBackend answers, and has no connection slipstream_gateway" in found.words
     store[0].create_secret(Name="airflow/connections/slipstream_gateway", SecretString="http://:first@h")
     for token in ("first", "second"):
         store[0].update_secret(SecretId="airflow/connections/slipstream_gateway", SecretString=f"http://:{token}@h")
         connection = from_env("slipstream_gateway", environ)
         assert connection is not None
         assert connection.password == token
+
+
+def named(extra: dict[str, Any], seconds: int, **more: str) -> dict[str, str]:
+    kwargs = {"connections_prefix": "of-jobs", **extra}
+    backend = {"AIRFLOW__SECRETS__BACKEND": MANAGER, "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(kwargs)}
+    return {**backend, "SLIPSTREAM_SECRETS_SECONDS": str(seconds), **more}
+
+
+def test_jobs_are_given_what_the_backend_has_and_do_not_ask_it(store: tuple[Any, Any, dict[str, Any]], tmp_path: Path) -> None:
+    manager, _, extra = store
+    manager.create_secret(Name="of-jobs/slipstream_mlflow_jobs", SecretString="http://jobs:of-jobs@h")
+    manager.create_secret(Name="of-jobs/slipstream_mlflow", SecretString="http://registry:of-tasks@h")
+    manager.create_secret(Name="of-jobs/lake", SecretString="aws://AKIA1:c@/?region_name=eu-west-1")
+    environ = named(extra, 60, SLIPSTREAM_HOME=str(tmp_path), SLIPSTREAM_ROOT="s3://b", SLIPSTREAM_AWS_CONN_ID="lake")
+    jobs = Services(Settings.from_env(environ)).jobs("process")
+    assert isinstance(jobs, ProcessJobs)
+    env = jobs._env(Job("x", "y"))
+    assert env["AIRFLOW_CONN_SLIPSTREAM_MLFLOW"] == "http://jobs:of-jobs@h"
+    assert env["AIRFLOW_CONN_AWS_DEFAULT"].startswith("aws://AKIA1")
+    assert env["SLIPSTREAM_AWS_CONN_ID"] == "aws_default"
+    assert not [name for name, value in env.items() if name.startswith("AIRFLOW__SECRETS") or "of-tasks" in value]
+
+
+def test_keys_of_aws_in_a_rotated_secret_are_taken_up_by_clients_that_are_open(store: tuple[Any, Any, dict[str, Any]]) -> None:
+    manager, _, extra = store
+    manager.create_secret(Name="of-jobs/rotated", SecretString="aws://AKIA1:c@/?region_name=eu-west-1")
+    access = Services(Settings.from_env(named(extra, 0, SLIPSTREAM_AWS_CONN_ID="rotated"))).aws
+    credentials = access.client("sts")._request_signer._credentials
+    assert credentials.get_frozen_credentials().access_key == "AKIA1"
+    manager.update_secret(SecretId="of-jobs/rotated", SecretString="aws://AKIA2:c@/?region_name=eu-west-1")
+    credentials._expiry_time -= timedelta(seconds=1)  # the cache's time, and the early refresh of botocore
+    assert credentials.get_frozen_credentials().access_key == "AKIA2"
+
+
+def test_what_a_task_was_handed_is_not_asked_for_again(store: tuple[Any, Any, dict[str, Any]]) -> None:
+    class Handed(EnvironmentConnections):
+        def uri(self, conn_id: str) -> str | None:
+            return f"http://:handed-over@{conn_id}"
+
+    away = {**store[2], "endpoint_url": "http://127.0.0.1:9"}
+    services = Services(Settings.from_env(named(away, 60)), Handed())
+    login = from_env("slipstream_mlflow", services.with_connection("slipstream_mlflow").environ)
+    assert login is not None
+    assert login.password == "handed-over"
 
 
 def test_no_answer_a_refusal_and_a_key_that_is_gone_are_never_no_login(

@@ -213,6 +213,7 @@ class Sent:
         return {operation for operation, _, headers in self.requests if name in headers}
 
 
+@pytest.mark.usefixtures("s3_client")  # it makes the bucket
 def test_owner_key_and_checksum_go_with_every_request_that_takes_them(s3_address: str, tmp_path: Path) -> None:
     client = client_from_session(boto3.Session(**CREDENTIALS), s3_address)
     sent = Sent(client)
@@ -251,6 +252,7 @@ def test_an_object_has_its_checksum_and_one_that_comes_otherwise_is_not_used(s3_
         storage.read("a")
 
 
+@pytest.mark.usefixtures("s3_client")  # it makes the bucket
 def test_a_store_that_takes_no_checksums_is_sent_none(s3_address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REQUEST_CHECKSUM_CALCULATION", "when_required")
     client = client_from_session(boto3.Session(**CREDENTIALS), s3_address)
@@ -261,6 +263,7 @@ def test_a_store_that_takes_no_checksums_is_sent_none(s3_address: str, monkeypat
     )
 
 
+@pytest.mark.usefixtures("s3_client")  # it makes the bucket
 def test_a_bucket_of_another_account_is_refused_by_name(s3_address: str) -> None:
     client = client_from_session(boto3.Session(**CREDENTIALS), s3_address)
 
@@ -272,3 +275,10 @@ def test_a_bucket_of_another_account_is_refused_by_name(s3_address: str) -> None
     owned = {"SLIPSTREAM_S3_BUCKET_OWNER": "999999999999"}
     with pytest.raises(SpecError, match=r"(?s)slipstream does not belong.*999999999999.*nothing was written"):
         S3Storage("s3://slipstream/owned", client, owned).write("a", b"")
+
+
+def test_a_permission_that_is_missing_is_not_taken_for_another_owner(s3_client: object) -> None:
+    denied = Lookalike(s3_client, refuses="put_object", code="AccessDenied")
+    storage = S3Storage("s3://slipstream/owned", denied, {"SLIPSTREAM_S3_BUCKET_OWNER": "123456789012"})
+    with pytest.raises(PermanentError, match=r"allow the action put_object"):
+        storage.write("a", b"")

@@ -11,14 +11,24 @@ from typing import Any
 
 from include.core.address import shown
 from include.core.environment import STORES
-from include.core.environment_aws import AWS_CA_BUNDLE, AWS_DEFAULT_REGION, AWS_REGION
+from include.core.environment_aws import (
+    AWS_CA_BUNDLE,
+    AWS_DEFAULT_REGION,
+    AWS_REGION,
+    AWS_WEB_IDENTITY_TOKEN_FILE,
+    SECRETS_BACKEND,
+    SECRETS_KWARGS,
+)
 from include.local.rights import is_secret
 
 Manifest = Mapping[str, Any]
 Faults = Iterator[str]
 RIGHTS = frozenset({"Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"})
 WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job"})
-PLAIN = frozenset({AWS_CA_BUNDLE.name, AWS_DEFAULT_REGION.name, AWS_REGION.name})  # of the cloud, and no login
+PLAIN = frozenset(  # of the cloud, and no login: the chart's schema refuses a key among the backend's arguments
+    each.name
+    for each in (AWS_CA_BUNDLE, AWS_DEFAULT_REGION, AWS_REGION, AWS_WEB_IDENTITY_TOKEN_FILE, SECRETS_BACKEND, SECRETS_KWARGS)
+)
 
 
 def faults(manifest: Manifest) -> list[str]:

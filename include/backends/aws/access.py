@@ -19,7 +19,8 @@ from include.backends.aws.errors import reaching
 from include.backends.aws.noted import note_connection
 from include.backends.aws.session import open_session
 from include.core import environment_aws, secret_store
-from include.core.connection import Connection, from_env
+from include.core.connection import Connection, from_env, text_of
+from include.core.environment import connection
 from include.core.settings import Settings
 
 
@@ -77,18 +78,20 @@ def access_of(environ: Mapping[str, str] | None = None) -> SessionAccess:
     def read() -> AwsConnection:
         return AwsConnection(name, from_env(name, environ) or Connection())
 
-    store = secret_store.opened(environ)
-    return open_connection(read(), environ, read if store is not None else None, store.seconds if store is not None else 0.0)
+    found, store = read(), secret_store.opened(environ)
+    if store is None or text_of(name, environ) == connection(name).read(environ):  # it stands in the environment, which stays
+        return open_connection(found, environ)
+    return open_connection(found, environ, read, store.seconds)
 
 
 def open_connection(
-    connection: AwsConnection, environ: Mapping[str, str] | None = None, again: Callable[[], AwsConnection] | None = None,
+    given: AwsConnection, environ: Mapping[str, str] | None = None, again: Callable[[], AwsConnection] | None = None,
     seconds: float = 0.0,
 ) -> SessionAccess:  # fmt: skip
     """`again`: reads it anew, every so many `seconds`. Raises SpecError for one that cannot be used outside Airflow."""
-    session = open_session(connection, environ, again, seconds)
+    session = open_session(given, environ, again, seconds)
 
     def address(service: str) -> str | None:
-        return connection.address(service) or elsewhere(environ)
+        return given.address(service) or elsewhere(environ)
 
-    return SessionAccess(session, address, connection.config, connection.verify, connection.name)
+    return SessionAccess(session, address, given.config, given.verify, given.name)

@@ -97,12 +97,13 @@ class Elsewhere:
 
 
 def _refuse_roles(uri: str) -> None:
-    """Of the storage's connection: whoever opens it outside Airflow takes its login as it is."""
-    role = parse(uri).extra.get("role_arn") if uri else None
-    if role:
+    """Of the storage's connection: the job takes on a role by itself, but not by what is on this machine alone."""
+    extra = parse(uri).extra if uri else {}
+    method = extra.get("assume_role_method", "assume_role")
+    if extra.get("role_arn") and method != "assume_role":
         raise SpecError(
-            "The storage's connection assumes a role, which a job on a Ray cluster elsewhere cannot.",
-            seen=role,
+            "The storage's connection assumes a role in a way that a job on a Ray cluster elsewhere cannot.",
+            seen={"role_arn": extra["role_arn"], "assume_role_method": method},
             safe="nothing was sent and no job was started.",
             hint="give the nodes that role, or a login of their own, and set SLIPSTREAM_RAY_LOGINS=nodes; or give the connection "
             "a login that reaches the bucket by itself.",

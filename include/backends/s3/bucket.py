@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
 
 from include.core.environment import ROOT
 from include.core.environment_aws import S3_BUCKET_OWNER, S3_KMS_KEY
@@ -54,13 +55,14 @@ class Bucket:
 
     def is_anothers(self) -> bool:
         """Whether the bucket can be reached, but for its owner."""
-        from botocore.exceptions import ClientError
+        return bool(self._owned) and self._answers({}) and not self._answers(self._owned)
 
+    def _answers(self, owned: Mapping[str, str]) -> bool:
         try:
-            self.client.head_bucket(Bucket=self.name)
+            self.client.head_bucket(Bucket=self.name, **owned)
         except ClientError:
             return False
-        return bool(self._owned)
+        return True
 
     @property
     def _written(self) -> dict[str, Any]:

@@ -8,14 +8,17 @@ from difflib import get_close_matches
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from include.cli.checkup.finding import Finding, ok, problem, warning
+from include.core import secret_store
 from include.core.address import shown
 from include.core.connection import parse
 from include.core.environment import CONNECTIONS, SETTINGS, VARIABLES
+from include.core.environment_aws import SECRETS_BACKEND
 from include.core.errors import SlipstreamError
 from include.core.settings import Settings
 from include.core.variable import PREFIX, Variable
 
 FILE = "connections.env"
+GATEWAY = "slipstream_gateway"  # the connection that is asked for to learn whether a backend answers
 HIDDEN = "set, not shown"
 SECRET = ("connection", "secret", "JSON")  # kinds whose text may be, or hold, a secret
 SHORT = 3  # a secret of fewer characters would blot out words
@@ -84,6 +87,19 @@ def check_connections(given: Mapping[str, str], filed: Mapping[str, str]) -> Ite
                 "connections", f"{variable.name} cannot be read (its text is not shown).",
                 "write it as scheme://login:password@host:port, with what is special in URLs quoted.",
             )  # fmt: skip
+
+
+def check_secrets(settings: Settings) -> Iterator[Finding]:
+    """Whether the secrets backend answers. Raises its errors."""
+    if not (name := SECRETS_BACKEND.read(settings.environ)):
+        return
+    about = "secrets backend"
+    if (store := secret_store.opened(settings.environ)) is None:
+        hint = "give those the connections they need in their environment (AIRFLOW_CONN_...)."
+        yield warning(about, f"{name} is read by Airflow's tasks alone, not by the gateway and commands.", hint)
+        return
+    found = store.connection(GATEWAY) is not None
+    yield ok(about, f"{name.rpartition('.')[2]} answers, and has {'the' if found else 'no'} connection {GATEWAY}.")
 
 
 def secrets_of(texts: Iterable[str]) -> set[str]:

@@ -49,6 +49,7 @@ def test_the_defaults_and_the_examples_are_taken(name: str) -> None:
         ({"settings": {"root": "gs://bucket"}}, "settings.root"),
         ({"settings": {"more": {"SLIPSTREAM_SQL_MEMROY": "1GB"}}}, "SLIPSTREAM_SQL_MEMROY"),
         ({"settings": {"more": {"SLIPSTREAM_CONTROL_URL": "postgresql://u:p@h/d"}}}, "SLIPSTREAM_CONTROL_URL"),
+        ({"settings": {"more": {"AIRFLOW__SECRETS__BACKEND_KWARGS": '{"aws_secret_access_key": "x"}'}}}, "BACKEND_KWARGS"),
         ({"settings": {"mlflowUrl": "http://user:password@host"}}, "settings.mlflowUrl"),
         ({"image": {"tag": "latest"}}, "image.tag"),
         ({"image": {"digest": "sha256:abc"}}, "image.digest"),

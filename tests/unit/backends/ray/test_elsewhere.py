@@ -116,7 +116,11 @@ def test_a_secret_in_an_extra_is_one(tmp_path: Path) -> None:
 
 
 def test_a_role_that_only_airflow_can_assume_is_refused(tmp_path: Path) -> None:
-    role = {"AIRFLOW_CONN_AWS_DEFAULT": "aws://id:gut-gehuetet@/?role_arn=arn:aws:iam::1:role/lake"}
+    uri = "aws://id:gut-gehuetet@/?role_arn=arn:aws:iam::1:role/lake"
+    request(
+        open_jobs(settings(tmp_path, **BROUGHT), logins=lambda: {"AIRFLOW_CONN_AWS_DEFAULT": uri})
+    )  # the job can do that itself
+    role = {"AIRFLOW_CONN_AWS_DEFAULT": f"{uri}&assume_role_method=assume_role_with_saml"}
     with pytest.raises(SpecError, match=r"(?s)assumes a role.*role/lake.*SLIPSTREAM_RAY_LOGINS=nodes") as refused:
         request(open_jobs(settings(tmp_path, **BROUGHT), logins=lambda: role))
     assert "gut-gehuetet" not in str(refused.value)

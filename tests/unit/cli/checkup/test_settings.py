@@ -5,7 +5,7 @@ import json
 import pytest
 
 from include.cli.checkup.finding import Level
-from include.cli.checkup.settings import all_secrets, check_connections, check_names, resolved, without
+from include.cli.checkup.settings import all_secrets, check_connections, check_names, check_secrets, resolved, without
 from include.core.environment import CONNECTIONS, VARIABLES
 from include.core.settings import Settings
 
@@ -69,3 +69,10 @@ def test_a_connection_that_cannot_be_read_is_named_and_not_shown() -> None:
     assert "AIRFLOW_CONN_SLIPSTREAM_RAY" in found.words
     assert SECRET not in f"{found.words}{found.next}"
     assert not list(check_connections(ENVIRON, {}))
+
+
+def test_a_secrets_backend_that_only_airflow_reads_is_told() -> None:
+    assert list(check_secrets(Settings.from_env({}))) == []
+    environ = {"AIRFLOW__SECRETS__BACKEND": "airflow.providers.hashicorp.secrets.vault.VaultBackend"}
+    (found,) = check_secrets(Settings.from_env(environ))
+    assert (found.level, "VaultBackend is read by Airflow's tasks alone" in found.words) == (Level.WARNING, True)
