@@ -21,12 +21,12 @@ def as_dynamodb_does() -> None:
     one_at_a_time = Lock()
     for name in ATOMIC:
         setattr(DynamoHandler, name, _alone(getattr(DynamoHandler, name), one_at_a_time))
-    as_it_came = DynamoType.cast_value.fget  # type: ignore[attr-defined]
+    as_it_came = DynamoType.cast_value.fget
 
     def cast_value(value: Any) -> Any:
         return base64.b64decode(value.value) if value.type == "B" and isinstance(value.value, str) else as_it_came(value)
 
-    DynamoType.cast_value = property(cast_value)  # type: ignore[method-assign, assignment]
+    DynamoType.cast_value = property(cast_value)
 
 
 def _alone(call: Any, one_at_a_time: Lock) -> Any:
