@@ -126,7 +126,7 @@ class ComputeOperator(SlipstreamOperator):
         """After the commit, on every run of the task: idempotent. Returns the XCom value."""
         return services.ledger.ref(result).to_json()
 
-    def job_needs(self, services: Services) -> Resources | None:
+    def machine(self, services: Services) -> Resources | None:
         """What its job needs at least of a machine. A resubmission of the attempt asks for the same name, whatever this says."""
         del services
         return None
@@ -216,7 +216,7 @@ class ComputeOperator(SlipstreamOperator):
         return self._settle(attempt, status, context, services)
 
     def _job(self, attempt: Attempt, services: Services) -> Job:
-        return job_of(attempt, services.ledger, self.job_needs(services))
+        return job_of(attempt, services.ledger, self.machine(services))
 
     def _is_over(self, attempt: Attempt, jobs: JobBackend) -> bool:
         """A backend that does not answer now, or asks for fewer questions, says nothing of the job: the trigger asks again."""

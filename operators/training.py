@@ -118,7 +118,7 @@ class TuneModelOperator(ComputeOperator):
 
         return tune_request(services.spec(self.model), self.ref("training_set", services))
 
-    def job_needs(self, services: Services) -> Resources:
+    def machine(self, services: Services) -> Resources:
         return services.spec(self.model).training.resources
 
 
@@ -165,7 +165,7 @@ class TrainModelOperator(ComputeOperator):
             chosen = found.value["params"]
         return train_request(services.spec(self.model), training_set, chosen)
 
-    def job_needs(self, services: Services) -> Resources:
+    def machine(self, services: Services) -> Resources:
         return services.spec(self.model).training.resources
 
 

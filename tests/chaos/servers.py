@@ -33,20 +33,24 @@ class Servers:
     at: dict[str, tuple[str, int]] = field(default_factory=dict)
     postgres_password: str = ""
     ray_token: str = ""
+    aws: str = ""  # address of AWS's fake, where jobs run on SageMaker: S3 is there as well
     mlflow_password: str = PASSWORD
 
 
 @contextmanager
 def running(names: Sequence[str], folder: Path) -> Iterator[Servers]:
-    """Start those of postgres, redis, dynamodb, s3, mlflow, ray that are named; stop them at the end."""
+    """Start those of postgres, redis, dynamodb, s3, mlflow, ray, sagemaker that are named; stop them at the end."""
     at: dict[str, tuple[str, int]] = {}
-    password, token = secrets.token_hex(8), ""
+    password, token, aws = secrets.token_hex(8), "", ""
     with ExitStack() as stack:
         if "postgres" in names:
             at["control"] = stack.enter_context(_postgres(password))
         if "redis" in names:
             at["online"] = stack.enter_context(_redis(folder / "redis"))
-        if "s3" in names:
+        if "sagemaker" in names:
+            at["jobs"] = at["storage"] = stack.enter_context(_moto(folder / "aws.log", "tests.support.aws.server"))
+            aws = "http://{}:{}".format(*at["jobs"])
+        elif "s3" in names:
             at["storage"] = stack.enter_context(_moto(folder / "s3.log"))
         if "dynamodb" in names:
             at["dynamodb"] = stack.enter_context(_moto(folder / "dynamodb.log"))
@@ -55,7 +59,7 @@ def running(names: Sequence[str], folder: Path) -> Iterator[Servers]:
             at["jobs"] = _address(url)
         if "mlflow" in names:
             at["registry"] = _address(mlflow_server())
-        yield Servers(at, password, token)
+        yield Servers(at, password, token, aws)
 
 
 def _address(url: str) -> tuple[str, int]:
@@ -108,9 +112,9 @@ def _redis(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def _moto(kept: Path) -> Iterator[tuple[str, int]]:
+def _moto(kept: Path, module: str = "tests.support.s3_server") -> Iterator[tuple[str, int]]:
     port = free_port()
-    command = [sys.executable, "-m", "tests.support.s3_server", HOST, str(port)]
+    command = [sys.executable, "-m", module, HOST, str(port)]
     with kept.open("wb") as log:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log)
     try:

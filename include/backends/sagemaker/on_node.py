@@ -25,13 +25,22 @@ SHOWN = 1024  # bytes that SageMaker shows of a failure
 
 def run(module: str, arguments: Sequence[str]) -> int:
     """The body of the job, as `python -m module arguments` would run it. Returns its exit status, or raises what it raises."""
-    if not HOME.is_set() or not os.access(HOME.read(), os.W_OK):
+    if not HOME.is_set() or not _writable(Path(HOME.read())):
         os.environ[HOME.name] = str(private_folder(Path(tempfile.gettempdir()) / "slipstream-home"))
     try:
         return _run(module, list(arguments))
     except (Exception, SystemExit) as error:
         leave(error)
         raise
+
+
+def _writable(folder: Path) -> bool:
+    """Whether the image's user may write there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _run(module: str, arguments: list[str]) -> int:
