@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 from airflow.sdk import BaseOperator, Context
 
 from include.core import fault
-from include.core.errors import FencedError, IntegrityError, JobFailedError, PermanentError, SlipstreamError
+from include.core.errors import FencedError, IntegrityError, JobFailedError, PermanentError, SlipstreamError, UnreachableError
 from include.core.ledger import Attempt
-from include.core.ports import JobStatus
+from include.core.ports import Job, JobBackend, JobStatus
 from include.core.request import Json, Request, Result
 from include.core.task import job_of, perform
 from include.core.tracing import Span
@@ -33,6 +33,7 @@ from operators.triggers import JobTrigger
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
+    from include.core.spec.training import Resources
     from include.overview.datasets import Flow
 
 
@@ -125,6 +126,11 @@ class ComputeOperator(SlipstreamOperator):
         """After the commit, on every run of the task: idempotent. Returns the XCom value."""
         return services.ledger.ref(result).to_json()
 
+    def machine(self, services: Services) -> Resources | None:
+        """What its job needs at least of a machine. A resubmission of the attempt asks for the same name, whatever this says."""
+        del services
+        return None
+
     def flow(self, services: Services) -> Flow | None:
         from include.overview.datasets import flow_of
 
@@ -195,15 +201,26 @@ class ComputeOperator(SlipstreamOperator):
         self.links["Job"] = jobs.url(attempt.job)
         self._say_who_waits(attempt, context, services)
         fault.point("compute.submit")
-        jobs.submit(job_of(attempt, services.ledger))
+        jobs.submit(self._job(attempt, services))
         fault.point("compute.submitted")
-        if self.deferrable and not jobs.status(attempt.job).over:
+        if self.deferrable and not self._is_over(attempt, jobs):
             self._defer(attempt, services)
         while not (status := jobs.status(attempt.job)).over:
             if status is JobStatus.UNKNOWN:  # the backend forgot it: same name, so still one job
-                jobs.submit(job_of(attempt, services.ledger))
+                jobs.submit(self._job(attempt, services))
             time.sleep(self.poll_seconds)
         return self._settle(attempt, status, context, services)
+
+    def _job(self, attempt: Attempt, services: Services) -> Job:
+        return job_of(attempt, services.ledger, self.machine(services))
+
+    def _is_over(self, attempt: Attempt, jobs: JobBackend) -> bool:
+        """A backend that does not answer now, or asks for fewer questions, says nothing of the job: the trigger asks again."""
+        try:
+            return jobs.status(attempt.job).over
+        except UnreachableError as error:
+            self.log.warning("Job %s was submitted; its status could not be had: %s", attempt.job, error.what)
+            return False
 
     def _say_who_waits(self, attempt: Attempt, context: Context, services: Services) -> None:
         """In an author's own DAG: the reconciler and `slipstream jobs` know those that are made from a spec by their names."""

@@ -10,6 +10,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Json, Request
+from include.core.spec.training import Resources
 from include.core.time import end_of_day, parse_time
 from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
@@ -117,6 +118,9 @@ class TuneModelOperator(ComputeOperator):
 
         return tune_request(services.spec(self.model), self.ref("training_set", services))
 
+    def machine(self, services: Services) -> Resources:
+        return services.spec(self.model).training.resources
+
 
 class TrainModelOperator(ComputeOperator):
     """Trains on the snapshot: an ONNX model and its signature.
@@ -160,6 +164,9 @@ class TrainModelOperator(ComputeOperator):
             self.agree("tuned", services.ledger.request(found.key), "training_set", training_set)
             chosen = found.value["params"]
         return train_request(services.spec(self.model), training_set, chosen)
+
+    def machine(self, services: Services) -> Resources:
+        return services.spec(self.model).training.resources
 
 
 def _newest_day(services: Services, model: str) -> date | None:

@@ -8,6 +8,7 @@ scheduler has read of the deferral makes Airflow 3.3.2 retry the task that resum
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from include.core.ports import JobStatus
 from include.core.reference import load
 
 LOST_AFTER = 3  # times in a row that the backend does not know the job, before the task is resumed
+LONGEST = 60.0  # seconds between two looks at a backend that does not answer, or asks for fewer questions
 
 
 class JobTrigger(BaseTrigger):
@@ -32,14 +34,23 @@ class JobTrigger(BaseTrigger):
         return f"{__name__}.JobTrigger", {"backend": self.backend, "name": self.name, "poll_seconds": self.poll_seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        lost = 0
+        lost = silent = 0
         while True:
-            await asyncio.sleep(self.poll_seconds)
+            await asyncio.sleep(self._pause(silent))
             status = await self._status()
+            silent = silent + 1 if status is None else 0
             lost = lost + 1 if status is JobStatus.UNKNOWN else 0
             if (status is not None and status.over) or lost >= LOST_AFTER:
                 yield TriggerEvent({"status": str(status)})  # type: ignore[no-untyped-call]
                 return
+
+    def _pause(self, silent: int) -> float:
+        """Seconds until the next look. After looks without an answer ever longer, and each trigger's own: a backend that
+        throttles its callers is not asked by all of them again at the same moment."""
+        if not silent:
+            return self.poll_seconds
+        longest = max(LONGEST, self.poll_seconds)
+        return random.uniform(0.5, 1.0) * min(self.poll_seconds * 2.0 ** min(silent, 16), longest)
 
     async def _status(self) -> JobStatus | None:
         """None while the backend does not answer: it may come back, and the job with it."""
@@ -49,7 +60,7 @@ class JobTrigger(BaseTrigger):
         except PermanentError:  # the task asks the backend itself, and reports it
             return JobStatus.UNKNOWN
         except Exception as error:  # noqa: BLE001 - one look is lost
-            self.log.warning("This check failed, the next comes in %g s: %s", self.poll_seconds, described(error))
+            self.log.warning("This check failed, there will be another: %s", described(error))
             return None
         return status
 

@@ -17,6 +17,7 @@ ADAPTERS: dict[str, str] = {
     "aws": "include.backends.aws.access:open_access",
     # include/core/ports.py: JobBackend
     "jobs.ray": "include.backends.ray.jobs:open_jobs",
+    "jobs.sagemaker": "include.backends.sagemaker.jobs:open_jobs",
     "jobs.process": "include.backends.process.jobs:open_jobs",
     # include/model_contract/model.py: Model
     "model": "include.backends.onnx.model:open_model",

@@ -65,7 +65,7 @@ MODELS = _named(
     "include.models", jobs=True,
 )  # fmt: skip
 JOB_BACKEND = _named(
-    "JOB_BACKEND", "name", "What runs jobs: `ray`, or `process` for a process of this machine.", "ray", jobs=True
+    "JOB_BACKEND", "name", "What runs jobs: `ray`, `sagemaker`, or `process` for a process of this machine.", "ray", jobs=True
 )
 REGISTRY = _named(
     "REGISTRY", "name", "Where versions are registered: `mlflow`, or `folder` for one under the root.", "mlflow", jobs=True

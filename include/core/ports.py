@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from include.core.adapters import adapter
 from include.core.settings import Settings
+from include.core.spec.training import Resources
 
 
 class JobStatus(StrEnum):
@@ -43,6 +44,8 @@ class Job:
     """Digest of the code that the job is to run, by which whoever looks at a job tells one working tree from another."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Shown with the job, and of no effect."""
+    resources: Resources = field(default_factory=Resources)
+    """What it needs at least, for a backend that chooses a machine for it."""
 
 
 class JobBackend(Protocol):

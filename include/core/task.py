@@ -27,6 +27,7 @@ from include.core.request import Outcome, Request, Result
 from include.core.requirements import require_met
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
+from include.core.spec.training import Resources
 from include.core.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -101,14 +102,15 @@ def described(attempt: Attempt, model: str) -> dict[str, str | int]:
     }
 
 
-def job_of(attempt: Attempt, ledger: Ledger) -> Job:
+def job_of(attempt: Attempt, ledger: Ledger, resources: Resources | None = None) -> Job:
     """The job that computes an attempt's request: the same whatever the backend. It goes on with the trace and the log of whoever
-    submits it."""
+    submits it. `resources`: what it needs at least, where the spec says so."""
     request = ledger.request(attempt.key)
     arguments = (attempt.key, "--generation", str(attempt.generation), "--attempt", str(attempt.number))
     labels = {"model": request.model, "step": request.step}
     env = {**tracing.handed_on(), **logs.handed_on()}
-    return Job(attempt.job, "include.core.task", arguments, env, code=request.code, labels=labels)
+    needs = resources or Resources()
+    return Job(attempt.job, "include.core.task", arguments, env, code=request.code, labels=labels, resources=needs)
 
 
 def main(argv: list[str] | None = None, environ: Mapping[str, str] | None = None) -> int:

@@ -8,8 +8,8 @@ from include.core.request import Json, Ref, Request
 from include.core.spec import ModelSpec
 from include.problems.of import params_of, uses_of
 
-# Of the spec's training section: what the training set is asked with, and no part of the fit.
-NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn"}
+# Of the spec's training section: what the training set is asked with, or the machine, and no part of the fit.
+NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn", "resources"}
 
 
 def tune_request(spec: ModelSpec, training_set: Ref) -> Request:

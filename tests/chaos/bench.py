@@ -17,8 +17,6 @@ from tests.chaos.servers import Servers
 from tests.chaos.walk import Walk, drive
 from tests.chaos.world import World
 
-SERVICES = {"control": "postgres", "online": "redis", "storage": "s3", "jobs": "ray", "registry": "mlflow"}
-
 
 @dataclass(frozen=True)
 class Twin:
@@ -39,7 +37,7 @@ class Bench:
     _twins: dict[Any, Twin] = field(default_factory=dict)
 
     def world(self, step: Step, on: Backends) -> World:
-        return World(self.folder, self.number, self.servers, on, step.models)
+        return World(self.folder, self.number, self.servers, on, step.models, more=getattr(step, "environ", {}))
 
     # -- children ------------------------------------------------------------------------------------------
 
@@ -68,7 +66,7 @@ class Bench:
         if on.control == "postgres" or on.online == "redis" or on.storage == "s3":
             self.ask(world, "fill", world.fill)
         reset = getattr(step, "reset", None)
-        if reset is not None and (on.jobs == "ray" or on.registry == "mlflow"):
+        if reset is not None and (on.jobs != "process" or on.registry == "mlflow"):
             self.ask(world, "reset", lambda: reset(world))
         return world, run
 

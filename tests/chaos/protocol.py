@@ -85,7 +85,7 @@ class Backends:
     control: Literal["sqlite", "postgres"] = "sqlite"
     online: Literal["sqlite", "redis"] = "sqlite"
     storage: Literal["local", "s3"] = "local"
-    jobs: Literal["process", "ray"] = "process"
+    jobs: Literal["process", "ray", "sagemaker"] = "process"
     registry: Literal["folder", "mlflow"] = "folder"
 
 
@@ -159,7 +159,17 @@ class Locked:
     """Another process holds the lock of the control store's file for a while."""
 
 
-How = Kill | Lose | Cut | Full | Pause | Overlap | Restart | Clear | Backfill | Down | Locked
+@dataclass(frozen=True)
+class Strike:
+    """Something happens to what the tasks work with. The step's own `strike(world, name, share)` does it, and says when it has.
+
+    It is asked again and again while the tasks go on. `share` is drawn from 0 to 1: how far they are to have come.
+    """
+
+    name: str
+
+
+How = Kill | Lose | Cut | Full | Pause | Overlap | Restart | Clear | Backfill | Down | Locked | Strike
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ MARKS: dict[str, tuple[bytes, ...]] = {
     "control": (b"COMMIT",),
     "online": (b"EVALSHA", b"EVAL", b"SET"),
     "storage": (b"PUT ", b"POST ", b"DELETE "),
-    "jobs": (b"POST ",),
+    "jobs": (b"POST /api/", b"SageMaker.Create"),  # Ray's, and SageMaker's, which asks by POST as well
     "registry": (b"POST ", b"PUT ", b"PATCH ", b"DELETE "),
     "gateway": (b"POST ", b"GET "),
 }

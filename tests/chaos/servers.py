@@ -33,27 +33,31 @@ class Servers:
     at: dict[str, tuple[str, int]] = field(default_factory=dict)
     postgres_password: str = ""
     ray_token: str = ""
+    aws: str = ""  # address of AWS's fake, where jobs run on SageMaker: S3 is there as well
     mlflow_password: str = PASSWORD
 
 
 @contextmanager
 def running(names: Sequence[str], folder: Path) -> Iterator[Servers]:
-    """Start those of postgres, redis, s3, mlflow, ray that are named; stop them at the end."""
+    """Start those of postgres, redis, s3, mlflow, ray, sagemaker that are named; stop them at the end."""
     at: dict[str, tuple[str, int]] = {}
-    password, token = secrets.token_hex(8), ""
+    password, token, aws = secrets.token_hex(8), "", ""
     with ExitStack() as stack:
         if "postgres" in names:
             at["control"] = stack.enter_context(_postgres(password))
         if "redis" in names:
             at["online"] = stack.enter_context(_redis(folder / "redis"))
-        if "s3" in names:
-            at["storage"] = stack.enter_context(_s3(folder))
+        if "sagemaker" in names:
+            at["jobs"] = at["storage"] = stack.enter_context(_moto(folder, "tests.support.aws.server"))
+            aws = "http://{}:{}".format(*at["jobs"])
+        elif "s3" in names:
+            at["storage"] = stack.enter_context(_moto(folder, "tests.support.s3_server"))
         if "ray" in names:
             url, token = stack.enter_context(running_ray_head(folder / "ray.log", cpus=4))
             at["jobs"] = _address(url)
         if "mlflow" in names:
             at["registry"] = _address(mlflow_server())
-        yield Servers(at, password, token)
+        yield Servers(at, password, token, aws)
 
 
 def _address(url: str) -> tuple[str, int]:
@@ -106,10 +110,10 @@ def _redis(folder: Path) -> Iterator[tuple[str, int]]:
 
 
 @contextmanager
-def _s3(folder: Path) -> Iterator[tuple[str, int]]:
+def _moto(folder: Path, module: str) -> Iterator[tuple[str, int]]:
     port = free_port()
-    command = [sys.executable, "-m", "tests.support.s3_server", HOST, str(port)]
-    with (folder / "s3.log").open("wb") as log:
+    command = [sys.executable, "-m", module, HOST, str(port)]
+    with (folder / "aws.log").open("wb") as log:
         process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log)
     try:
         _wait(port, process)

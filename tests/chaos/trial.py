@@ -32,6 +32,7 @@ from tests.chaos.protocol import (
     Pause,
     Restart,
     Step,
+    Strike,
 )
 from tests.chaos.proxy import Plan
 from tests.chaos.report import Report
@@ -343,6 +344,17 @@ class Trial:
             holder.wait()
         (self.world.home / "held").unlink()
         self.report.fired = True
+        self.keep(walk)
+
+    @inject.register
+    def _(self, how: Strike, twin: Twin) -> None:
+        strike, share = self.step.strike, self.chance.random()  # type: ignore[attr-defined]
+        self.report.how = f"{how.name} at {share:.2f} on {_short(self.on)}"
+        with self.around() as (world, _):
+            walk = self.walk(world)
+            drive(walk, until=lambda: strike(world, how.name, share))
+            self.report.fired = (world.scratch / "struck").exists()
+            drive(walk)
         self.keep(walk)
 
     @inject.register

@@ -23,6 +23,7 @@ from tests.chaos.servers import Servers
 
 TOKEN = "secret"  # of the gateway
 SIZE = "48m"  # of the small file system
+ROLE = "arn:aws:iam::123456789012:role/jobs"  # of jobs on SageMaker
 DROPPED = ("SLIPSTREAM_", "AIRFLOW_CONN_", "AWS_", "RAY_ADDRESS")  # nothing of a real installation is reachable
 
 
@@ -35,6 +36,7 @@ class World:
     models: str
     moved: dict[str, tuple[str, int]] = field(default_factory=dict)  # services that are reached through a proxy
     gateway_port: int = 0
+    more: Mapping[str, str] = field(default_factory=dict)  # settings of a step's own
 
     @property
     def home(self) -> Path:
@@ -85,9 +87,11 @@ class World:
         for service, name in (("jobs", "ray"), ("registry", "mlflow")):
             if service in self.servers.at:
                 given[f"{name}_url"] = "http://{}:{}".format(*self.at(service))
+        if self.on.jobs == "sagemaker":
+            given |= {"sagemaker_image": self.image, "sagemaker_role": ROLE}
         if self.gateway_port:
             given["gateway_url"] = "http://{}:{}".format(*self.moved.get("gateway", ("127.0.0.1", self.gateway_port)))
-        return {f"SLIPSTREAM_{name.upper()}": value for name, value in given.items()}
+        return {**{f"SLIPSTREAM_{name.upper()}": value for name, value in given.items()}, **self.more}
 
     def _connections(self) -> dict[str, str]:
         made = {
@@ -97,7 +101,9 @@ class World:
         }
         found = {f"AIRFLOW_CONN_SLIPSTREAM_{name}": uri for name, uri in made.items()}
         if self.on.storage == "s3":
-            extra = {"endpoint_url": self.s3_url(), "region_name": "us-east-1"}
+            extra: dict[str, Any] = {"endpoint_url": self.s3_url(), "region_name": "us-east-1"}
+            if self.on.jobs == "sagemaker":
+                extra["service_config"] = {"sagemaker": {"endpoint_url": "http://{}:{}".format(*self.at("jobs"))}}
             aws = {"conn_type": "aws", "login": "chaos", "password": "chaos", "extra": extra}
             found |= {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(aws), "AWS_ENDPOINT_URL": self.s3_url()}
             found |= {"AWS_ACCESS_KEY_ID": "chaos", "AWS_SECRET_ACCESS_KEY": "chaos", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -121,6 +127,17 @@ class World:
     def s3_url(self) -> str:
         return "http://{}:{}".format(*self.at("storage"))
 
+    @property
+    def image(self) -> str:
+        """Of this slot's jobs on SageMaker."""
+        return f"slot-{self.number}@sha256:{'0' * 64}"
+
+    def sagemaker(self, method: str, **arguments: Any) -> Any:
+        """Ask the fake of AWS's training jobs."""
+        from tests.support.aws.server import Remote
+
+        return Remote(self.servers.aws).training(method, **arguments)
+
     # -- templates --------------------------------------------------------------------------------------
 
     def clean(self) -> None:
@@ -133,7 +150,9 @@ class World:
         self.temporary.mkdir()
 
     def end_jobs(self) -> None:
-        """Kill the jobs of this home that still run."""
+        """Kill the jobs of this home that still run, and have SageMaker forget those of this slot."""
+        if self.servers.aws:
+            self.sagemaker("forget", text=self.image)
         for pid in (self.home / "jobs").glob("*/pid"):
             try:
                 os.killpg(int(pid.read_text().split()[0]), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""One suite for every job backend: local processes, and a real Ray head with token authentication."""
+"""One suite for every job backend: local processes, a real Ray head with token authentication, SageMaker's fake."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from include.core.request import Request
 from include.core.settings import Settings
 from include.core.task import job_of
 from include.services.services import Services
+from tests.support.aws.sagemaker import aws as aws
+from tests.support.aws.sagemaker import on_sagemaker as on_sagemaker
 from tests.support.ray_head import running_ray_head
 
 
@@ -53,7 +55,13 @@ def on_ray(ray_head: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) 
     return ray_jobs.open_jobs(Settings.from_env(environ))
 
 
-@pytest.fixture(params=["process", pytest.param("on_ray", marks=pytest.mark.integration_ray)])
+@pytest.fixture(
+    params=[
+        "process",
+        pytest.param("on_ray", marks=pytest.mark.integration_ray),
+        pytest.param("on_sagemaker", marks=pytest.mark.lives),
+    ]
+)
 def jobs(request: pytest.FixtureRequest) -> JobBackend:
     backend: JobBackend = request.getfixturevalue(request.param)
     return backend

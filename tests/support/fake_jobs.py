@@ -57,5 +57,5 @@ class FakeJobs:
         return path.read_text().split() if path.exists() else []
 
 
-def open_jobs(settings: Settings, logins: object = None) -> FakeJobs:
+def open_jobs(settings: Settings, logins: object = None, aws: object = None) -> FakeJobs:
     return FakeJobs(settings.home / "jobs")

@@ -36,13 +36,16 @@ ALWAYS = (
 MODULES = {
     "drift": ("evidently.presets", "include.monitoring.retraining.decision", "include.rollout_state.queries"),
     "checkpoint": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
+    "checkpoint_sagemaker": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
     "register": ("include.backends.mlflow.registry",),
     "traffic": ("include.gateway.host", "uvloop", "uvicorn"),
     "s3": ("include.backends.s3.storage", "airflow.providers.amazon.aws.hooks.s3"),
     "redis": ("include.backends.redis.online_store",),
     "postgres": ("psycopg2",),
     "ray": ("httpx",),
-}
+    "sagemaker": ("httpx", "include.backends.sagemaker.jobs", "include.backends.s3.storage",
+                  "airflow.providers.amazon.aws.hooks.s3", "airflow.providers.amazon.aws.hooks.base_aws"),
+}  # fmt: skip
 
 
 def prepare_process() -> None:

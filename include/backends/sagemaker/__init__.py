@@ -1,0 +1,1 @@
+"""Amazon SageMaker: training and scoring as jobs of it."""

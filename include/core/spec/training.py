@@ -9,6 +9,19 @@ from pydantic import Field
 from include.core.spec.base import Cron, Frozen, OptionalReference
 
 
+class Resources(Frozen):
+    """What a fit needs at least of the machine that it runs on, where each job gets one of its own (SageMaker)."""
+
+    cpus: int = Field(0, ge=0, le=192)
+    """Virtual CPUs. 0: as the platform's settings say."""
+
+    memory_gb: float = Field(0.0, ge=0)
+    """GiB of memory. 0: as the platform's settings say."""
+
+    gpus: int = Field(0, ge=0, le=16)
+    """GPUs. 0: none is needed."""
+
+
 class Training(Frozen):
     """How the model is fitted, on which days, and how often at least."""
 
@@ -40,6 +53,10 @@ class Training(Frozen):
 
     workers: int = Field(1, ge=1)
     """How many worker processes fit the model together, for a `fit` that can distribute its work."""
+
+    resources: Resources = Resources()
+    """What the fit needs at least of its machine. It chooses the instance type on SageMaker; Ray and local processes run where
+    they are. It is no part of the result's key."""
 
     seed: int = 7
     """The seed of every random number that the fit draws."""

@@ -63,8 +63,8 @@ class Submit(OperatorStep):
     def prepare(self, world: World) -> dict[str, Any]:
         shop, run = life(), snapshot()
         made = shop.result(run.xcom["build_training_set"])
-        files = {name: shop.path(made, name) for name in made.files}
-        # Slots share a Ray head: each has a training set, and so a job's name, of its own.
+        files = {name: shop.services.ledger.fetch(made, name, world.temporary) for name in made.files}
+        # Slots share a Ray head, or SageMaker: each has a training set, and so a job's name, of its own.
         own = shop.commit("training_set", {**made.value, "slot": world.number}, files)
         return {"xcom": {"build_training_set": own}}
 
@@ -91,7 +91,7 @@ class Submit(OperatorStep):
         home = holdings.services.settings.home
         names = [job["submission_id"] for job in ray_jobs(world)] if world.on.jobs == "ray" else []
         names += [folder.name for folder in (home / "jobs").glob("*")]
-        attempts = [path for path in holdings.paths if path.startswith("ledger/train/") and _is_attempt(path)]
+        attempts = [path for path in holdings.paths if path.startswith("ledger/train/") and is_attempt(path)]
         starts = (home / "starts").read_text().split() if (home / "starts").exists() else []
         return {
             **holdings.state(),
@@ -110,7 +110,7 @@ class Submit(OperatorStep):
         return findings
 
 
-def _is_attempt(path: str) -> bool:
+def is_attempt(path: str) -> bool:
     name = path.rpartition("/")[2]
     return name.startswith("attempt-") and name.removeprefix("attempt-").removesuffix(".json").isdigit()
 

@@ -86,6 +86,24 @@ class ContainerJobs(Part):
         """The next so many looks for an instance find none; -1: until told otherwise."""
         self._without_capacity = times
 
+    def stand_for(self, image: str, environ: dict[str, str]) -> None:
+        """The project is that image, which brings these variables."""
+        self.images[image] = Image(environ=tuple(environ.items()))
+
+    def shown(self, text: str = "") -> list[dict[str, Any]]:
+        """The jobs whose request holds that text: name, status, and how many containers were started."""
+        with self.lock:
+            found = [job for job in self.held.values() if text in str(job.request)]
+            for job in found:
+                self._look(job)
+            return [{"name": job.name, "status": job.status, "runs": len(job.runs)} for job in found]
+
+    def kill(self, name: str) -> None:
+        """Its container dies, as of too little memory."""
+        with self.lock:
+            if (run := self.job(name).container) is not None:
+                run.end()
+
     def look(self) -> None:
         """Have every job go on as far as it is."""
         with self.lock:

@@ -60,8 +60,22 @@ def test_a_silent_backend_is_asked_again_and_a_job_it_forgot_is_reported_of_at_t
 ) -> None:
     silent, unknown = UnreachableError("The Ray head does not answer."), JobStatus.UNKNOWN
     trigger = job_trigger(monkeypatch, answering(seen, unknown, silent, unknown, unknown, JobStatus.RUNNING, *[unknown] * 3))
+    monkeypatch.setattr("operators.triggers.random.uniform", lambda low, high: high)
     assert fired(trigger) == {"status": "UNKNOWN"}
-    assert seen == [2.0, "look"] * 8
+    assert seen == [2.0, "look", 2.0, "look", 4.0, "look", *[2.0, "look"] * 5]
+
+
+def test_a_throttled_look_is_no_failure_and_the_next_ones_come_ever_later_at_no_common_moment(
+    seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    throttled = UnreachableError("AWS takes no more requests now.")
+    trigger = job_trigger(monkeypatch, answering(seen, *[throttled] * 7, JobStatus.RUNNING, JobStatus.SUCCEEDED))
+    assert fired(trigger) == {"status": "SUCCEEDED"}
+    waited = [each for each in seen if each != "look"]
+    longest = (4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0)
+    assert (waited[0], waited[-1]) == (2.0, 2.0)
+    assert all(most / 2 <= each <= most for each, most in zip(waited[1:-1], longest, strict=True)), waited
+    assert len(set(waited)) > 5
 
 
 def test_a_question_is_asked_first_after_one_poll_and_again_until_it_is_answered(
