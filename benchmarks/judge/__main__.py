@@ -1,6 +1,7 @@
 """The rollout judge, simulated: false rollbacks, power, wrong promotions; the peers' rules on the same streams.
 
-    python -m benchmarks.judge [--stages 20000] [false joint power ceilings promotion entities requests labels gateways peers shipped]
+    python -m benchmarks.judge [--stages 20000] [PART ...], parts: false joint power ceilings promotion entities requests labels
+                               gateways peers shipped
 
 Asks the boundary of include/rollout as it ships. Exits non-zero where a goal is missed.
 """

@@ -101,7 +101,8 @@ def test_requests_count_by_the_version_that_answered_each_of_them_once(place: Pl
     seen = place.seen()
     assert (seen.champion.requests, seen.champion.entities) == (40, 40), "one entity asked, in forty requests"
     assert (seen.challenger.requests, seen.challenger.entities, seen.challenger.errors) == (13, 13, 1)
-    assert seen.baseline.requests == 40, "what the champion answered in this rollout, and not an hour before"
+    place.enter("full_100")
+    assert place.seen().baseline.requests == 40, "what the champion answered in this rollout, and not an hour before"
 
 
 def test_what_came_before_the_weights_were_in_force_is_no_evidence_of_the_stage(place: Place) -> None:
