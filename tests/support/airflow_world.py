@@ -43,6 +43,7 @@ ENVIRONMENT = {
 }
 DAG_IDS = ("kernel", "kernel_errors", "kernel_events", "kernel_deploys", "kernel_watching")
 PATIENCE = 180.0  # seconds; only a failing test waits so long
+BETWEEN = 0.5  # seconds between two looks: each has Airflow's API server read its database, or a whole log
 T = TypeVar("T")
 
 
@@ -52,7 +53,7 @@ def wait_for(look: Callable[[], T], what: str, seconds: float = PATIENCE) -> T:
     while not (seen := look()):
         if time.monotonic() > until:
             pytest.fail(f"not within {seconds:.0f} s: {what}; seen: {seen!r}")
-        time.sleep(0.3)
+        time.sleep(BETWEEN)
     return seen
 
 
@@ -134,7 +135,7 @@ class Run:
             if time.monotonic() > until:
                 told = "\n".join(line for line in self.world.log("scheduler").splitlines()[-2000:] if self.run_id in line)
                 pytest.fail(f"{task_id} of {self.name} not {' or '.join(states)} in try {tries}:\n{task}\n{told[-6000:]}")
-            time.sleep(0.3)
+            time.sleep(BETWEEN)
         return task
 
     def wait_until_over(self) -> None:
