@@ -13,9 +13,9 @@ from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from include.core import logs, tracing
-from include.core.environment import DAGS, MODELS, PATH, PLATFORM, SENTRY_DSN
-from include.core.environment_aws import AWS_CONN_ID
+from include.core import logs, secret_store, tracing
+from include.core.environment import DAGS, MODELS, PATH, PLATFORM, SENTRY_DSN, connection
+from include.core.environment_aws import AWS_CONN_ID, SECRETS_BACKEND, SECRETS_KWARGS
 from include.core.places import search_path
 from include.core.private_files import write_private
 from include.local import postgres, roles
@@ -30,6 +30,8 @@ FOREIGN = (
     "AIRFLOW__", "AIRFLOW_HOME", "MLFLOW_", "RAY_", "SUPERVISOR_", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
 )  # fmt: skip
 USERS = {"admin": "airflow_admin", "op": "airflow_op", "viewer": "airflow_viewer"}  # user (and role) to credential
+
+CONNECTION = connection("").name  # what the name of a connection's variable begins with
 
 QUIET = {  # no telemetry
     "DO_NOT_TRACK": "1",
@@ -64,7 +66,23 @@ def common(platform: Platform, rights: Rights, shell: Mapping[str, str] | None =
         **THREADS,
         "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
         PLATFORM.name: platform.digest,
+        **_secrets_backend(shell, rights),
     }
+
+
+def _secrets_backend(shell: Mapping[str, str] | None, rights: Rights) -> dict[str, str]:
+    """Airflow's two variables, where the shell names a backend. Not for jobs, which are given logins of their own."""
+    named = (SECRETS_BACKEND, SECRETS_KWARGS)
+    return {each.name: each.read(shell) for each in named if rights.stores and each.is_set(shell)}
+
+
+def _own(platform: Platform, credentials: Credentials, rights: Rights, shell: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The platform's own connections of the rights, without those that the shell's secrets backend has: these are read there."""
+    store = secret_store.opened(shell)
+    given = {name: uri for name, uri in connections(platform, credentials).items() if name in rights.connections}
+    if store is None:
+        return given
+    return {name: uri for name, uri in given.items() if not store.connection(name.removeprefix(CONNECTION).lower())}
 
 
 def postgres_server(platform: Platform, credentials: Credentials) -> dict[str, str]:
@@ -87,11 +105,11 @@ def airflow_process(
     platform: Platform, credentials: Credentials, rights: Rights, shell: Mapping[str, str] | None = None
 ) -> dict[str, str]:
     """Airflow's own settings, and the secrets and connections of its rights."""
-    given, shared = connections(platform, credentials), common(platform, rights, shell)
+    shared = common(platform, rights, shell)
     return {
         **shared,
         **_seen_from_outside(shared),
-        **{name: given[name] for name in rights.connections},
+        **_own(platform, credentials, rights, shell),
         **_airflow_settings(platform),
         **_airflow_secrets(platform, credentials, rights),
     }
@@ -215,4 +233,4 @@ def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
 
 def gateway(platform: Platform, credentials: Credentials) -> dict[str, str]:
     rights = RIGHTS["gateway"]
-    return {**common(platform, rights), **{name: connections(platform, credentials)[name] for name in rights.connections}}
+    return {**common(platform, rights), **_own(platform, credentials, rights)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -34,8 +34,10 @@ def home_of(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def platform_of(home: Path, models: Path, more: Mapping[str, str] | None = None) -> Iterator[Platform]:
-    """A real Airflow and the gateway, for the models of a folder. `more`: other variables of its shell."""
+def platform_of(
+    home: Path, models: Path, more: Mapping[str, str] | None = None, before: Callable[[Platform], None] = lambda platform: None
+) -> Iterator[Platform]:
+    """A real Airflow and the gateway, for the models of a folder. `more`: other variables of its shell; `before` it starts."""
     environment = {
         **ENVIRONMENT,
         "SLIPSTREAM_DAGS": str(PROJECT / "dags"),
@@ -51,6 +53,7 @@ def platform_of(home: Path, models: Path, more: Mapping[str, str] | None = None)
             patch.setenv(name, value)
         if new:
             fill(home)
+        before(platform)
         try:
             up(platform, (*AIRFLOW, "gateway"))
             yield platform

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
+from functools import partial
 
+import psutil
 import pytest
 
 from include.core.catalog import load_spec
 from include.core.connection import from_env
-from include.local import environment
-from include.local.connections import read_file
+from include.core.environment import PLATFORM
+from include.local.connections import connections, read_file
 from include.local.credentials import Credentials
 from include.local.platform import Platform
 from include.rollout.history import list_rollouts
@@ -28,25 +29,27 @@ from tests.e2e.case_home import home_of, platform_of
 pytestmark = pytest.mark.e2e
 
 
-@contextmanager
-def logins_are_secrets(aws: AwsAccount) -> Iterator[None]:
-    """What the platform would put into its processes' environments is put into Secrets Manager instead."""
-    made = environment.connections
+def keep_logins(aws: AwsAccount, platform: Platform) -> None:
+    """The platform's own connections as secrets: its processes are given none of them then."""
+    aws.keep(connections(platform, Credentials.load(platform.home)))
 
-    def secrets(platform: Platform, credentials: Credentials) -> dict[str, str]:
-        uris = made(platform, credentials)
-        aws.keep(uris)
-        return dict.fromkeys(uris, "")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(environment, "connections", secrets)
-        yield
+def given(platform: Platform) -> set[str]:
+    """The connections in the environments of the platform's processes."""
+    found: set[str] = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            environ = process.environ()
+            if environ.get(PLATFORM.name) == platform.digest:
+                found |= {name for name in environ if name.startswith("AIRFLOW_CONN_")}
+    return found
 
 
 def test_the_loop_is_closed_on_aws() -> None:
     with home_of("aws") as home, account(home) as aws:
         write_model(home / "models", aws.queue)
-        with logins_are_secrets(aws), platform_of(home / "platform", home / "models", aws.environment()) as platform:
+        with platform_of(home / "platform", home / "models", aws.environment(), partial(keep_logins, aws)) as platform:
+            assert given(platform) == {"AIRFLOW_CONN_AWS_DEFAULT"}
             environ = {**os.environ, **read_file(platform.home)}
             services, gateway = Services.from_env(environ), from_env("slipstream_gateway", environ)
             assert gateway is not None

@@ -54,9 +54,7 @@ class SessionAccess:
             if (service, within) not in self._clients:
                 config = self._config if within is None else self._config.merge(_giving_up(within))
                 with reaching(f"a client of {service}"):
-                    client = self.session.client(
-                        service, endpoint_url=self._address(service), config=config, verify=self._verify
-                    )
+                    client = self.session.client(service, endpoint_url=self._address(service), config=config, verify=self._verify)
                 note_connection(client, self.name)
                 self._clients[service, within] = client
             return self._clients[service, within]

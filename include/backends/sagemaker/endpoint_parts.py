@@ -31,7 +31,9 @@ ABSENT = ("could not find", "does not exist", "cannot find")  # SageMaker says V
 
 def endpoint_name(spec: ModelSpec, settings: Settings) -> str:
     """The spec's, else the installation's prefix and the model."""
-    return spec.serving.endpoint.name or fitted(f"{environment_aws.SAGEMAKER_PREFIX.read(settings.environ)}slipstream-{spec.name}")
+    return spec.serving.endpoint.name or fitted(
+        f"{environment_aws.SAGEMAKER_PREFIX.read(settings.environ)}slipstream-{spec.name}"
+    )
 
 
 def fitted(name: str, most: int = NAME) -> str:
@@ -95,7 +97,8 @@ class Parts:
         given = {
             environment.ROOT.name: self.settings.root,
             environment.ONLINE_URL.name: self._online(),
-            environment.MODELS.name: environment_aws.SAGEMAKER_MODELS.read(environ) or _packages(environment.MODELS.read(environ)),
+            environment.MODELS.name: environment_aws.SAGEMAKER_MODELS.read(environ)
+            or _packages(environment.MODELS.read(environ)),
             environment_aws.ENDPOINT_VERSION.name: record,
             environment_aws.AWS_DEFAULT_REGION.name: str(self.client.meta.region_name),
         }
