@@ -146,7 +146,7 @@ def _unreachable(error: ClientError | BotoCoreError, what: str, safe: str, hint:
     elif isinstance(error, ClientError):
         said, then = f"AWS could not answer for {what}: {_words(error)}.", "It is tried again."
     else:
-        said, then = f"AWS did not answer for {what}: {error}".rstrip(".") + ".", f"It is tried again. {LOGIN}: its address."
+        said, then = f"AWS did not answer for {what}: {error}".rstrip(".") + ".", f"It is tried again; {LOGIN}: its address."
     return UnreachableError(said, safe=safe, hint=hint or then)
 
 

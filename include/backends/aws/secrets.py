@@ -22,6 +22,7 @@ from include.core.environment_aws import SECRETS_KWARGS
 from include.core.errors import PermanentError, SpecError
 
 SAFE = "nothing was done without its login."
+HINT = f"try again; if it stays so, see endpoint_url and region_name in {SECRETS_KWARGS.name}, and the way to AWS."
 # "marked for deletion" is an InvalidRequestException; a name that cannot be a secret's is the other.
 _ABSENT = frozenset({"ResourceNotFoundException", "InvalidRequestException", "InvalidParameterException", "ParameterNotFound"})
 _WORDS = {
@@ -60,7 +61,7 @@ class _Backend:
             return None
         name = self.path(self._prefix, conn_id)
         try:
-            with reaching(f"the connection {conn_id} (the secret {name})", safe=SAFE):
+            with reaching(f"the connection {conn_id} (the secret {name})", safe=SAFE, hint=HINT):
                 try:
                     return self.text(self.read(name), name)
                 except ClientError as error:
