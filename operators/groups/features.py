@@ -9,9 +9,10 @@ from typing import Any
 from airflow.sdk import XComArg, chain
 
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, Warehouse
 from operators.features import MaterializeFeaturesOperator, PublishFeaturesOperator
 from operators.groups.group import Group, given, spec_of, task_group
+from operators.landing import LandFromWarehouseOperator, WarehouseSensor
 from operators.sensors import FreshnessSensor, PartitionSensor, s3_partition_sensor
 from operators.validation import ValidateDataOperator
 
@@ -36,12 +37,12 @@ def features_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> FeaturesGroup:
-    """wait for the day's partitions → validate → publish → materialize → (fresh).
+    """(land from a warehouse →) wait for the day's partitions → validate → publish → materialize → (fresh).
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_features`; None for tasks that stand in the DAG itself
     :param day: the day (UTC), templated, or a mapped task group's argument; else the run's
-    :param wait: whether to wait until the day has landed
+    :param wait: whether to wait until the day has landed, and to land what the spec has of a warehouse
     :param pool, queue: of all its tasks
 
     **Example** ::
@@ -57,11 +58,22 @@ def features_group(
         published = PublishFeaturesOperator(task_id="publish", model=spec.name, verdict=validated.output, **options)
         online = MaterializeFeaturesOperator(task_id="materialize", model=spec.name, features=published.output, **options)
         chain(*landed, validated)
+        for section in spec.data.warehouse if wait else ():
+            chain(*_from_warehouse(spec.name, section, day, options), landed[0])
         if any(view.freshness for view in spec.features.views):
             features = published.output if spec.data.empty_days else None
             fresh = FreshnessSensor(task_id="fresh", model=spec.name, features=features, timeout=AN_HOUR, **options)
             chain(online, fresh)
         return FeaturesGroup(group, validated.output, published.output, online.output)
+
+
+def _from_warehouse(model: str, section: Warehouse, day: date | str | None, options: dict[str, Any]) -> list[Any]:
+    """What lands a source, after the wait for the warehouse where the spec says how to know that it has the day."""
+    about: dict[str, Any] = {"model": model, "source": section.source, "day": day, **options}
+    land = LandFromWarehouseOperator(task_id=f"land_{section.source}", **about)
+    if not section.table and not getattr(section, "ready", ""):
+        return [land]
+    return [WarehouseSensor(task_id=f"wait_for_{section.source}", timeout=A_DAY, **about), land]
 
 
 def _partition_sensor(spec: ModelSpec, day: date | str | None, options: dict[str, Any]) -> Any:

@@ -26,6 +26,7 @@ OPENERS = {
     "include/handover/estimator.py",
     "include/handover/remote.py",
     "include/handover/source.py",
+    "include/landing/warehouse.py",
     "include/model_contract/model.py",
     "include/monitoring/drift_report.py",
     "include/core/error_reports.py",

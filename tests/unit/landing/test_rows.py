@@ -16,7 +16,7 @@ from include.core.errors import DataError
 from include.landing.rows import Days, split
 
 ONE, TWO = date(2013, 5, 1), date(2013, 5, 2)
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": n, "at": datetime.combine(date(2013, 5, 1 + n % 2), time(n)), "price": n / 7, "tags": ["a", str(n)]} for n in range(20)
 ]
 

@@ -6,105 +6,28 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
+from typing import cast
 
-import boto3
 import pyarrow as pa
 import pytest
+from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
-from include.backends.aws.access import SessionAccess
-from include.backends.s3.storage import S3Storage
 from include.core import fault
-from include.core.errors import DataError, JobFailedError, PermanentError, SpecError, SupersededError
-from include.core.spec import Athena, Data, EmrServerless, Redshift
+from include.core.errors import DataError, JobFailedError, PermanentError, SpecError, SupersededError, UnreachableError
+from include.core.spec import Data
 from include.landing.delivery import deliver
-from operators.hooks import AirflowConnections
 from operators.landing import LandFromWarehouseOperator, WarehouseSensor, query_over
+from operators.lifecycle import features_dag
 from operators.pending_events import landed_days
-from tests.support.aws.server import Aws, aws_server
-from tests.support.aws.warehouse import Warehouse
 from tests.support.effort import THOROUGH
-from tests.support.operator_runs import MODEL, Life, Run, day, settle_in
-from tests.support.s3_server import CREDENTIALS
+from tests.support.landings import ENGINES, QUERY, SECTIONS, Make
+from tests.support.landings import access as access
+from tests.support.landings import aws as aws
+from tests.support.landings import make as make
+from tests.support.operator_runs import MODEL, Run, day
 from tests.unit.operators.models.shop.orders import orders_of
 from tests.unit.operators.models.shop.spec import SPEC
-
-QUERY = "SELECT * FROM orders WHERE ordered_at >= DATE '{first}' AND ordered_at < DATE '{after}'"
-ROLE = "arn:aws:iam::123456789012:role/spark"
-SECTIONS: dict[str, Any] = {
-    "athena": Athena(source="orders", database="sales", query=QUERY, day_column="ordered_at"),
-    "redshift": Redshift(source="orders", database="sales", workgroup="sales", query=QUERY, day_column="ordered_at"),
-    "spark": EmrServerless(source="orders", application="00f1", role=ROLE, entry_point="s3://code/orders.py", day_column="day"),
-}
-ENGINES = list(SECTIONS)
-WAITS_NO_LONGER: dict[str, Any] = {"deferrable": False, "poll_seconds": 0.0}
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[Aws]:
-    with aws_server() as server:
-        server.client("s3").create_bucket(Bucket="slipstream")
-        yield server
-
-
-class Here:
-    """A shop whose root is S3, and the warehouse that has its orders."""
-
-    def __init__(self, aws: Aws, life: Life, section: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.aws, self.life, self._monkeypatch = aws, life, monkeypatch
-        self.engine: Warehouse = getattr(aws, {"athena": "athena", "redshift": "redshift"}.get(section.engine, "spark"))
-        self.engine.clear()
-        self.spec(section)
-        self.fill()
-
-    def fill(self, **columns: Any) -> None:
-        """Three days of orders lie in the warehouse."""
-        days = [orders_of(day(number), **columns) for number in (1, 2, 3)]
-        table = pa.concat_tables(days)
-        self.engine.tables["orders"] = table.append_column("day", table["ordered_at"].cast(pa.date32()))
-
-    def spec(self, section: Any, **data: Any) -> None:
-        held = {**SPEC.data.model_dump(exclude={"warehouse"}), **data}
-        changed = SPEC.model_copy(update={"data": Data(**held, warehouse=(section,))})
-        self._monkeypatch.setattr("tests.unit.operators.models.shop.spec.SPEC", changed)
-
-    def land(self, run: Run | None = None, **options: Any) -> Any:
-        given = {"day": day(1), **options} if "first" not in options else options
-        operator = LandFromWarehouseOperator(task_id="land", model=MODEL, source="orders", **{**WAITS_NO_LONGER, **given})
-        return (run or Run())(operator)
-
-    def rows(self, number: int) -> pa.Table:
-        import io
-
-        import pyarrow.parquet as pq
-
-        path = self.life.raw.path("orders", day(number))
-        return pq.read_table(io.BytesIO(self.life.services.storage.read(path)))
-
-    def landed(self) -> list[date]:
-        return self.life.raw.days("orders")
-
-
-@pytest.fixture(scope="module")
-def access(aws: Aws) -> SessionAccess:
-    """One for all: a client of boto3 takes longer to be made than a day to land."""
-    return SessionAccess(boto3.Session(**CREDENTIALS), lambda service: aws.address)
-
-
-@pytest.fixture
-def make(aws: Aws, access: SessionAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Here]:
-    monkeypatch.setattr(AirflowConnections, "aws", lambda self, settings: access)
-    monkeypatch.setattr(AirflowConnections, "storage", lambda self, settings: S3Storage(settings.root, access.client("s3")))
-    for name, value in aws.environ().items():
-        monkeypatch.setenv(name, value)
-
-    def here(engine: str) -> Here:
-        root = f"s3://slipstream/{tmp_path.name}"
-        return Here(aws, Life(settle_in(tmp_path, monkeypatch, root=root)), SECTIONS[engine], monkeypatch)
-
-    return here
 
 
 class Killed(BaseException):
@@ -132,8 +55,8 @@ def dying_at(point: str) -> AbstractContextManager[None]:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_day_lands_whole_and_once(make: Callable[[str], Here], engine: str) -> None:
-    here = make(engine)
+def test_a_day_lands_whole_and_once(make: Make, engine: str) -> None:
+    here = make(engine, ledger_in_s3=True)
     first = here.land()
     assert here.landed() == [day(1)]
     assert sorted(here.rows(1)["id"].to_pylist()) == sorted(orders_of(day(1))["id"].to_pylist())
@@ -147,19 +70,19 @@ def test_a_day_lands_whole_and_once(make: Callable[[str], Here], engine: str) ->
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_task_waits_in_the_triggerer_and_says_what_it_waits_for(make: Callable[[str], Here], engine: str) -> None:
+def test_the_task_waits_in_the_triggerer_and_says_what_it_waits_for(make: Make, engine: str) -> None:
     here = make(engine)
     operator = LandFromWarehouseOperator(task_id="land", model=MODEL, source="orders", day=day(1), poll_seconds=0.01)
     with pytest.raises(TaskDeferred) as deferred:
-        operator.execute(Run().context("land"))
-    assert query_over(**deferred.value.trigger.kwargs) == "DONE"  # type: ignore[attr-defined]
+        operator.execute(cast("Context", Run().context("land")))
+    assert query_over(**deferred.value.trigger.kwargs) == "DONE"
     here.engine.looks = 1
     Run()(LandFromWarehouseOperator(task_id="land", model=MODEL, source="orders", day=day(2), poll_seconds=0.01))
     assert here.landed() == [day(2)]
     assert here.engine.unloads() == 2
 
 
-def test_days_of_a_range_are_one_query_and_each_has_its_rows(make: Callable[[str], Here]) -> None:
+def test_days_of_a_range_are_one_query_and_each_has_its_rows(make: Make) -> None:
     here = make("athena")
     here.land(first=day(1), last=day(3))
     assert here.landed() == [day(1), day(2), day(3)]
@@ -170,7 +93,7 @@ def test_days_of_a_range_are_one_query_and_each_has_its_rows(make: Callable[[str
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
-def test_killed_at_each_point_one_query_and_one_partition(make: Callable[[str], Here], engine: str) -> None:
+def test_killed_at_each_point_one_query_and_one_partition(make: Make, engine: str) -> None:
     """The same task dies at a point that it had not died at before, and is tried again, until it is through."""
     here, died = make(engine), list[str]()
     mine = "" if THOROUGH else "landing."  # of the kernel's points, the kernel's own tests
@@ -193,7 +116,7 @@ def test_killed_at_each_point_one_query_and_one_partition(make: Callable[[str], 
     assert here.rows(1).num_rows == 200
 
 
-def test_a_start_whose_answer_is_lost_is_adopted_and_after_the_token_is_forgotten_asked_anew(make: Callable[[str], Here]) -> None:
+def test_a_start_whose_answer_is_lost_is_adopted_and_after_the_token_is_forgotten_asked_anew(make: Make) -> None:
     here = make("athena")
     with pytest.raises(Killed), dying_at("landing.started"):
         here.land()
@@ -217,9 +140,7 @@ def test_a_start_whose_answer_is_lost_is_adopted_and_after_the_token_is_forgotte
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_query_that_failed_is_said_in_the_engines_words_and_the_next_one_is_another(
-    make: Callable[[str], Here], engine: str
-) -> None:
+def test_a_query_that_failed_is_said_in_the_engines_words_and_the_next_one_is_another(make: Make, engine: str) -> None:
     here = make(engine)
     words = {"athena": "SYNTAX_ERROR: line 1:8", "redshift": "ERROR: column x does not exist", "spark": "exit code 1"}[engine]
     here.engine.fail(words)
@@ -231,16 +152,17 @@ def test_a_query_that_failed_is_said_in_the_engines_words_and_the_next_one_is_an
 
 
 @pytest.mark.parametrize(("engine", "words"), [("athena", "the engine is busy"), ("redshift", "connection was reset")])
-def test_an_error_of_the_engine_itself_is_tried_again(make: Callable[[str], Here], engine: str, words: str) -> None:
+def test_an_error_of_the_engine_itself_is_tried_again(make: Make, engine: str, words: str) -> None:
     here = make(engine)
     here.engine.fail(words, category=1)
     with pytest.raises(JobFailedError, match=words):
         here.land()
 
 
+@pytest.mark.whole
 @pytest.mark.thorough
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_query_that_the_engine_has_forgotten_is_asked_anew(make: Callable[[str], Here], engine: str) -> None:
+def test_a_query_that_the_engine_has_forgotten_is_asked_anew(make: Make, engine: str) -> None:
     here = make(engine)
     with pytest.raises(Killed), dying_at("landing.recorded"):
         here.land()
@@ -251,7 +173,7 @@ def test_a_query_that_the_engine_has_forgotten_is_asked_anew(make: Callable[[str
     assert here.rows(1).num_rows == 200
 
 
-def test_a_day_without_rows_is_an_error_unless_the_spec_says_so(make: Callable[[str], Here]) -> None:
+def test_a_day_without_rows_is_an_error_unless_the_spec_says_so(make: Make) -> None:
     here = make("athena")
     with pytest.raises(DataError, match="2013-01-09 has no rows"):
         here.land(day=day(9))
@@ -265,7 +187,7 @@ def test_a_day_without_rows_is_an_error_unless_the_spec_says_so(make: Callable[[
     assert here.rows(9).schema.types == here.rows(1).schema.types
 
 
-def test_rows_of_other_days_and_several_days_without_a_column_are_refused(make: Callable[[str], Here]) -> None:
+def test_rows_of_other_days_and_several_days_without_a_column_are_refused(make: Make) -> None:
     here = make("athena")
     wide = QUERY.replace("< DATE '{after}'", "< DATE '{after}' + 1")
     here.spec(SECTIONS["athena"].model_copy(update={"query": wide}))
@@ -281,7 +203,18 @@ def test_rows_of_other_days_and_several_days_without_a_column_are_refused(make: 
         here.land(day=date(2012, 1, 1))
 
 
-def test_a_job_without_its_mark_is_half_a_result(make: Callable[[str], Here]) -> None:
+def test_a_service_that_does_not_answer_ends_nothing(make: Make) -> None:
+    here = make("athena")
+    for operation in ("StartQueryExecution", "GetQueryExecution"):
+        here.aws.faults.throttle(operation, times=1)
+        with pytest.raises(UnreachableError, match="takes no more requests"):
+            here.land()
+    here.land()
+    assert here.engine.unloads() == 1
+    assert here.life.result(here.land()).attempt == 1
+
+
+def test_a_job_without_its_mark_is_half_a_result(make: Make) -> None:
     here = make("spark")
     here.engine.commits = False  # type: ignore[attr-defined]
     with pytest.raises(DataError, match="left no _SUCCESS"):
@@ -292,7 +225,7 @@ def test_a_job_without_its_mark_is_half_a_result(make: Callable[[str], Here]) ->
 # -- corrected days ------------------------------------------------------------------------------------------------
 
 
-def test_a_day_asked_for_anew_replaces_its_partition_and_is_made_again(make: Callable[[str], Here]) -> None:
+def test_a_day_asked_for_anew_replaces_its_partition_and_is_made_again(make: Make) -> None:
     here = make("athena")
     here.land()
     here.life.put("returns", day(1), pa.table({"x": [1]}))
@@ -306,7 +239,7 @@ def test_a_day_asked_for_anew_replaces_its_partition_and_is_made_again(make: Cal
     assert [event["day"] for event in landed_days(here.life.services, SPEC)] == [str(day(1))]
 
 
-def test_what_somebody_has_put_in_its_place_stays(make: Callable[[str], Here]) -> None:
+def test_what_somebody_has_put_in_its_place_stays(make: Make) -> None:
     here = make("athena")
     here.land()
     here.life.put("orders", day(1), orders_of(day(1)).slice(0, 5))
@@ -317,7 +250,8 @@ def test_what_somebody_has_put_in_its_place_stays(make: Callable[[str], Here]) -
     assert here.rows(1).num_rows == 200
 
 
-def test_a_spec_that_goes_back_to_a_query_lands_its_rows_again(make: Callable[[str], Here]) -> None:
+@pytest.mark.whole
+def test_a_spec_that_goes_back_to_a_query_lands_its_rows_again(make: Make) -> None:
     here = make("athena")
     here.land()
     here.spec(SECTIONS["athena"].model_copy(update={"query": f"{QUERY} AND price > 40"}))
@@ -329,7 +263,7 @@ def test_a_spec_that_goes_back_to_a_query_lands_its_rows_again(make: Callable[[s
     assert here.engine.unloads() == 2
 
 
-def test_a_late_landing_of_an_earlier_generation_writes_nothing(make: Callable[[str], Here]) -> None:
+def test_a_late_landing_of_an_earlier_generation_writes_nothing(make: Make) -> None:
     here = make("athena")
     services, old = here.life.services, here.life.result(here.land())
     here.fill(price=[1.0] * 200)
@@ -343,13 +277,13 @@ def test_a_late_landing_of_an_earlier_generation_writes_nothing(make: Callable[[
 # -- waiting -------------------------------------------------------------------------------------------------------
 
 
-def look(number: int, run: Run | None = None) -> bool:
+def look(number: int) -> bool:
     sensor = WarehouseSensor(task_id="ready", model=MODEL, source="orders", day=day(number))
-    return bool(sensor.poke((run or Run()).context("ready")))
+    return bool(sensor.poke(cast("Context", Run().context("ready"))))
 
 
 @pytest.mark.parametrize("engine", ["athena", "redshift"])
-def test_the_sensor_asks_the_engine_and_within_a_turn_once(make: Callable[[str], Here], engine: str) -> None:
+def test_the_sensor_asks_the_engine_and_within_a_turn_once(make: Make, engine: str) -> None:
     here = make(engine)
     here.spec(SECTIONS[engine].model_copy(update={"ready": f"{QUERY} LIMIT 1"}))
     here.engine.looks = 0
@@ -362,7 +296,7 @@ def test_the_sensor_asks_the_engine_and_within_a_turn_once(make: Callable[[str],
         look(5)
 
 
-def test_the_sensor_asks_the_catalogue(make: Callable[[str], Here]) -> None:
+def test_the_sensor_asks_the_catalogue(make: Make) -> None:
     here = make("athena")
     with pytest.raises(SpecError, match="does not say how to know"):
         look(1)
@@ -379,6 +313,16 @@ def test_the_sensor_asks_the_catalogue(make: Callable[[str], Here]) -> None:
     glue.create_partition(DatabaseName="sales", TableName="orders", PartitionInput=wanted)
     assert look(1)
     assert not look(2)
+
+
+def test_the_features_dag_lands_what_the_spec_has_of_a_warehouse() -> None:
+    assert features_dag(SPEC).get_task("wait_for_partition").upstream_task_ids == set()
+    section = SECTIONS["athena"].model_copy(update={"table": "sales.orders"})
+    held = SPEC.data.model_dump(exclude={"warehouse"})
+    for warehouse, before in ((section, {"wait_for_orders"}), (SECTIONS["spark"], set())):
+        dag = features_dag(SPEC.model_copy(update={"data": Data(**held, warehouse=(warehouse,))}))
+        assert dag.get_task("wait_for_partition").upstream_task_ids == {"land_orders"}
+        assert dag.get_task("land_orders").upstream_task_ids == before
 
 
 def test_a_spec_without_a_warehouse_asks_for_what_it_asked_for_before() -> None:
