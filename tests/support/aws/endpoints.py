@@ -13,6 +13,8 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 from tests.support.aws.part import Asked, AwsError, Body, Clock, Faults, Handler, Part, Raw, tag_list, tags_of
@@ -39,12 +41,19 @@ Container = Callable[[dict[str, str], dict[str, str], bytes], Answered]
 """Called with the environment of the variant's model, the request's headers and its body."""
 
 
+def version_of(environment: dict[str, str]) -> int:
+    return int(environment["SLIPSTREAM_ENDPOINT_VERSION"].rpartition("/")[2].partition("-")[0][1:])
+
+
 def plain(environment: dict[str, str], headers: dict[str, str], body: bytes) -> Answered:
-    """Says which version it is."""
+    """Says which version it is, to one question or to many."""
     del headers
-    version = int(environment["SLIPSTREAM_ENDPOINT_VERSION"].rpartition("/")[2].partition("-")[0][1:])
-    asked = json.loads(body or b"{}")
-    answer = {"id": asked.get("id", ""), "score": 0.5, "version": version, "arm": "champion", "degraded": []}
+    version, asked = version_of(environment), json.loads(body or b"{}")
+
+    def said(question: Body) -> Body:
+        return {"id": question.get("id", ""), "score": 0.5, "version": version, "arm": "champion", "degraded": []}
+
+    answer = {"responses": [said(each) for each in asked["requests"]]} if "requests" in asked else said(asked)
     return Answered(200, json.dumps(answer).encode())
 
 
@@ -80,6 +89,8 @@ class Endpoints(Part):
         self.invoked: Counter[str] = Counter()
         self.failed: Counter[str] = Counter()
         self.looks = LOOKS
+        self.logs = False  # whether the containers ship a prediction log to the root, as ours do
+        self._shipped: Counter[str] = Counter()  # bytes, by source
         self.captures: list[tuple[str, Body]] = []
         self._models: dict[str, Body] = {}
         self._configs: dict[str, Body] = {}
@@ -122,6 +133,45 @@ class Endpoints(Part):
     def _models_of(self, held: Held) -> dict[str, str]:
         config = self._configs[held.config]
         return {each["VariantName"]: each["ModelName"] for each in config["ProductionVariants"]}
+
+    def forget(self, text: str) -> None:
+        """Everything whose models run that image: a slot of the fault matrix has one of its own."""
+        with self.lock:
+            models = {name for name, body in self._models.items() if text in json.dumps(body)}
+            configs = {
+                name for name, body in self._configs.items()
+                if models & {each["ModelName"] for each in body["ProductionVariants"]}
+            }  # fmt: skip
+            for kept, gone in ((self._models, models), (self._configs, configs)):
+                for name in gone:
+                    del kept[name]
+            for name in [name for name, held in self._held.items() if held.config in configs]:
+                del self._held[name]
+            self.calls.clear()
+            self.invoked.clear()
+            self.unplan()
+
+    def log_requests(self) -> None:
+        self.logs = True
+
+    def _log(self, environment: dict[str, str], body: bytes, score: float) -> None:
+        """A chunk of the prediction log in the root, a folder here, as a container's agent ships it."""
+        version, asked, at = version_of(environment), json.loads(body), datetime.now(UTC).isoformat(timespec="microseconds")
+        model = environment["SLIPSTREAM_ENDPOINT_VERSION"].split("/")[1]
+        source = f"20260101-000000-{version}-{version:016x}"
+        lines = b"".join(
+            json.dumps({"kind": "prediction", "id": each["id"], "at": at, "unit": "0", "version": version, "arm": "champion",
+                        "score": score, "generation": version, "latency_us": 100.0}).encode() + b"\n"
+            for each in asked.get("requests", [asked])
+        )  # fmt: skip
+        with self.lock:
+            start = self._shipped[source + environment["SLIPSTREAM_ROOT"]]
+            end = self._shipped[source + environment["SLIPSTREAM_ROOT"]] = start + len(lines)
+        chunk = Path(environment["SLIPSTREAM_ROOT"], "predictions", model, "chunks", source, f"{start:012d}-{end:012d}.jsonl")
+        chunk.parent.mkdir(parents=True, exist_ok=True)
+        draft = chunk.with_suffix(".draft")
+        draft.write_bytes(lines)
+        draft.rename(chunk)
 
     # -- models and configurations -------------------------------------------------------------------------------------------
 
@@ -335,7 +385,10 @@ class Endpoints(Part):
     def _ask(self, model: str, asked: Asked) -> Answered:
         try:
             environment = self._models[model]["PrimaryContainer"].get("Environment", {})
-            return self.containers(environment, dict(asked.headers), asked.body)
+            answered = self.containers(environment, dict(asked.headers), asked.body)
+            if self.logs:
+                self._log(environment, asked.body, 0.5)
+            return answered
         except Exception as error:  # noqa: BLE001 - a container that breaks is its own fault, not the server's
             return Answered(500, f"{type(error).__name__}: {error}".encode())
 
