@@ -50,7 +50,6 @@ MIDDLE = ("control.once.effect", "control.once.committed")
 UNRECORDED = ("endpoint.sent",)
 REPORTED = ("endpoint.applied", "traffic.applied", "reconcile.done")
 ANYWHERE = (*BEFORE, *UNRECORDED, *REPORTED)
-NAME = f"slipstream-{MODEL}"
 
 
 def on(control: Any = "sqlite") -> Backends:
@@ -80,16 +79,16 @@ class Endpoint(traffic.Traffic):
     }
 
     def run(self, world: World, call: Call) -> Done | Deferred:
-        hurry()
+        hurry(world)
         return super().run(world, call)
 
     def resume(self, world: World, call: Call) -> Done | Deferred:
-        hurry()
+        hurry(world)
         return super().resume(world, call)
 
     def reset(self, world: World) -> None:
         """The endpoint follows the route that the template's rollout has come to."""
-        hurry()
+        hurry(world)
         world.endpoints("forget", text=world.image)
         world.endpoints("log_requests")
         services = Holdings().services
@@ -100,7 +99,7 @@ class Endpoint(traffic.Traffic):
         """Callers of the endpoint, who never stop asking."""
         environ, stop = replace(world, moved={}).environ(), world.scratch / "stop"
         stop.unlink(missing_ok=True)
-        pump = fork(lambda: ask_until(stop), environ, world.scratch / "pump.json")
+        pump = fork(lambda: ask_until(stop, hurry(world)), environ, world.scratch / "pump.json")
         try:
             yield world
             stop.touch()
@@ -110,9 +109,10 @@ class Endpoint(traffic.Traffic):
             pump.kill()
 
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
-        world.endpoints("settle", name=NAME)
-        summary = world.endpoints("summary")
-        found = summary["endpoints"].get(NAME, {})
+        name = hurry(world)
+        world.endpoints("settle", name=name)
+        summary = world.endpoints("summary", prefix=f"{name}")
+        found = summary["endpoints"].get(name, {})
         holdings = Holdings()
         state = holdings.state()
         state["control"]["effects"] = [key for key in state["control"]["effects"] if not key.startswith("endpoint/")]
@@ -120,8 +120,7 @@ class Endpoint(traffic.Traffic):
         state["control"]["audit"] = [row for row in state["control"]["audit"] if not row[0].startswith("endpoint.")]
         generation, route = read_route(holdings.services.control, MODEL)
         asked = json.loads((world.scratch / "asked.json").read_text())
-        made = {name: len([each for each in summary[name] if MODEL in each]) for name in ("models", "configs")}
-        aws = {"status": found.get("status"), "weights": found.get("weights"), "calls": summary["calls"], **made}
+        aws = {**found, "models": len(summary["models"]), "configs": len(summary["configs"])}
         return {**state, "route": [generation, route.to_json()], "aws": aws, "asked": asked}
 
     def check(self, twin: State, seen: State) -> list[Finding]:
@@ -134,15 +133,18 @@ class Endpoint(traffic.Traffic):
         return findings
 
 
-def hurry() -> None:
-    """In a task's child: short pauses, and the address of an online store that a container could reach; nobody asks it here."""
+def hurry(world: World) -> str:
+    """In a child: short pauses, the address of an online store that a container could reach, which nobody asks here, and the
+    slot's own names in SageMaker. Returns the endpoint's."""
     os.environ["SLIPSTREAM_ONLINE_URL"] = "dynamodb://shop"
+    os.environ["SLIPSTREAM_SAGEMAKER_PREFIX"] = prefix = f"slot-{world.number}"
     operators.rollout.EVALUATE_SECONDS = 0.1
     endpoint_target.POLL = endpoint_target.SLOWEST = 0.1
     stage_evaluation.PACE = Pace(0.2)
+    return f"{prefix}-{MODEL}"
 
 
-def ask_until(stop: Path) -> dict[str, Any]:
+def ask_until(stop: Path, name: str) -> dict[str, Any]:
     """In a child: ask again and again. Every failure and version it met."""
     services = Holdings().services
     client = services.aws.client("sagemaker-runtime")
@@ -153,7 +155,7 @@ def ask_until(stop: Path) -> dict[str, Any]:
         if not (stop.parent / "quiet").exists():
             body = {"requests": [{"id": f"r{number}-{each}"} for each in range(5)]}
             try:
-                answer = client.invoke_endpoint(EndpointName=NAME, ContentType="application/json", Body=json.dumps(body).encode())
+                answer = client.invoke_endpoint(EndpointName=name, ContentType="application/json", Body=json.dumps(body).encode())
                 said = json.loads(answer["Body"].read())["responses"]
                 met["answers"] += len(said)
                 met["versions"] |= {each["version"] for each in said}
