@@ -153,6 +153,7 @@ class OpenRolloutOperator(TrafficOperator):
         version = asked or self._choose(context, services)
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
+        services.require_approval(self.model, int(version))
         rollout = open_rollout(
             services.control,
             services.spec(self.model),

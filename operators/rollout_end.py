@@ -51,6 +51,7 @@ class PromoteModelOperator(EndingOperator):
         from include.rollout.machine import promote
 
         rollout = self.driven(services)
+        services.require_approval(self.model, rollout.challenger)
         generation = promote(services.control, rollout, actor=holder(context), epoch=epoch)
         services.target(self.model).wait_applied(self.model, generation)
         self.mirror(services, rollout)

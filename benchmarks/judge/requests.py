@@ -1,7 +1,7 @@
 """An endpoint that splits by request: each request is an observation, in an arm by chance alone (docs/adr/0059).
 
-A cell has E entities with R requests each. Which requests fail has nothing to do with their arm: failures come request by request,
-or (`alike`) all of an entity's fail, in one burst, whichever arm each of them meets; and a caller that failed may ask again at
+A cell has E entities with R requests each. Which requests fail has nothing to do with their arm: failures come one by one, or
+(`alike`) all of an entity's fail, in one burst, whichever arm each of them meets; and a caller that failed may ask again at
 once, which brings more failures (`again` of them on average). Bad challengers fail `margin` times as many of the requests that
 there are: what a promotion rests on is a claim about these requests, of which the challenger has answered a random share.
 """

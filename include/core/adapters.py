@@ -60,6 +60,8 @@ ADAPTERS: dict[str, str] = {
     # include/governance/mirror.py: the part of Registry that shows stages. It must be light: commands and pages open it.
     "labels.mlflow": "include.backends.mlflow.labels:open_labels",
     "labels.folder": "include.backends.folder.registry:open_registry",
+    # include/governance/approval.py: Approvals, a registry in which people approve versions
+    "approvals.sagemaker": "include.backends.sagemaker.model_registry:open_model_registry",
     # include/training/tracking.py: delivers a training's metrics while it runs
     "tracking.mlflow": "include.backends.mlflow.tracking:tracking",
     # include/landing/warehouse.py: Warehouse, by its engine; and whether a table has a partition

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from include.backends.airflow.client import AirflowClient
     from include.core.control import ControlStore
     from include.core.request import Request
+    from include.governance.approval import Approvals
     from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
     from include.online_store.store import OnlineStore
@@ -138,7 +139,30 @@ class Services:
         """What shows stages in the registry, without importing the registry's client."""
         from include.governance.mirror import open_labels
 
-        return open_labels(self.with_connection(MLFLOW), self.control)
+        first, approvals = open_labels(self.with_connection(MLFLOW), self.control), self.approvals()
+        if approvals is None:
+            return first
+        from include.governance.approval import Both
+
+        return Both(first, approvals)
+
+    def approvals(self) -> Approvals | None:
+        """The registry in which people approve versions, where one is switched on."""
+        from include.governance.approval import open_approvals
+
+        return open_approvals(self.settings, self.control, lambda: self.aws)
+
+    def require_approval(self, model: str, version: int) -> None:
+        """Raises GateClosed where a person has rejected the version, or must approve it and has not."""
+        spec = self.spec(model)
+        if (approvals := self.approvals()) is None and spec.rollout.approval == "none":
+            return
+        from include.governance.approval import require_approval
+        from include.versions.queries import at_version
+
+        with self.control.transaction() as connection:
+            record = at_version(connection, model, version)
+        require_approval(spec, approvals, record)
 
     def gateway(self) -> GatewayClient:
         from include.serving.client import open_client

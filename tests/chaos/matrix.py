@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 STEPS = (
     "validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift",
-    "submit_sagemaker", "checkpoint_sagemaker",
+    "submit_sagemaker", "checkpoint_sagemaker", "endpoint",
 )  # fmt: skip
-ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker")  # each of their trials needs a server
+ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker", "endpoint")  # each of their trials needs a server
 ON_REQUEST = ("materialize_dynamodb",)  # rows on AWS's services as moto has them: run by name, and not on the page
 SLOW: dict[str, tuple[str, ...]] = {"checkpoint": (), "traffic": ("F2",), "submit": ("F2", "F8")}
 SERVERS = {"postgres", "redis", "dynamodb", "s3", "ray", "sagemaker", "mlflow"}

@@ -105,8 +105,8 @@ class World:
             "GATEWAY": f"http://:{TOKEN}@127.0.0.1:1",
         }
         found = {f"AIRFLOW_CONN_SLIPSTREAM_{name}": uri for name, uri in made.items()}
-        if self.on.storage == "s3" or self.on.online == "dynamodb":
-            where = self.s3_url() if self.on.storage == "s3" else self.dynamodb_url()
+        if self.on.storage == "s3" or self.on.online == "dynamodb" or self.on.jobs == "sagemaker":
+            where = self.dynamodb_url() if self.on.online == "dynamodb" else self.s3_url()
             extra: dict[str, Any] = {"endpoint_url": where, "region_name": "us-east-1"}
             if self.on.jobs == "sagemaker":
                 extra["service_config"] = {"sagemaker": {"endpoint_url": "http://{}:{}".format(*self.at("jobs"))}}
@@ -149,6 +149,12 @@ class World:
 
         return Remote(self.servers.aws).training(method, **arguments)
 
+    def endpoints(self, method: str, **arguments: Any) -> Any:
+        """Ask the fake of its endpoints."""
+        from tests.support.aws.server import Remote
+
+        return Remote(self.servers.aws).endpoints(method, **arguments)
+
     # -- templates --------------------------------------------------------------------------------------
 
     def clean(self) -> None:
@@ -164,6 +170,7 @@ class World:
         """Kill the jobs of this home that still run, and have SageMaker forget those of this slot."""
         if self.servers.aws:
             self.sagemaker("forget", text=self.image)
+            self.endpoints("forget", text=self.image)
         for pid in (self.home / "jobs").glob("*/pid"):
             try:
                 os.killpg(int(pid.read_text().split()[0]), signal.SIGKILL)

@@ -56,9 +56,10 @@ def is_taken(error: ClientError) -> bool:
     return code(error) in ("ValidationException", "ResourceInUse") and ("already exist" in words or "in use" in words)
 
 
-def _packages(models: str) -> str:
-    """The packages among the places of models: a folder of this machine is none of the image's."""
-    return ":".join(place for place in models.split(":") if "/" not in place)
+def _models(environ: Mapping[str, str]) -> str:
+    """Where the models are in the image: of what this machine has the packages, for its folders are none of the image's."""
+    named = environment_aws.SAGEMAKER_MODELS.read(environ)
+    return named or ":".join(place for place in environment.MODELS.read(environ).split(":") if "/" not in place)
 
 
 @dataclass(frozen=True)

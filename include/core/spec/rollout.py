@@ -72,6 +72,10 @@ class Rollout(Frozen):
     """How the first version of a model, which has no champion beside it, is judged: `smoke` promotes it after the smoke test,
     `absolute` judges each step against the accepted error rate alone."""
 
+    approval: Literal["none", "required"] = "none"
+    """Whether a person must have approved a version in SageMaker's Model Registry (`SLIPSTREAM_SAGEMAKER_REGISTRY`) before it is
+    offered traffic, and again before it is promoted. A version that a person has rejected there goes no further in any case."""
+
     deadline: timedelta = timedelta(minutes=30)
     """How long a stage may go on without a verdict before `at_deadline` is done."""
 

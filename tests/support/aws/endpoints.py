@@ -7,45 +7,20 @@ comes to is said before (`plan`). Who answers is `containers`, by default one th
 from __future__ import annotations
 
 import json
-import random
 import re
-import uuid
 from collections import Counter, deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from tests.support.aws.part import Asked, AwsError, Body, Clock, Faults, Handler, Part, Raw, tag_list, tags_of
+from tests.support.aws.endpoint_traffic import EndpointTraffic
+from tests.support.aws.part import Asked, AwsError, Body, Clock, Faults, Handler, Raw, tag_list, tags_of
 
 _INVOKE = re.compile(r"/endpoints/(?P<name>[^/]+)/invocations")
-ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 VARIANT = "x-amzn-sagemaker-target-variant"
 LOOKS = 2  # that a change takes
 NO_CAPACITY = "Unable to provision requested ML compute capacity due to InsufficientInstanceCapacity error."
 NO_PING = "The primary container for production variant {} did not pass the ping health check."
 OUTCOMES = ("done", "rolled_back", "silently_rolled_back", "stuck", "refused")
-
-
-@dataclass
-class Answered:
-    """What a container says to an invocation."""
-
-    status: int
-    body: bytes
-    headers: dict[str, str] = field(default_factory=dict)
-
-
-Container = Callable[[dict[str, str], dict[str, str], bytes], Answered]
-"""Called with the environment of the variant's model, the request's headers and its body."""
-
-
-def plain(environment: dict[str, str], headers: dict[str, str], body: bytes) -> Answered:
-    """Says which version it is."""
-    del headers
-    version = int(environment["SLIPSTREAM_ENDPOINT_VERSION"].rpartition("/")[2].partition("-")[0][1:])
-    asked = json.loads(body or b"{}")
-    answer = {"id": asked.get("id", ""), "score": 0.5, "version": version, "arm": "champion", "degraded": []}
-    return Answered(200, json.dumps(answer).encode())
 
 
 @dataclass
@@ -63,7 +38,7 @@ class Held:
     change: Body | None = None  # under way: its kind, what it comes to, looks that are left
 
 
-class Endpoints(Part):
+class Endpoints(EndpointTraffic):
     service: ClassVar[str] = "sagemaker"
     prefix: ClassVar[str] = "SageMaker"
     operations: ClassVar[tuple[str, ...]] = (
@@ -74,18 +49,14 @@ class Endpoints(Part):
 
     def __init__(self, clock: Clock, faults: Faults) -> None:
         super().__init__(clock, faults)
-        self.containers: Container = plain
         self.calls: Counter[str] = Counter()
         """What changed something, by operation."""
-        self.invoked: Counter[str] = Counter()
-        self.failed: Counter[str] = Counter()
+        self._asked: dict[str, Counter[str]] = {}  # changes, by endpoint
         self.looks = LOOKS
-        self.captures: list[tuple[str, Body]] = []
         self._models: dict[str, Body] = {}
         self._configs: dict[str, Body] = {}
         self._held: dict[str, Held] = {}
         self._planned: deque[tuple[str, str]] = deque()
-        self._random = random.Random(7)
         self._tick = 0.0
 
     # -- what a test says and asks -------------------------------------------------------------------------------------------
@@ -110,18 +81,40 @@ class Endpoints(Part):
         while held is not None and held.change is not None and held.change["outcome"] != "stuck":
             self._look(held)
 
-    def summary(self) -> Body:
-        """Everything that is there and was done, for a test in another process."""
+    def summary(self, prefix: str) -> Body:
+        """What is there under names that begin so, and what was asked of those endpoints; for a test in another process."""
         endpoints = {
-            name: {"config": held.config, "status": held.status, "weights": held.weights, "models": self._models_of(held)}
+            name: {
+                "status": held.status,
+                "weights": held.weights,
+                "models": self._models_of(held),
+                "asked": dict(self._asked[name]),
+            }
             for name, held in self._held.items()
+            if name.startswith(prefix)
         }
-        made = {"models": sorted(self._models), "configs": sorted(self._configs)}
-        return {"endpoints": endpoints, "calls": dict(self.calls), "invoked": dict(self.invoked), **made}
+        kinds = {"models": self._models, "configs": self._configs}
+        made = {kind: sorted(name for name in kept if name.startswith(prefix)) for kind, kept in kinds.items()}
+        return {"endpoints": endpoints, **made}
 
     def _models_of(self, held: Held) -> dict[str, str]:
         config = self._configs[held.config]
         return {each["VariantName"]: each["ModelName"] for each in config["ProductionVariants"]}
+
+    def forget(self, text: str) -> None:
+        """Everything whose models run that image: a slot of the fault matrix has one of its own."""
+        with self.lock:
+            models = {name for name, body in self._models.items() if text in json.dumps(body)}
+            configs = {
+                name for name, body in self._configs.items()
+                if models & {each["ModelName"] for each in body["ProductionVariants"]}
+            }  # fmt: skip
+            for kept, gone in ((self._models, models), (self._configs, configs)):
+                for name in gone:
+                    del kept[name]
+            for name in [name for name, held in self._held.items() if held.config in configs]:
+                del self._held[name]
+                self._asked.pop(name, None)
 
     # -- models and configurations -------------------------------------------------------------------------------------------
 
@@ -257,6 +250,7 @@ class Endpoints(Part):
 
     def _begin(self, held: Held, kind: str, **more: Any) -> None:
         self.calls[kind] += 1
+        self._asked.setdefault(held.name, Counter())[kind] += 1
         outcome, reason = self._planned.popleft() if self._planned else ("done", "")
         held.change = {"kind": kind, "outcome": outcome, "said": reason, "looks": self.looks, **more}
         held.status = "Creating" if kind == "create" else "Updating"
@@ -316,11 +310,11 @@ class Endpoints(Part):
                 return _error(400, "ValidationError", f"Variant {variant} is not found for Endpoint {name}.")
             self.invoked[variant] += 1
             copies = [each["VariantName"] for each in config.get("ShadowProductionVariants", ())]
-        answered = self._ask(models[variant], asked)
+        answered = self.ask(self._environment(models[variant]), asked)
         for copy in copies:
             self.invoked[copy] += 1
-            self._ask(models[copy], asked)
-        self._capture(held.name, config, variant, asked, answered)
+            self.ask(self._environment(models[copy]), asked)
+        self.capture(held.name, config, variant, asked, answered)
         if answered.status >= 400:
             self.failed[variant] += 1
             words = answered.body.decode()[:500]
@@ -329,51 +323,11 @@ class Endpoints(Part):
         return Raw(200, {"Content-Type": "application/json", "x-Amzn-Invoked-Production-Variant": variant, **answered.headers},
                    answered.body)  # fmt: skip
 
+    def _environment(self, model: str) -> dict[str, str]:
+        return dict(self._models[model]["PrimaryContainer"].get("Environment", {}))
+
     def _drawn(self, held: Held) -> str:
         return self._random.choices(list(held.weights), list(held.weights.values()))[0]
-
-    def _ask(self, model: str, asked: Asked) -> Answered:
-        try:
-            environment = self._models[model]["PrimaryContainer"].get("Environment", {})
-            return self.containers(environment, dict(asked.headers), asked.body)
-        except Exception as error:  # noqa: BLE001 - a container that breaks is its own fault, not the server's
-            return Answered(500, f"{type(error).__name__}: {error}".encode())
-
-    def _capture(self, name: str, config: Body, variant: str, asked: Asked, answered: Answered) -> None:
-        rules = config.get("DataCaptureConfig", {})
-        if not rules.get("EnableCapture") or self._random.uniform(0, 100) >= rules["InitialSamplingPercentage"]:
-            return
-        sides = (("endpointInput", "INPUT", asked.body), ("endpointOutput", "OUTPUT", answered.body))
-        data = {
-            side: {"observedContentType": "application/json", "mode": mode, "data": body.decode(), "encoding": "JSON"}
-            for side, mode, body in sides
-        }
-        now = self.clock.now()
-        meta = {"eventId": str(uuid.uuid4()), "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
-        if custom := asked.headers.get(ATTRIBUTES):
-            meta["customAttributes"] = custom
-        line = {"captureData": data, "eventMetadata": meta, "eventVersion": "0"}
-        place = f"{rules['DestinationS3Uri']}/{name}/{variant}/{now:%Y/%m/%d/%H}/{now:%M-%S}-{meta['eventId']}.jsonl"
-        self.captures.append((place, line))
-
-    def ship(self) -> None:
-        """Bring what was captured to S3, and the counts of invocations to CloudWatch, as AWS does after minutes."""
-        import boto3
-
-        with self.lock:
-            captures, self.captures = self.captures, []
-            counts = {variant: (self.invoked[variant], self.failed[variant]) for variant in self.invoked}
-            name = next(iter(self._held), "")
-        login = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": self.region}
-        s3, watch = (boto3.client(service, endpoint_url=self.address, **login) for service in ("s3", "cloudwatch"))
-        for place, line in captures:
-            bucket, _, key = place.removeprefix("s3://").partition("/")
-            s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(line).encode() + b"\n")
-        for variant, (all_of_them, failures) in counts.items():
-            dimensions = [{"Name": "EndpointName", "Value": name}, {"Name": "VariantName", "Value": variant}]
-            values = (("Invocations", all_of_them), ("Invocation5XXErrors", failures), ("ModelLatency", 1000.0))
-            data = [{"MetricName": metric, "Dimensions": dimensions, "Value": value} for metric, value in values]
-            watch.put_metric_data(Namespace="AWS/SageMaker", MetricData=data)
 
 
 def _invalid(message: str) -> AwsError:

@@ -145,9 +145,10 @@ def test_what_has_our_name_must_be_what_we_would_have_made(followed: Followed) -
 
 def test_throttling_is_a_reason_to_try_again_and_a_late_attempt_is_fenced_off(followed: Followed) -> None:
     followed.follow(champion=1)
-    followed.aws.faults.throttle("DescribeEndpoint", times=4)
+    followed.aws.faults.throttle("DescribeEndpoint", times=9)
     with pytest.raises(UnreachableError, match="takes no more requests"):
         followed.follow(champion=2)
+    followed.aws.faults.throttle("DescribeEndpoint")
     followed.target().wait_applied(followed.spec.name, 2)
     assert [call.body["step"].split()[0] for call in CALLS.about(followed.control, f"endpoint/{followed.spec.name}")] == [
         "create", "update",
