@@ -98,8 +98,7 @@ class Parts:
         given = {
             environment.ROOT.name: self.settings.root,
             environment.ONLINE_URL.name: self._online(),
-            environment.MODELS.name: environment_aws.SAGEMAKER_MODELS.read(environ)
-            or _packages(environment.MODELS.read(environ)),
+            environment.MODELS.name: _models(environ),
             environment_aws.ENDPOINT_VERSION.name: record,
             environment_aws.AWS_DEFAULT_REGION.name: str(self.client.meta.region_name),
         }

@@ -101,7 +101,7 @@ class EndpointTraffic(Part):
         now = self.clock.now()
         meta = {"eventId": str(uuid.uuid4()), "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
         if custom := asked.headers.get(ATTRIBUTES):
-            meta["customAttributes"] = custom  # type: ignore[assignment]
+            meta["customAttributes"] = custom
         line = {"captureData": data, "eventMetadata": meta, "eventVersion": "0"}
         place = f"{rules['DestinationS3Uri']}/{name}/{variant}/{now:%Y/%m/%d/%H}/{now:%M-%S}-{meta['eventId']}.jsonl"
         self.captures.append((place, line))
