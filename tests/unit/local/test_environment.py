@@ -8,6 +8,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
+import boto3
 import pytest
 
 from include.core.connection import from_env
@@ -18,6 +19,7 @@ from include.local.components import COMPONENTS
 from include.local.connections import read_file, write_file
 from include.local.credentials import Credentials
 from include.local.platform import Platform
+from tests.support.s3_server import CREDENTIALS, moto_server
 
 
 @pytest.fixture
@@ -234,3 +236,24 @@ def test_airflow_traces_and_logs_as_the_platform_does(
     assert [env.get(name) for name in switches] == ["true", "true", None]  # without the library it could not start
     monkeypatch.setattr(environment, "find_spec", lambda name: name)
     assert environment.airflow(platform, credentials)["AIRFLOW__SENTRY__SENTRY_ON"] == "true"
+
+
+def test_a_connection_that_the_backend_has_is_read_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_server() as address:
+        secrets = boto3.client("secretsmanager", endpoint_url=address, **CREDENTIALS)
+        secrets.create_secret(Name="ours/slipstream_gateway", SecretString="slipstream-gateway://:kept@127.0.0.1:1")
+        monkeypatch.setenv(
+            "AIRFLOW__SECRETS__BACKEND", "airflow.providers.amazon.aws.secrets.secrets_manager.SecretsManagerBackend"
+        )
+        given = {"connections_prefix": "ours", "endpoint_url": address, **CREDENTIALS}
+        monkeypatch.setenv("AIRFLOW__SECRETS__BACKEND_KWARGS", json.dumps(given))
+        platform = Platform(tmp_path)
+        credentials = Credentials.load(platform.home)
+        found = {each.name: each.environment(platform, credentials) for each in COMPONENTS}
+    asks = {name for name, env in found.items() if "AIRFLOW__SECRETS__BACKEND" in env}
+    assert asks == {"scheduler", "api-server", "triggerer", "gateway"}
+    assert [name for name, env in found.items() if "AIRFLOW_CONN_SLIPSTREAM_GATEWAY" in env] == []
+    assert {name for name, env in found.items() if "AIRFLOW_CONN_SLIPSTREAM_MLFLOW" in env} == {
+        "scheduler",
+        "ray",
+    }  # the backend has none
