@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -36,7 +37,7 @@ _WORDS = {
 }
 
 
-class _Backend:
+class _Backend(ABC):
     """`kwargs`: of the provider's class: what is not its own is an AWS connection's extra."""
 
     service: str
@@ -73,11 +74,13 @@ class _Backend:
                 raise _denied(error, self.action, name) from error
             raise
 
+    @abstractmethod
     def path(self, prefix: str, conn_id: str) -> str:
-        raise NotImplementedError
+        """The name of a connection's secret."""
 
+    @abstractmethod
     def read(self, name: str) -> str | None:
-        raise NotImplementedError
+        """A secret's text. Raises botocore's errors."""
 
     def text(self, secret: str | None, name: str) -> str | None:
         del name

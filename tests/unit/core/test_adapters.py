@@ -18,6 +18,7 @@ ROOTS = ("include", "operators", "plugins", "dags")
 # The modules beside a port: each gives what the table names the port's type.
 OPENERS = {
     "include/core/ports.py",
+    "include/core/secret_store.py",
     "include/core/storage.py",
     "include/features/online/materialize.py",
     "include/governance/conversion.py",
