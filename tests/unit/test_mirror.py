@@ -17,9 +17,12 @@ ELSEWHERE = {
     # A vendor's part is tested by its port's suite, or against the vendor itself.
     "tests/contract/test_gateway.py": "backends/ray/serve",
     "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
+    "tests/unit/backends/sagemaker/test_jobs.py": (  # against the fake of AWS, as SageMaker answers
+        "backends/sagemaker/requests backends/sagemaker/state"
+    ),
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
-    "tests/unit/core/test_environment.py": "core/variable",
+    "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_storage.py": "core/storage",
     "tests/contract/test_storage_s3.py": "backends/s3/client backends/s3/storage",

@@ -273,6 +273,8 @@ class ContainerJobs(Part):
             if job.transitions:
                 job.transitions[-1]["EndTime"] = now
             job.transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message or secondary})
+        if message:
+            job.transitions[-1]["StatusMessage"] = message
         job.status, job.secondary, job.reason = status, secondary, reason or job.reason
         if job.over:
             job.ended = self.clock.now()
