@@ -15,7 +15,7 @@ from include.core.errors import ConflictError, JobFailedError, PermanentError, S
 from include.core.ports import Job, JobBackend, JobStatus
 from include.core.spec.training import Resources
 from tests.support.aws.container import Image
-from tests.support.aws.sagemaker import BUCKET, IMAGE, services
+from tests.support.aws.sagemaker import BUCKET, IMAGE, jobs_of
 from tests.support.aws.sagemaker import aws as aws
 from tests.support.aws.server import Aws
 
@@ -36,7 +36,7 @@ def anew(aws: Aws) -> None:
 
 @pytest.fixture
 def jobs(aws: Aws, tmp_path: Path) -> JobBackend:
-    return services(aws, tmp_path).jobs()
+    return jobs_of(aws, tmp_path)
 
 
 def ended(aws: Aws, jobs: JobBackend, name: str) -> JobStatus:
@@ -61,7 +61,7 @@ def request(aws: Aws, name: str = RAN.name) -> Mapping[str, Any]:
 
 def test_of_submitters_at_once_one_starts_the_job_and_all_have_it(aws: Aws, tmp_path: Path) -> None:
     idle(aws, tmp_path)
-    several = [services(aws, tmp_path).jobs() for _ in range(4)]
+    several = [jobs_of(aws, tmp_path) for _ in range(4)]
     threads = [threading.Thread(target=each.submit, args=(RAN,)) for each in several]
     for thread in threads:
         thread.start()
@@ -75,14 +75,14 @@ def test_a_name_taken_by_somebody_else_is_refused_and_their_job_is_not_touched(
     aws: Aws, jobs: JobBackend, tmp_path: Path
 ) -> None:
     idle(aws, tmp_path)
-    other = services(aws, tmp_path, ROOT=f"s3://{BUCKET}/another").jobs()
+    other = jobs_of(aws, tmp_path, ROOT=f"s3://{BUCKET}/another")
     other.submit(RAN)
     for act in (lambda: jobs.submit(RAN), lambda: jobs.stop(RAN.name)):
         with pytest.raises(ConflictError, match=r"(?s)another environment's.*SLIPSTREAM_SAGEMAKER_PREFIX"):
             act()
     assert other.status(RAN.name) is JobStatus.RUNNING
     assert (jobs.under_way(), other.under_way()) == ([], [RAN.name])
-    beside = services(aws, tmp_path, SAGEMAKER_PREFIX="staging-").jobs()
+    beside = jobs_of(aws, tmp_path, SAGEMAKER_PREFIX="staging-")
     beside.submit(RAN)
     assert aws.training.names() == [RAN.name, f"staging-{RAN.name}"]
     assert beside.under_way() == [RAN.name]
@@ -142,7 +142,7 @@ def test_the_request_holds_what_the_settings_and_the_spec_ask_for_and_no_secret(
         "SAGEMAKER_TAGS": "team=forecasts", "SAGEMAKER_MLFLOW_SECRET": "slipstream/mlflow", "CONTROL_URL": "postgresql://u:hush@h/d",
         "MLFLOW_URL": "https://me:hush@mlflow", **SPOT,
     }  # fmt: skip
-    services(aws, tmp_path, **more).jobs().submit(replace(RAN, resources=Resources(gpus=1, memory_gb=20)))
+    jobs_of(aws, tmp_path, **more).submit(replace(RAN, resources=Resources(gpus=1, memory_gb=20)))
     asked = request(aws)
     assert asked["ResourceConfig"] == {"InstanceType": "ml.g4dn.2xlarge", "InstanceCount": 1, "VolumeSizeInGB": 30}
     assert asked["VpcConfig"] == {"Subnets": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
@@ -160,7 +160,7 @@ def test_the_request_holds_what_the_settings_and_the_spec_ask_for_and_no_secret(
 
 def test_a_key_goes_to_the_disk_where_the_instance_has_none_of_its_own(aws: Aws, tmp_path: Path) -> None:
     idle(aws, tmp_path)
-    services(aws, tmp_path, SAGEMAKER_KMS_KEY="alias/slipstream").jobs().submit(RAN)
+    jobs_of(aws, tmp_path, SAGEMAKER_KMS_KEY="alias/slipstream").submit(RAN)
     assert request(aws)["ResourceConfig"]["VolumeKmsKeyId"] == "alias/slipstream"
 
 
@@ -174,7 +174,7 @@ def test_without_capacity_the_error_says_so_and_what_to_do(aws: Aws, jobs: JobBa
 
 def test_a_spot_job_waits_for_capacity_is_interrupted_and_goes_on_under_its_name(aws: Aws, tmp_path: Path) -> None:
     idle(aws, tmp_path)
-    jobs = services(aws, tmp_path, **SPOT).jobs()
+    jobs = jobs_of(aws, tmp_path, **SPOT)
     aws.training.without_capacity(-1)
     jobs.submit(RAN)
     assert jobs.status(RAN.name) is JobStatus.PENDING
@@ -192,7 +192,7 @@ def test_a_spot_job_waits_for_capacity_is_interrupted_and_goes_on_under_its_name
 
 def test_a_limit_is_a_failure_and_a_person_who_stops_it_is_none(aws: Aws, tmp_path: Path) -> None:
     idle(aws, tmp_path)
-    jobs = services(aws, tmp_path, SAGEMAKER_MAX_SECONDS="60").jobs()
+    jobs = jobs_of(aws, tmp_path, SAGEMAKER_MAX_SECONDS="60")
     by_hand = replace(RAN, name="slip-train-1-g0-a1")
     jobs.submit(RAN)
     jobs.submit(by_hand)
