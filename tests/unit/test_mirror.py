@@ -18,6 +18,9 @@ ELSEWHERE = {
     "tests/contract/test_gateway.py": "backends/ray/serve",
     "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
     "tests/contract/test_dynamodb.py": "backends/dynamodb/online_store backends/dynamodb/table",
+    "tests/unit/backends/sagemaker/test_jobs.py": (  # against the fake of AWS, as SageMaker answers
+        "backends/sagemaker/requests backends/sagemaker/state"
+    ),
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
     "tests/unit/core/test_environment.py": "core/environment_aws core/variable",

@@ -24,7 +24,7 @@ def job_name(name: str, prefix: str = "") -> str:
     if len(whole) <= LONGEST and NAME.fullmatch(whole):
         return whole
     kept = re.sub(r"[^a-zA-Z0-9]+", "-", whole)[: LONGEST - _DIGEST - 1].strip("-")
-    return f"{kept}-{digest_bytes(whole.encode())[:_DIGEST]}"
+    return f"{kept or 'job'}-{digest_bytes(whole.encode())[:_DIGEST]}"
 
 
 def checked_prefix(prefix: str) -> str:

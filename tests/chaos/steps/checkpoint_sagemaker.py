@@ -12,7 +12,7 @@ from tests.chaos.protocol import Absent, Backends, Cell, Clear, Cut, Down, Findi
 from tests.chaos.steps import submit
 from tests.chaos.steps.checkpoint import Checkpoint
 from tests.chaos.steps.common import Holdings
-from tests.chaos.steps.submit_sagemaker import instance
+from tests.chaos.steps.submit_sagemaker import instance, unwaited
 from tests.chaos.world import World
 from tests.support.operator_runs import MODEL
 from tests.support.wired import TrainModelOperator
@@ -50,7 +50,7 @@ class CheckpointSageMaker(Checkpoint):
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         jobs = world.sagemaker("shown", text=world.image)
         attempts = [path for path in Holdings().paths if path.startswith("ledger/train/") and submit.is_attempt(path)]
-        return {**super().state(world, runs), "jobs": {"names": len(jobs), "attempts": len(attempts)}}
+        return {**unwaited(super().state(world, runs)), "jobs": {"names": len(jobs), "attempts": len(attempts)}}
 
     def check(self, twin: State, seen: State) -> list[Finding]:
         findings = super().check({**twin, "jobs": {}}, {**seen, "jobs": {}})

@@ -58,7 +58,7 @@ class SubmitSageMaker(submit.Submit):
         marks = world.home / "instance" / "starts"
         starts = marks.read_text().split() if marks.exists() else []
         return {
-            **holdings.state(),
+            **unwaited(holdings.state()),
             "returned": values(runs)[:1],
             "jobs": {"names": len(jobs), "starts": len(starts), "attempts": len(attempts)},
         }
@@ -75,6 +75,13 @@ class SubmitSageMaker(submit.Submit):
             else:
                 world.sagemaker("without_capacity", times=1)
         return True
+
+
+def unwaited(state: State) -> State:
+    """Without who waits for which job: a job that AWS had no instance for, or whose container died, is followed by another one,
+    which is waited for as well."""
+    documents = [row for row in state["control"]["documents"] if row[1] != "waiter"]
+    return {**state, "control": {**state["control"], "documents": documents}}
 
 
 def instance(world: World) -> dict[str, str]:

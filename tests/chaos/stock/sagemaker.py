@@ -1,4 +1,4 @@
-"""Row: SageMakerTrainingOperator as it comes, against moto's server."""
+"""Row: SageMakerTrainingOperator as it comes, against the same fake of SageMaker that our rows run against."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.chaos.protocol import Absent, Backends, Call, Cell, Clear, Cut, Down,
 from tests.chaos.stock.step import StockStep, passing, trial_id
 from tests.chaos.world import World
 
-AWS = Backends(storage="s3")  # moto's server stands for all of AWS
+AWS = Backends(storage="s3", jobs="sagemaker")
 SUBMITTED = ("stock.submitted",)
 
 
@@ -22,12 +22,12 @@ class SageMaker(StockStep):
         "F2": (Variant(Kill(SUBMITTED), AWS),),
         "F3": Absent("a submission is one request"),
         "F4": (Variant(Kill(("stock.done",)), AWS),),
-        "F5": (Variant(Cut("storage"), AWS),),
+        "F5": (Variant(Cut("jobs"), AWS),),
         "F6": Absent("the task writes no file"),
         "F7": (Variant(Pause(SUBMITTED), AWS),),
         "F8": (Variant(Overlap(SUBMITTED), AWS),),
         "F9": (Variant(Clear(), AWS),),
-        "F10": (Variant(Down("storage"), AWS),),
+        "F10": (Variant(Down("jobs"), AWS),),
     }
 
     def work(self, world: World, call: Call) -> Any:
@@ -36,7 +36,11 @@ class SageMaker(StockStep):
 
         config = {
             "TrainingJobName": f"job-{trial_id(world)}",
-            "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+            "AlgorithmSpecification": {
+                "TrainingImage": world.image,
+                "TrainingInputMode": "File",
+                "ContainerEntrypoint": ["/bin/sh", "-c", "sleep 0.5"],
+            },
             "RoleArn": "arn:aws:iam::123456789012:role/train",
             "OutputDataConfig": {"S3OutputPath": "s3://bucket/output"},
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
@@ -50,25 +54,7 @@ class SageMaker(StockStep):
         return "trained"
 
     def left(self, world: World) -> State:
-        client = boto(world)
-        names = [
-            job["TrainingJobName"]
-            for page in client.get_paginator("list_training_jobs").paginate()
-            for job in page["TrainingJobSummaries"]
-        ]
-        return {"jobs": sum(trial_id(world) in name for name in names)}
-
-
-def boto(world: World) -> Any:
-    import boto3
-
-    return boto3.client(
-        "sagemaker",
-        endpoint_url=world.s3_url(),
-        region_name="us-east-1",
-        aws_access_key_id="chaos",
-        aws_secret_access_key="chaos",
-    )
+        return {"jobs": len(world.sagemaker("shown", text=f"job-{trial_id(world)}"))}
 
 
 STEP = SageMaker()

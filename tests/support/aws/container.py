@@ -112,6 +112,14 @@ class Container:
         if events:
             logs.groups[group].put_log_events(stream, events)
 
+    def forget(self, group: str, stream: str, region: str) -> None:
+        """Take its lines from moto's CloudWatch Logs again."""
+        from moto.logs.models import logs_backends
+
+        held = logs_backends[ACCOUNT][region].groups.get(group)
+        if held is not None:
+            held.streams.pop(stream, None)
+
     def remove(self) -> None:
         self.end()
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -115,8 +115,9 @@ class ContainerJobs(Part):
         with self.lock:
             for where, job in list(self.held.items()):
                 if text in str(job.request):
-                    for run in job.runs:
+                    for number, run in enumerate(job.runs):
                         run.remove()
+                        run.forget(self.group, self._stream(job, number), job.region)
                     del self.held[where]
 
     def close(self) -> None:
@@ -272,13 +273,18 @@ class ContainerJobs(Part):
             if job.transitions:
                 job.transitions[-1]["EndTime"] = now
             job.transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": message or secondary})
+        if message:
+            job.transitions[-1]["StatusMessage"] = message
         job.status, job.secondary, job.reason = status, secondary, reason or job.reason
         if job.over:
             job.ended = self.clock.now()
 
     def _ship(self, job: Held) -> None:
         for number, run in enumerate(job.runs):
-            run.ship(self.group, f"{job.name}/algo-1-{int(job.created.timestamp()) + number}", job.region)
+            run.ship(self.group, self._stream(job, number), job.region)
+
+    def _stream(self, job: Held, number: int) -> str:
+        return f"{job.name}/algo-1-{int(job.created.timestamp()) + number}"
 
     def _known(self, body: Body) -> Held:
         name = body[f"{self.label}Name"]

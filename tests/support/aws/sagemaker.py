@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
-from include.core.ports import JobBackend
+from include.core.ports import AwsAccess, JobBackend, open_aws, open_jobs
 from include.core.settings import Settings
 from include.services.services import Services
 from tests.support.aws.server import Aws, aws_server
@@ -33,6 +35,20 @@ def environ(aws: Aws, home: Path, **more: str) -> dict[str, str]:
 
 def services(aws: Aws, home: Path, **more: str) -> Services:
     return Services(Settings.from_env(environ(aws, home, **more)))
+
+
+@lru_cache(maxsize=1)
+def _access(address: str) -> AwsAccess:
+    """One for all of a module's tests: boto3 reads a model of megabytes for each client that it makes."""
+    extra = {"endpoint_url": address, "region_name": "us-east-1"}
+    connection = {"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}
+    given = {"AIRFLOW_CONN_AWS_DEFAULT": json.dumps(connection)}
+    return open_aws(Settings.from_env(given))
+
+
+def jobs_of(aws: Aws, home: Path, **more: str) -> JobBackend:
+    """The job backend of such settings, on a way to AWS that is shared."""
+    return open_jobs(Settings.from_env(environ(aws, home, **more)), aws=lambda: _access(aws.address))
 
 
 @pytest.fixture(scope="module")
