@@ -58,8 +58,10 @@ class EndpointTraffic(Part):
         self._shipped: Counter[str] = Counter()  # bytes, by source
         self._random = random.Random(7)
 
-    def log_requests(self) -> None:
-        self.logs = True
+    def log_requests(self, root: str) -> None:
+        """From now on; under that root nothing was logged before."""
+        with self.lock:
+            self.logs, self._shipped = True, Counter({name: at for name, at in self._shipped.items() if not name.endswith(root)})
 
     def _log(self, environment: dict[str, str], body: bytes, score: float) -> None:
         """A chunk of the prediction log in the root, a folder here, as a container's agent ships it."""
@@ -101,7 +103,7 @@ class EndpointTraffic(Part):
         now = self.clock.now()
         meta = {"eventId": str(uuid.uuid4()), "inferenceTime": now.strftime("%Y-%m-%dT%H:%M:%SZ")}
         if custom := asked.headers.get(ATTRIBUTES):
-            meta["customAttributes"] = custom  # type: ignore[assignment]
+            meta["customAttributes"] = custom
         line = {"captureData": data, "eventMetadata": meta, "eventVersion": "0"}
         place = f"{rules['DestinationS3Uri']}/{name}/{variant}/{now:%Y/%m/%d/%H}/{now:%M-%S}-{meta['eventId']}.jsonl"
         self.captures.append((place, line))
