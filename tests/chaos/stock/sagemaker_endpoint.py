@@ -1,4 +1,4 @@
-"""Row: SageMakerEndpointOperator as it comes, moving an endpoint to a new model, against the fake that our own row runs against."""
+"""Row: SageMakerEndpointOperator as it comes, moving an endpoint to a new model, against the fake of our own row."""
 
 from __future__ import annotations
 
