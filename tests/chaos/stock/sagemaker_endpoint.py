@@ -66,7 +66,8 @@ class SageMakerEndpoint(StockStep):
         name = f"e-{trial_id(world)}"
         world.endpoints("settle", name=name)
         found = world.endpoints("summary", prefix=name)["endpoints"].get(name, {})
-        return {"models": found.get("models"), "asked": found.get("asked")}
+        models = {variant: model.removeprefix(f"{name}-") for variant, model in found.get("models", {}).items()}
+        return {"models": models, "asked": found.get("asked")}
 
 
 def _parts(world: World, name: str, which: str) -> dict[str, Any]:
