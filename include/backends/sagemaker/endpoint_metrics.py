@@ -37,6 +37,8 @@ class CloudWatchInvocations:
         return sum(each["Sum"] for each in points) / count / MICROSECONDS if count else None
 
     def _points(self, metric: str, version: int, since: datetime, until: datetime, period: int, *what: str) -> list[Any]:
+        if (until - since).total_seconds() < MINUTE:  # no minute is over; and CloudWatch refuses a span within a second
+            return []
         names = {"EndpointName": self._endpoint, "VariantName": variant(version)}
         with reaching(f"the metric {metric} of the endpoint {self._endpoint}"):
             answer = self._client.get_metric_statistics(

@@ -35,3 +35,4 @@ def test_failures_come_by_minute_and_latency_as_a_mean(followed: Followed) -> No
     assert counted.failures(1, since, until) == {minute: 7}
     assert counted.latency_ms(2, since, until) == pytest.approx(20.0)
     assert counted.latency_ms(1, since, until) is None
+    assert counted.failures(2, minute, minute + timedelta(milliseconds=400)) == {}, "CloudWatch refuses such a span"
