@@ -42,6 +42,8 @@ ELSEWHERE = {
         ),
         "tests/contract/test_evidence_store.py",
     ),
+    **dict.fromkeys(("evidence.endpoint.read", "evidence.endpoint.written"), "tests/unit/rollout/test_endpoint_evidence.py"),
+    **dict.fromkeys(("package.create", "package.created"), "tests/unit/backends/sagemaker/test_model_registry.py"),
     **dict.fromkeys(("root.claim", "root.claimed"), "tests/unit/backup/test_restore.py"),
     **dict.fromkeys(
         ("backup.table", "backup.part", "backup.data", "backup.parts", "backup.written"), "tests/unit/backup/test_create.py"

@@ -55,6 +55,12 @@ ELSEWHERE = {
     "tests/unit/backends/sklearn/test_trainer.py": (  # a pipeline's file goes through all of it
         "backends/onnx/merge backends/onnx/trained backends/sklearn/estimator backends/sklearn/texts"
     ),
+    "tests/unit/backends/sagemaker/test_endpoint_target.py": (  # a rollout goes through all of it
+        "backends/sagemaker/endpoint_parts backends/sagemaker/endpoint_plan core/environment_aws routing/applied serving/target"
+    ),
+    "tests/unit/backends/sagemaker/test_model_registry.py": "governance/approval",
+    "tests/unit/gateway/test_endpoint.py": "backends/sagemaker/endpoint_questions serving/http/invocations serving/stores",
+    "tests/unit/rollout/test_endpoint_evidence.py": "prediction_log/root_tail rollout/endpoint_rails",
     "tests/unit/features/offline/test_dataset.py": "data/sql_types",
     "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,10 @@ class CloudWatchInvocations:
 
     def failures(self, version: int, since: datetime, until: datetime) -> Mapping[datetime, int]:
         points = self._points("Invocation5XXErrors", version, since, until, MINUTE, "Sum")
-        return {each["Timestamp"].astimezone(UTC): round(each["Sum"]) for each in points if each["Sum"] >= 1}
+        found: Counter[datetime] = Counter()
+        for each in points:
+            found[each["Timestamp"].astimezone(UTC).replace(second=0, microsecond=0)] += round(each["Sum"])
+        return +found
 
     def latency_ms(self, version: int, since: datetime, until: datetime) -> float | None:
         points = self._points("ModelLatency", version, since, until, 10 * MINUTE, "Sum", "SampleCount")
@@ -33,6 +37,8 @@ class CloudWatchInvocations:
         return sum(each["Sum"] for each in points) / count / MICROSECONDS if count else None
 
     def _points(self, metric: str, version: int, since: datetime, until: datetime, period: int, *what: str) -> list[Any]:
+        if (until - since).total_seconds() < MINUTE:  # no minute is over; and CloudWatch refuses a span within a second
+            return []
         names = {"EndpointName": self._endpoint, "VariantName": variant(version)}
         with reaching(f"the metric {metric} of the endpoint {self._endpoint}"):
             answer = self._client.get_metric_statistics(

@@ -90,7 +90,7 @@ class Endpoint(traffic.Traffic):
         """The endpoint follows the route that the template's rollout has come to."""
         hurry(world)
         world.endpoints("forget", text=world.image)
-        world.endpoints("log_requests")
+        world.endpoints("log_requests", root=world.root)
         services = Holdings().services
         services.target(MODEL).wait_applied(MODEL, read_route(services.control, MODEL)[0])
 

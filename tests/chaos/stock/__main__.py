@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from tests.chaos.protocol import FAULTS, Step
 from tests.support.warm import prepare_process, warm_up
 
-ROWS = ("ray_job", "sagemaker", "mlflow_register", "feast_online", "lightning_checkpoint")
+ROWS = ("ray_job", "sagemaker", "sagemaker_endpoint", "mlflow_register", "feast_online", "lightning_checkpoint")
 NEEDS = {
     "ray_job": ("httpx", "airflow.sdk.bases.resumablejobmixin"),
     "sagemaker": ("airflow.providers.amazon.aws.operators.sagemaker", "boto3"),
+    "sagemaker_endpoint": ("airflow.providers.amazon.aws.operators.sagemaker", "boto3"),
     "mlflow_register": ("mlflow",),
     "feast_online": ("feast", "pandas", "feast.infra.online_stores.sqlite", "feast.infra.offline_stores.dask"),
     "lightning_checkpoint": ("pytorch_lightning",),

@@ -58,8 +58,10 @@ class EndpointTraffic(Part):
         self._shipped: Counter[str] = Counter()  # bytes, by source
         self._random = random.Random(7)
 
-    def log_requests(self) -> None:
-        self.logs = True
+    def log_requests(self, root: str) -> None:
+        """From now on; under that root nothing was logged before."""
+        with self.lock:
+            self.logs, self._shipped = True, Counter({name: at for name, at in self._shipped.items() if not name.endswith(root)})
 
     def _log(self, environment: dict[str, str], body: bytes, score: float) -> None:
         """A chunk of the prediction log in the root, a folder here, as a container's agent ships it."""

@@ -21,6 +21,7 @@ OPENERS = {
     "include/core/secret_store.py",
     "include/core/storage.py",
     "include/features/online/materialize.py",
+    "include/governance/approval.py",
     "include/governance/conversion.py",
     "include/governance/mirror.py",
     "include/governance/registry.py",
@@ -34,7 +35,9 @@ OPENERS = {
     "include/core/tracing.py",
     "include/online_store/open.py",
     "include/retrieval/nearest.py",
+    "include/rollout/endpoint_rails.py",
     "include/scoring/batches.py",
+    "include/serving/target.py",
     "include/training/tracking.py",
     "include/validation/port.py",
 }
