@@ -101,3 +101,11 @@ def set_route(connection: sa.Connection, model: str, route: Route) -> int:
     else:
         connection.execute(routes.update().where(routes.c.model == model).values(generation=generation, **values))
     return generation
+
+
+def set_only_route(connection: sa.Connection, model: str, version: int) -> None:
+    """The route of a control store that knows one version, once: its generation is the version, so that an answer for which no
+    model gave a score still says whose it is."""
+    if not route_in(connection, model)[0]:
+        values = {"route": Route(champion=version).to_json(), "at": timestamp()}
+        connection.execute(routes.insert().values(model=model, generation=version, **values))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sqlalchemy as sa
 
 from include.core.control import versions
+from include.core.time import timestamp
+from include.versions.lifecycle import Stage
 from include.versions.record import VersionRecord
 
 
@@ -21,6 +25,20 @@ def add_in(connection: sa.Connection, record: VersionRecord) -> None:
             at=record.created_at,
         )
     )
+
+
+def copy_in(connection: sa.Connection, record: Mapping[str, object]) -> None:
+    """A version of another control store, as it is served here: its `model`, `version` and `semver`. One that is there stays.
+
+    For a container that serves one version and knows no control store but its own.
+    """
+    model, version = str(record["model"]), int(str(record["version"]))
+    mine = sa.and_(versions.c.model == model, versions.c.version == version)
+    if connection.execute(sa.select(versions.c.key).where(mine)).first() is not None:
+        return
+    named = {"key": f"{model}/{version}", "semver": str(record.get("semver", ""))}
+    row = {"model": model, "version": version, "stage": str(Stage.PRODUCTION), "record": dict(record)}
+    connection.execute(versions.insert().values(**named, **row, at=timestamp()))
 
 
 def rewrite_in(connection: sa.Connection, record: VersionRecord) -> None:

@@ -56,7 +56,7 @@ ELSEWHERE = {
         "backends/onnx/merge backends/onnx/trained backends/sklearn/estimator backends/sklearn/texts"
     ),
     "tests/unit/backends/sagemaker/test_endpoint_target.py": (  # a rollout goes through all of it
-        "backends/sagemaker/endpoint_parts backends/sagemaker/endpoint_plan core/environment_aws routing/applied serving/target"
+        "backends/sagemaker/endpoint_parts backends/sagemaker/endpoint_plan routing/applied serving/target"
     ),
     "tests/unit/backends/sagemaker/test_model_registry.py": "governance/approval",
     "tests/unit/gateway/test_endpoint.py": "backends/sagemaker/endpoint_questions serving/http/invocations serving/stores",
