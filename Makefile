@@ -41,9 +41,10 @@ thorough: setup  ## the tests with every case of what make test takes a sample o
 test-unit: setup  ## the unit tests that take a moment, without servers and whole lives: what to run while you write
 	@$(PY) -m pytest -n 2 --dist loadscope -m "not slow and not thorough and not lives and not e2e" tests/unit
 
-lint: setup  ## ruff, mypy --strict, import-linter, the documentation site
+lint: setup  ## ruff, mypy --strict, import-linter, cfn-lint, the documentation site
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
+	@.venv/bin/cfn-lint infra/aws/*.yaml
 	@.venv/bin/mypy
 	@PYTHONPATH=. .venv/bin/lint-imports --no-logo
 	@.venv/bin/mkdocs build --strict

@@ -104,6 +104,7 @@ ELSEWHERE = {
         "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
+    "tests/unit/cli/checkup/test_aws.py": "backends/aws/looked backends/aws/stacks",
     "tests/unit/cli/test_doctor.py": "cli/checkup/models cli/checkup/reachable",
     "tests/unit/cli/test_writers.py": "cli/components",
     "tests/unit/authoring/test_check.py": (
@@ -212,8 +213,8 @@ THEMES = {
     "tests/unit/serving": "binary_golden direct",
     "tests/unit/serving/prediction": "kinds",
 }
-# Folders of tests about what is no package of the sources: containers, the chart, examples, scripts, the tests' own helpers.
-OTHER = ("docker", "examples", "helm", "scripts", "support")
+# Folders of tests about what is no package of the sources: containers, charts, templates, examples, scripts, the tests' helpers.
+OTHER = ("docker", "examples", "helm", "infra", "scripts", "support")
 
 
 def source_of(name: str) -> str:
