@@ -23,7 +23,7 @@ import sqlalchemy as sa
 import uvicorn
 
 from include.core import error_reports, logs
-from include.core.control import ControlStore, routes, versions
+from include.core.control import routes, versions
 from include.core.environment import CONTROL_URL, GATEWAY_WORKERS
 from include.core.environment_aws import ENDPOINT_VERSION
 from include.core.errors import NotReadyError, PermanentError, SpecError, TransientError
@@ -113,11 +113,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         bounds = Bounds.from_env(settings.environ)
         Limits.from_env(settings.environ)
-        served = take_in(Services(settings))
-        Services(settings).spec(served.model)
+        services = Services(settings)
+        served = take_in(services)
+        services.spec(served.model)
     except (PermanentError, NotReadyError, TransientError, FileNotFoundError) as error:
         sys.exit(str(error))  # SageMaker starts it again, and shows the log
-    ControlStore(settings.control_url).engine.dispose()
+    services.control.engine.dispose()  # a connection must not go through a fork
     error_reports.start("gateway")
     keeper = AgentKeeper()
     keeper.start(alone=True)
