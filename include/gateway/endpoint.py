@@ -22,7 +22,11 @@ from dataclasses import dataclass
 import uvicorn
 
 from include.core import error_reports, logs
+<<<<<<< HEAD
 from include.core.control import ControlStore
+=======
+from include.core.control import routes, versions
+>>>>>>> part-d
 from include.core.environment import CONTROL_URL, GATEWAY_WORKERS
 from include.core.environment_aws import ENDPOINT_VERSION
 from include.core.errors import NotReadyError, PermanentError, SpecError, TransientError
@@ -100,11 +104,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         bounds = Bounds.from_env(settings.environ)
         Limits.from_env(settings.environ)
-        served = take_in(Services(settings))
-        Services(settings).spec(served.model)
+        services = Services(settings)
+        served = take_in(services)
+        services.spec(served.model)
     except (PermanentError, NotReadyError, TransientError, FileNotFoundError) as error:
         sys.exit(str(error))  # SageMaker starts it again, and shows the log
-    ControlStore(settings.control_url).engine.dispose()
+    services.control.engine.dispose()  # a connection must not go through a fork
     error_reports.start("gateway")
     keeper = AgentKeeper()
     keeper.start(alone=True)

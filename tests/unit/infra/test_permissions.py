@@ -65,12 +65,13 @@ EVERYTHING = {
     "redshift-data:GetStatementResult": "likewise",
     "sagemaker:ListProcessingJobs": "lists know no resource",
     "sagemaker:ListTrainingJobs": "likewise",
+    "sagemaker:ListModelPackages": "likewise; only the group of the model is asked for",
 }
 # Policies of vendors, by the folder that calls: one that is not there yet has no calls to compare.
 MADE_FOR = {
     "OnlineRead": "dynamodb", "OnlineWrite": "dynamodb", "JobOnlineRead": "dynamodb", "GatewayPush": "dynamodb",
     "Endpoints": "sagemaker/endpoint_target.py", "Jobs": "sagemaker/jobs.py",
-    "Registry": "sagemaker/registry.py",
+    "Registry": "sagemaker/model_registry.py",
     "AthenaAccess": "warehouse", "RedshiftAccess": "warehouse", "EmrAccess": "warehouse",
 }  # fmt: skip
 
