@@ -22,11 +22,6 @@ from dataclasses import dataclass
 import uvicorn
 
 from include.core import error_reports, logs
-<<<<<<< HEAD
-from include.core.control import ControlStore
-=======
-from include.core.control import routes, versions
->>>>>>> part-d
 from include.core.environment import CONTROL_URL, GATEWAY_WORKERS
 from include.core.environment_aws import ENDPOINT_VERSION
 from include.core.errors import NotReadyError, PermanentError, SpecError, TransientError
