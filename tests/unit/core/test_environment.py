@@ -19,7 +19,8 @@ from include.serving.models.eviction import CacheLimits
 ROOTS = ("include", "operators", "plugins", "dags")
 LISTS = [PROJECT / "include/core" / name for name in ("environment.py", "environment_aws.py", "variable.py")]
 # The scheduler imports it before it forks, and may import nothing of ours then: that would go stale in its workers.
-APART = {PROJECT / "plugins/slipstream_warm.py"}
+# The first thing in a container of SageMaker runs before any code of ours is trusted.
+APART = {PROJECT / "plugins/slipstream_warm.py", PROJECT / "include/backends/sagemaker/arrive.py"}
 KNOWN = {variable.name for variable in VARIABLES}
 
 
