@@ -93,7 +93,9 @@ class World:
             if service in self.servers.at:
                 given[f"{name}_url"] = "http://{}:{}".format(*self.at(service))
         if self.on.jobs == "sagemaker":
-            given |= {"sagemaker_image": self.image, "sagemaker_role": ROLE}
+            # Slots are environments that share an account: each has names of its own.
+            prefix = f"slot-{self.number}-"
+            given |= {"sagemaker_image": self.image, "sagemaker_role": ROLE, "sagemaker_prefix": prefix}
         if self.gateway_port:
             given["gateway_url"] = "http://{}:{}".format(*self.moved.get("gateway", ("127.0.0.1", self.gateway_port)))
         return {**{f"SLIPSTREAM_{name.upper()}": value for name, value in given.items()}, **self.more}
