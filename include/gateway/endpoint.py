@@ -19,22 +19,19 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import sqlalchemy as sa
 import uvicorn
 
 from include.core import error_reports, logs
-from include.core.control import routes, versions
 from include.core.environment import CONTROL_URL, GATEWAY_WORKERS
 from include.core.environment_aws import ENDPOINT_VERSION
 from include.core.errors import NotReadyError, PermanentError, SpecError, TransientError
 from include.core.private_files import set_mask
 from include.core.settings import Settings
-from include.core.time import timestamp
 from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import Shared, build
 from include.gateway.host import DRAIN_SECONDS
 from include.prediction_log.shipping import Limits
-from include.routing.route import Route, route_in
+from include.routing.route import Route, begin_route, route_in
 from include.services.services import Services
 from include.serving.endpoint_record import RECORDS
 from include.serving.http.access import Access
@@ -44,7 +41,7 @@ from include.serving.http.invocations import PORT, Invocations
 from include.serving.models.route_switch import SLOTS
 from include.serving.shadow import STOP_SECONDS
 from include.serving.supervisor import Supervisor, listen
-from include.versions.lifecycle import Stage
+from include.versions.store import keep_served_in
 
 TARGET = "sagemaker"
 
@@ -84,20 +81,11 @@ def take_in(services: Services) -> Served:
     record = RECORDS.read(json.loads(services.storage.read(path)), path)
     served = Served(str(record["model"]), int(record["version"]))
     with services.control.transaction() as connection:
-        _keep_version(connection, served, record)
+        keep_served_in(connection, served.model, served.version, record)
         if not route_in(connection, served.model)[0]:
             # Its generation is the version: so says the log of an answer for which no model gave a score, whose it is.
-            values = {"route": Route(champion=served.version).to_json(), "at": timestamp()}
-            connection.execute(routes.insert().values(model=served.model, generation=served.version, **values))
+            begin_route(connection, served.model, Route(champion=served.version), served.version)
     return served
-
-
-def _keep_version(connection: sa.Connection, served: Served, record: dict[str, object]) -> None:
-    mine = sa.and_(versions.c.model == served.model, versions.c.version == served.version)
-    if connection.execute(sa.select(versions.c.key).where(mine)).first() is None:
-        named = {"key": f"{served.model}/{served.version}", "semver": str(record.get("semver", ""))}
-        row = {"model": served.model, "version": served.version, "stage": str(Stage.PRODUCTION), "record": record}
-        connection.execute(versions.insert().values(**named, **row, at=timestamp()))
 
 
 def app_of(services: Services, served: Served, shared: Shared | None = None, slot: int = 0) -> Invocations:

@@ -92,6 +92,11 @@ def models_in(connection: sa.Connection) -> set[str]:
     return set(connection.execute(sa.select(routes.c.model).distinct()).scalars())
 
 
+def begin_route(connection: sa.Connection, model: str, route: Route, generation: int) -> None:
+    """The first route of a model, under a generation of the caller's choice: a gateway of one version alone has no other."""
+    connection.execute(routes.insert().values(model=model, generation=generation, route=route.to_json(), at=timestamp()))
+
+
 def set_route(connection: sa.Connection, model: str, route: Route) -> int:
     """Write a model's route in the caller's transaction (of `ControlStore.once`); returns the new generation."""
     values = {"route": route.to_json(), "at": timestamp()}

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sqlalchemy as sa
 
 from include.core.control import versions
+from include.core.time import timestamp
+from include.versions.lifecycle import Stage
 from include.versions.record import VersionRecord
 
 
@@ -21,6 +26,14 @@ def add_in(connection: sa.Connection, record: VersionRecord) -> None:
             at=record.created_at,
         )
     )
+
+
+def keep_served_in(connection: sa.Connection, model: str, version: int, record: Mapping[str, Any]) -> None:
+    """The one version of a gateway that serves no other, in a store of its own. Once more changes nothing."""
+    mine = sa.and_(versions.c.model == model, versions.c.version == version)
+    if connection.execute(sa.select(versions.c.key).where(mine)).first() is None:
+        named = {"key": f"{model}/{version}", "semver": str(record.get("semver", "")), "stage": str(Stage.PRODUCTION)}
+        connection.execute(versions.insert().values(model=model, version=version, record=dict(record), at=timestamp(), **named))
 
 
 def rewrite_in(connection: sa.Connection, record: VersionRecord) -> None:
