@@ -31,7 +31,7 @@ from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import Shared, build
 from include.gateway.host import DRAIN_SECONDS
 from include.prediction_log.shipping import Limits
-from include.routing.route import set_only_route
+from include.routing.route import Route, begin_route, route_in
 from include.services.services import Services
 from include.serving.endpoint_record import RECORDS
 from include.serving.http.access import Access
@@ -41,7 +41,7 @@ from include.serving.http.invocations import PORT, Invocations
 from include.serving.models.route_switch import SLOTS
 from include.serving.shadow import STOP_SECONDS
 from include.serving.supervisor import Supervisor, listen
-from include.versions.store import copy_in
+from include.versions.store import keep_served_in
 
 TARGET = "sagemaker"
 
@@ -81,8 +81,10 @@ def take_in(services: Services) -> Served:
     record = RECORDS.read(json.loads(services.storage.read(path)), path)
     served = Served(str(record["model"]), int(record["version"]))
     with services.control.transaction() as connection:
-        copy_in(connection, record)
-        set_only_route(connection, served.model, served.version)
+        keep_served_in(connection, served.model, served.version, record)
+        if not route_in(connection, served.model)[0]:
+            # Its generation is the version: so says the log of an answer for which no model gave a score, whose it is.
+            begin_route(connection, served.model, Route(champion=served.version), served.version)
     return served
 
 

@@ -92,6 +92,11 @@ def models_in(connection: sa.Connection) -> set[str]:
     return set(connection.execute(sa.select(routes.c.model).distinct()).scalars())
 
 
+def begin_route(connection: sa.Connection, model: str, route: Route, generation: int) -> None:
+    """The first route of a model, under a generation of the caller's choice: a gateway of one version alone has no other."""
+    connection.execute(routes.insert().values(model=model, generation=generation, route=route.to_json(), at=timestamp()))
+
+
 def set_route(connection: sa.Connection, model: str, route: Route) -> int:
     """Write a model's route in the caller's transaction (of `ControlStore.once`); returns the new generation."""
     values = {"route": route.to_json(), "at": timestamp()}
@@ -101,11 +106,3 @@ def set_route(connection: sa.Connection, model: str, route: Route) -> int:
     else:
         connection.execute(routes.update().where(routes.c.model == model).values(generation=generation, **values))
     return generation
-
-
-def set_only_route(connection: sa.Connection, model: str, version: int) -> None:
-    """The route of a control store that knows one version, once: its generation is the version, so that an answer for which no
-    model gave a score still says whose it is."""
-    if not route_in(connection, model)[0]:
-        values = {"route": Route(champion=version).to_json(), "at": timestamp()}
-        connection.execute(routes.insert().values(model=model, generation=version, **values))

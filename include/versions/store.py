@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,18 +28,12 @@ def add_in(connection: sa.Connection, record: VersionRecord) -> None:
     )
 
 
-def copy_in(connection: sa.Connection, record: Mapping[str, object]) -> None:
-    """A version of another control store, as it is served here: its `model`, `version` and `semver`. One that is there stays.
-
-    For a container that serves one version and knows no control store but its own.
-    """
-    model, version = str(record["model"]), int(str(record["version"]))
+def keep_served_in(connection: sa.Connection, model: str, version: int, record: Mapping[str, Any]) -> None:
+    """The one version of a gateway that serves no other, in a store of its own. Once more changes nothing."""
     mine = sa.and_(versions.c.model == model, versions.c.version == version)
-    if connection.execute(sa.select(versions.c.key).where(mine)).first() is not None:
-        return
-    named = {"key": f"{model}/{version}", "semver": str(record.get("semver", ""))}
-    row = {"model": model, "version": version, "stage": str(Stage.PRODUCTION), "record": dict(record)}
-    connection.execute(versions.insert().values(**named, **row, at=timestamp()))
+    if connection.execute(sa.select(versions.c.key).where(mine)).first() is None:
+        named = {"key": f"{model}/{version}", "semver": str(record.get("semver", "")), "stage": str(Stage.PRODUCTION)}
+        connection.execute(versions.insert().values(model=model, version=version, record=dict(record), at=timestamp(), **named))
 
 
 def rewrite_in(connection: sa.Connection, record: VersionRecord) -> None:

@@ -83,15 +83,15 @@ class Followed:
         return {each["VariantName"]: each["CurrentWeight"] for each in self.described()["ProductionVariants"]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def aws() -> Iterator[Aws]:
     with aws_server() as server:
         yield server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def access(aws: Aws) -> AwsAccess:
-    """One for all tests of a module: to make a client takes longer than what it is asked."""
+    """One for all tests: to make a client takes longer than what it is asked."""
     return open_aws(Settings.from_env(aws.environ()))
 
 

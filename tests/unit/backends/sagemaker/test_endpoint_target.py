@@ -6,7 +6,7 @@ import pytest
 
 from include.backends.sagemaker.endpoint_target import CALLS
 from include.core import fault
-from include.core.errors import ConflictError, GateClosed, SpecError, UnreachableError
+from include.core.errors import ConflictError, GateClosed, PermanentError, SpecError, UnreachableError
 from include.core.fault import Fault, ResponseLost
 from include.routing.applied import applied, applied_at
 from tests.support.aws.followed import Followed
@@ -58,6 +58,7 @@ def test_a_first_version_that_went_back_leaves_no_endpoint(followed: Followed) -
     assert followed.follow(challenger=2, weight=5)["generation"] == 3
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("outcome", "said"), [("rolled_back", "no machines"), ("silently_rolled_back", "")])
 def test_a_change_that_aws_rolls_back_is_a_failed_change_and_is_not_sent_again(
     followed: Followed, outcome: str, said: str
@@ -143,16 +144,15 @@ def test_what_has_our_name_must_be_what_we_would_have_made(followed: Followed) -
         followed.follow(champion=1, challenger=2)
 
 
-def test_throttling_is_a_reason_to_try_again_and_a_late_attempt_is_fenced_off(followed: Followed) -> None:
+def test_what_aws_refuses_names_the_action_and_the_next_attempt_goes_on(followed: Followed) -> None:
     followed.follow(champion=1)
-    followed.aws.faults.throttle("DescribeEndpoint", times=9)
-    with pytest.raises(UnreachableError, match="takes no more requests"):
+    denied = "User x is not authorized to perform: sagemaker:DescribeEndpoint"
+    followed.aws.faults.refuse("DescribeEndpoint", "AccessDeniedException", denied, times=1)
+    with pytest.raises(PermanentError, match="sagemaker:DescribeEndpoint"):
         followed.follow(champion=2)
-    followed.aws.faults.throttle("DescribeEndpoint")
     followed.target().wait_applied(followed.spec.name, 2)
-    assert [call.body["step"].split()[0] for call in CALLS.about(followed.control, f"endpoint/{followed.spec.name}")] == [
-        "create", "update",
-    ]  # fmt: skip
+    calls = CALLS.about(followed.control, f"endpoint/{followed.spec.name}")
+    assert [call.body["step"].split()[0] for call in calls] == ["create", "update"]
 
 
 def test_what_describe_shows_holds_no_login(followed: Followed) -> None:
