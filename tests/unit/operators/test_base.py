@@ -130,7 +130,7 @@ def test_a_job_that_was_submitted_is_waited_for_though_its_status_cannot_be_had_
     assert len(jobs.submitted()) == 1
 
 
-def test_a_job_is_told_what_the_spec_needs_of_its_machine(
+def test_a_job_is_told_what_the_spec_needs_of_a_machine(
     services: Services, context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs, seen = Resources(gpus=1, memory_gb=20), []
@@ -139,7 +139,7 @@ def test_a_job_is_told_what_the_spec_needs_of_its_machine(
     monkeypatch.setattr(Services, "spec", lambda self, model: fitted)
     monkeypatch.setattr(FakeJobs, "submit", lambda self, job: seen.append(job.resources))
     monkeypatch.setattr(FakeJobs, "status", lambda self, name: JobStatus.RUNNING)
-    training = TrainModelOperator(task_id="fit", model="flight_delay")
+    training = TrainModelOperator(task_id="fit", model="flight_delay", training_set={})
     assert training.machine(services) == needs
     monkeypatch.setattr(DoubleOperator, "machine", lambda self, services: training.machine(services))
     with pytest.raises(TaskDeferred):
