@@ -14,9 +14,11 @@ from include.core.errors import DataError, JobFailedError, PermanentError, Super
 from include.core.ledger import Attempt
 from include.core.ports import JobStatus
 from include.core.request import Outcome, Ref, Request
+from include.core.spec.training import Resources
 from include.core.task import job_of
 from include.services.services import Services
 from operators.base import ComputeOperator
+from operators.training import TrainModelOperator
 from tests.support.fake_jobs import FakeJobs
 
 Make = Callable[..., dict[str, Any]]
@@ -111,6 +113,38 @@ def test_a_kill_between_record_and_submit_submits_under_the_recorded_name(
     attempt = services.ledger.open_attempt(request.key, 0)  # and here the process died
     task(where="job").execute(context())
     assert jobs.submitted() == [attempt.job]
+
+
+def test_a_job_that_was_submitted_is_waited_for_though_its_status_cannot_be_had_now(
+    services: Services, jobs: FakeJobs, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backend that throttles its callers has the job all the same."""
+    (jobs.folder / "mode").write_text("hang")
+
+    def throttled(self: FakeJobs, name: str) -> JobStatus:
+        raise UnreachableError("AWS takes no more requests now.")
+
+    monkeypatch.setattr(FakeJobs, "status", throttled)
+    with pytest.raises(TaskDeferred):
+        task(where="job").execute(context())
+    assert len(jobs.submitted()) == 1
+
+
+def test_a_job_is_told_what_the_spec_needs_of_a_machine(
+    services: Services, context: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs, seen = Resources(gpus=1, memory_gb=20), []
+    spec = services.spec("flight_delay")
+    fitted = spec.model_copy(update={"training": spec.training.model_copy(update={"resources": needs})})
+    monkeypatch.setattr(Services, "spec", lambda self, model: fitted)
+    monkeypatch.setattr(FakeJobs, "submit", lambda self, job: seen.append(job.resources))
+    monkeypatch.setattr(FakeJobs, "status", lambda self, name: JobStatus.RUNNING)
+    training = TrainModelOperator(task_id="fit", model="flight_delay", training_set={})
+    assert training.machine(services) == needs
+    monkeypatch.setattr(DoubleOperator, "machine", lambda self, services: training.machine(services))
+    with pytest.raises(TaskDeferred):
+        task(where="job").execute(context())
+    assert seen == [needs]
 
 
 def test_resume_returns_the_jobs_result(services: Services, jobs: FakeJobs, context: Make) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,8 @@ def request(aws: Aws, name: str = RAN.name) -> Mapping[str, Any]:
 def test_of_submitters_at_once_one_starts_the_job_and_all_have_it(aws: Aws, tmp_path: Path) -> None:
     idle(aws, tmp_path)
     several = [jobs_of(aws, tmp_path) for _ in range(4)]
-    threads = [threading.Thread(target=each.submit, args=(RAN,)) for each in several]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(several)) as threads:
+        list(threads.map(lambda each: each.submit(RAN), several))  # raises what any of them did
     assert (aws.training.names(), aws.training.started()) == ([RAN.name], 1)
     assert {each.status(RAN.name) for each in several} == {JobStatus.RUNNING}
 
