@@ -37,7 +37,8 @@ class LandFromWarehouseOperator(ComputeOperator):
 
     :param source: the source, templated
     :param day: the day (UTC), templated; else the run's parameter `day`, its event's, or the start of its data interval
-    :param first, last: several days instead, both included, templated
+    :param first: of several days instead, templated
+    :param last: of these, included
     :param deferrable: wait for the query in the triggerer; else by polling in place
     :param poll_seconds: how often the engine is asked whether it is done
 

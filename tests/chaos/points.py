@@ -63,7 +63,12 @@ ELSEWHERE = {
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }
-COSTLY = ("mlflow.", "checkpoint.", "train.step")  # passed where a server runs, or a network is trained: not in a sample
+COSTLY = (
+    "mlflow.",
+    "checkpoint.",
+    "train.step",
+    "endpoint.",
+)  # passed where a server runs, or a network is trained: not in a sample
 
 
 def sources_digest() -> str:

@@ -83,7 +83,7 @@ def put_what_moto_leaves_out(aws: AwsAccess) -> None:
     made = template("data")["Resources"]
     s3, dynamodb = aws.client("s3"), aws.client("dynamodb")
     bucket, table = (made[name]["Properties"] for name in ("Bucket", "OnlineTable"))
-    (name,) = (each["Name"] for each in s3.list_buckets()["Buckets"])
+    (name,) = (each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith(NAME))
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=bucket["VersioningConfiguration"])
     s3.put_public_access_block(Bucket=name, PublicAccessBlockConfiguration=bucket["PublicAccessBlockConfiguration"])
     (name,) = dynamodb.list_tables()["TableNames"]

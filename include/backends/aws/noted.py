@@ -17,16 +17,22 @@ def note_connection(client: Any, name: str) -> None:
     renewed = isinstance(credentials, RefreshableCredentials)
 
     def note(parsed: Any, **_: Any) -> None:
-        if isinstance(parsed, dict) and "Error" in parsed:
-            parsed["Error"] = {**parsed["Error"], CONNECTION: name, RENEWED: renewed}
+        if (error := _error(parsed)) is not None:
+            parsed["Error"] = {**error, CONNECTION: name, RENEWED: renewed}
 
     def ask_again(response: Any, attempts: int, **_: Any) -> float | None:
         """Whether to send a request again, and after how many seconds; it is then signed anew."""
-        said = response[1].get("Error", {}).get("Code") if response is not None and isinstance(response[1], dict) else None
-        if not renewed or attempts > 1 or said not in EXPIRED:
+        error = _error(response[1]) if response is not None else None
+        if not renewed or attempts > 1 or error is None or error.get("Code") not in EXPIRED:
             return None
         credentials._expiry_time = now() - timedelta(seconds=1)  # AWS knows better than our clock
         return 0.0
 
     client.meta.events.register("after-call", note)
     client.meta.events.register_first("needs-retry", ask_again)
+
+
+def _error(parsed: Any) -> dict[str, Any] | None:
+    """AWS's refusal. An answer may have a field of that name, too: why a statement of Redshift's failed is a text."""
+    error = parsed.get("Error") if isinstance(parsed, dict) else None
+    return error if isinstance(error, dict) else None

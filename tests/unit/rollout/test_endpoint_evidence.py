@@ -24,6 +24,7 @@ from include.rollout.history import Rollout, read_rollout
 from include.rollout.machine import enter_stage
 from include.rollout.stage_evaluation import judge_merged
 from include.routing.applied import note_applied
+from tests.support.aged import Killed
 from tests.support.shipped_log import AT_ONCE
 from tests.unit.rollout.walks import crowned, opened, walk
 
@@ -128,6 +129,22 @@ def test_of_two_who_publish_at_once_one_counts(place: Place, monkeypatch: pytest
     monkeypatch.setattr("include.core.fault._passed", meanwhile)
     assert not place.publish()
     assert tried == [True, True]
+    assert place.seen().challenger.requests == 5
+
+
+def test_who_is_killed_before_the_commit_has_counted_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.enter("canary_5")
+    place.ship(2, ids("a", 5))
+
+    def die(name: str) -> None:
+        if name == "evidence.endpoint.written":
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("include.core.fault._passed", die)
+        with pytest.raises(Killed):
+            place.publish()
+    assert place.publish()
     assert place.seen().challenger.requests == 5
 
 
