@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -110,6 +111,7 @@ def test_what_came_before_the_weights_were_in_force_is_no_evidence_of_the_stage(
     place.enter("canary_5", in_force=False)
     place.ship(2, ids("early", 5))
     assert not place.publish(), "nobody has seen the weights in force"
+    time.sleep(0.02)  # a shipped line is of ten milliseconds from its now
     note_applied(place.control, "toy", place.seen().generation, "config")
     place.ship(2, ids("late", 4))
     assert place.publish()
