@@ -1,6 +1,6 @@
 """The query of one attempt: started once, however often its task is killed, and found again by its number.
 
-The token makes the start one: the service returns the query that it knows under it. It forgets tokens after hours, so the number
+The token makes the start one: the service returns the query that it knows under it. It forgets tokens some time, so the number
 is written down beside the attempt at once, by exclusive create: from then on nobody starts anything. Killed between the two and
 gone on with after the token was forgotten, a second query finds the folder of the first one taken, or, of an engine that does
 not look, the list of the second's files says which are its own.
