@@ -18,19 +18,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from include.core import error_reports, logs
-from include.core.errors import SlipstreamError, one_line
+from include.core.errors import one_line
 from include.prediction_log.compactor import LogCompactor
 from include.prediction_log.entity_keys import EntityKeys
 from include.prediction_log.shared import SharedLog
 from include.prediction_log.shipping import Limits, LogShipper
 from include.rollout.evidence_publisher import EvidencePublisher, source_of
 from include.services.services import Services
-from include.serving.target import GATEWAY
+from include.serving.target import GATEWAY, served_by
 from include.serving.telemetry.agent_report import Report
 
 log = logging.getLogger(__name__)
@@ -72,21 +71,10 @@ def duties(services: Services) -> list[Duty]:
         LogShipper(shared, limits, settings.environ),
         LogCompactor(shared),
         EntityKeys(shared, settings.environ),
-        EvidencePublisher(lambda: services.control, settings.home, lambda: source_of(settings), served_here(services)),
+        EvidencePublisher(
+            lambda: services.control, settings.home, lambda: source_of(settings), served_by(GATEWAY, services.spec)
+        ),
     ]
-
-
-def served_here(services: Services) -> Callable[[str], bool]:
-    """Whether the gateways serve a model: asked once of each, for specs do not change while a process lives."""
-
-    @cache
-    def serves(model: str) -> bool:
-        try:
-            return services.spec(model).serving.target == GATEWAY
-        except SlipstreamError:  # its folder is broken, and whoever serves it says so
-            return True
-
-    return serves
 
 
 class Agent:

@@ -15,7 +15,6 @@ import json
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,7 +28,7 @@ from include.core.private_files import set_mask
 from include.core.settings import Settings
 from include.gateway.agent_keeper import AgentKeeper
 from include.gateway.build import Shared, build
-from include.gateway.host import DRAIN_SECONDS
+from include.gateway.host import DRAIN_SECONDS, by_workers
 from include.prediction_log.shipping import Limits
 from include.routing.route import Route, begin_route, route_in
 from include.services.services import Services
@@ -39,8 +38,7 @@ from include.serving.http.asgi import Headers
 from include.serving.http.bounds import Bounds
 from include.serving.http.invocations import PORT, Invocations
 from include.serving.models.route_switch import SLOTS
-from include.serving.shadow import STOP_SECONDS
-from include.serving.supervisor import Supervisor, listen
+from include.serving.supervisor import listen
 from include.versions.store import keep_served_in
 
 TARGET = "sagemaker"
@@ -128,14 +126,7 @@ def _answer(settings: Settings, served: Served, options: argparse.Namespace, bou
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         return serve_as(0)
 
-    def work(slot: int, parent: int) -> int:
-        from include.gateway.host import end_with
-
-        threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
-        return serve_as(slot)
-
-    with listening:
-        return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
+    return by_workers(serve_as, options.workers, listening, shared)
 
 
 def _serve(app: Invocations, listening: socket.socket, bounds: Bounds) -> int:

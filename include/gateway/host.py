@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -128,12 +128,18 @@ def _answer(
         signal.signal(signal.SIGTERM, _leave)
         return serve_as(0)
 
+    return by_workers(serve_as, options.workers, listening, shared)
+
+
+def by_workers(serve_as: Callable[[int], int], workers: int, listening: socket.socket, shared: Shared) -> int:
+    """Serve on one socket by so many processes, each as a slot of its own, which end with this one. Returns the exit status."""
+
     def work(slot: int, parent: int) -> int:
         threading.Thread(target=end_with, args=(parent,), name="parent", daemon=True).start()
         return serve_as(slot)
 
     with listening:  # nobody waits in its queue while the agent works a last time
-        return Supervisor(work, options.workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
+        return Supervisor(work, workers, shared.leave, DRAIN_SECONDS + STOP_SECONDS + 5).run()
 
 
 def _leave(number: int, frame: object) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from include.core.adapters import adapter
 from include.core.control import ControlStore
+from include.core.errors import SlipstreamError
 from include.core.ports import OpenAws
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
@@ -21,6 +23,19 @@ if TYPE_CHECKING:
     from include.serving.client import Said
 
 GATEWAY = "gateway"
+
+
+def served_by(target: str, load_spec: Callable[[str], ModelSpec]) -> Callable[[str], bool]:
+    """Whether that target serves a model: each is asked about once, for specs do not change while a process lives."""
+
+    @cache
+    def serves(model: str) -> bool:
+        try:
+            return load_spec(model).serving.target == target
+        except SlipstreamError:  # its folder is broken, and whoever loads it says so
+            return True
+
+    return serves
 
 
 class ServingTarget(Protocol):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,20 @@ from include.backends.sagemaker.endpoint_target import SageMakerTarget
 from include.core.control import ControlStore, versions
 from include.core.ports import AwsAccess, open_aws
 from include.core.settings import Settings
-from include.core.spec import Data, Endpoint, Feature, Features, ModelSpec, Rollout, Serving, Training
+from include.core.spec import Endpoint, ModelSpec, Serving
 from include.core.storage import open_storage
 from include.core.time import timestamp
 from include.routing.route import Route, set_route
 from include.serving.target import Stores
 from tests.support.aws.server import Aws, aws_server
+from tests.support.rollout_spec import rollout_spec
 
 ROLE = "arn:aws:iam::123456789012:role/slipstream"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/slipstream@sha256:" + "a" * 64
 
 
 def endpoint_spec(name: str, **more: Any) -> ModelSpec:
-    return ModelSpec(
-        name=name,
-        owner="tests",
-        description="a toy",
-        label="late",
-        data=Data(sources=("things",), first=date(2020, 1, 1)),
-        features=Features(build="x:a", entities="x:b", labels="x:c", views=(), request=(Feature(name="size"),)),
-        expectations="x:d",
-        training=Training(fit="x:e"),
-        rollout=Rollout(steps=(5, 20, 100), shadow_requests=20, step_requests=50),
-        serving=Serving(target="sagemaker", endpoint=Endpoint(**more)),
-    )
+    return rollout_spec(name, serving=Serving(target="sagemaker", endpoint=Endpoint(**more)))
 
 
 @dataclass

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
 import pytest
 
 from include.core.control import ControlStore, versions
-from include.core.spec import Data, Feature, Features, ModelSpec, Rollout, Training
+from include.core.spec import ModelSpec
 from include.core.time import timestamp
+from tests.support.rollout_spec import rollout_spec
 
 MODEL = "toy"
 
 
 @pytest.fixture
 def spec() -> ModelSpec:
-    return ModelSpec(
-        name=MODEL,
-        owner="tests",
-        description="a toy",
-        label="late",
-        data=Data(sources=("things",), first=date(2020, 1, 1)),
-        features=Features(build="x:a", entities="x:b", labels="x:c", views=(), request=(Feature(name="size"),)),
-        expectations="x:d",
-        training=Training(fit="x:e"),
-        rollout=Rollout(steps=(5, 20, 100), shadow_requests=20, step_requests=50, shadow_tolerance=0.2, margin=5),
-    )
+    return rollout_spec(MODEL, {"shadow_tolerance": 0.2, "margin": 5})
 
 
 @pytest.fixture
