@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,15 +19,15 @@ from include.serving import circuit_breaker
 from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswered
 from include.serving.prediction.remote_batches import BATCHES, CALLS, RemoteBatches
 
-REMOTE = Remote("far", "m", "1", "", "tensor", (Port("x", "FP32", (-1, 1)),), (Port("score", "FP32", (-1,)),), 50, 4)
+REMOTE = Remote("far", "m", "1", "", "tensor", (Port("x", "FP32", (-1, 1)),), (Port("score", "FP32", (-1,)),), 20_000, 4)
+HURRIED = replace(REMOTE, timeout_ms=50)
 
 
 class Far:
     """A server in this process. `told`: raises or answers instead of it."""
 
-    remote = REMOTE
-
-    def __init__(self, told: Callable[[Floats], Any] | None = None) -> None:
+    def __init__(self, told: Callable[[Floats], Any] | None = None, remote: Remote = REMOTE) -> None:
+        self.remote = remote
         self.told, self.calls = told, []  # type: ignore[var-annotated]
 
     def score(self, features: Any) -> Floats:
@@ -40,7 +41,7 @@ class Far:
 
 
 def version(far: Far) -> LoadedModel:
-    return LoadedModel(7, "d", Encoder((Input("x", "float"),)), far, 1, remote=REMOTE, name="late")
+    return LoadedModel(7, "d", Encoder((Input("x", "float"),)), far, 1, remote=far.remote, name="late")
 
 
 def rows(*values: float) -> Floats:
@@ -99,7 +100,7 @@ def test_a_caller_has_an_answer_by_the_timeout_wherever_its_rows_wait() -> None:
         await asyncio.sleep(5)
         return features[:, 0]
 
-    said = asked(Far(hang), *[rows(0.5, 0.5, 0.5, 0.5)] * (CALLS + 1))
+    said = asked(Far(hang, HURRIED), *[rows(0.5, 0.5, 0.5, 0.5)] * (CALLS + 1))
     assert all(isinstance(each, Unanswered) and "no answer within 50 ms" in str(each) for each in said)
 
 
