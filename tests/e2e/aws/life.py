@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
 from tests.e2e.aws.account import AwsAccount
+from tests.e2e.case_callers import Pump
 from tests.e2e.case_life import Case, Life
 from tests.e2e.cluster.story import CASE as FLIGHTS
 
 MODEL = "delays"
+PACE = 60.0  # questions a second at most: beyond that the stand-in's DynamoDB answers late, and answers without it are degraded
 CASE = Case(MODEL, FLIGHTS.land, FLIGHTS.history, FLIGHTS.weeks, FLIGHTS.break_version)
 SPEC = '''"""flight_delay under another name: trained by trees, in SageMaker, and judged by the messages of a queue."""
 
@@ -46,6 +50,15 @@ class AwsLife(Life):
     """A life whose monitoring is started by messages."""
 
     aws: AwsAccount = field(default_factory=lambda: AwsAccount(""))
+
+    @contextmanager
+    def calling(self, until: date, per_second: float = 0.0) -> Iterator[Pump]:
+        with super().calling(until, min(per_second or PACE, PACE)) as pump:
+            yield pump
+
+    def _crowd(self, pump: Pump) -> None:
+        super()._crowd(pump)
+        pump.callers.per_second = PACE
 
     def _monitoring(self, as_of: date) -> str:
         message = json.dumps({"as_of": as_of.isoformat(), "model": MODEL})
