@@ -103,9 +103,12 @@ class TrainingJob:
     seed: int = 7
     workers: int = 1
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
+    strategy: str = "ddp"  # `training.strategy`: a `fit` that can do what it says adds it to `taken`
+    offload: bool = False
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
+    taken: set[str] = field(default_factory=set, init=False)
 
     @property
     def label(self) -> str:

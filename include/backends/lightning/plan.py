@@ -54,6 +54,8 @@ class Plan:
     track_every: int = 50  # steps between two values of the loss in live tracking, as in Lightning's loggers
     outputs: tuple[str, ...] = ("score",)
     link: str = "sigmoid"  # what makes outputs of what the module says: see include/problems/problem.py
+    strategy: str = "ddp"
+    offload: bool = False
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
@@ -69,7 +71,7 @@ class Plan:
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
-        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link)
+        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link, job.strategy, job.offload)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level
