@@ -26,6 +26,7 @@ from include.core.address import without_login
 from include.core.digest import PROJECT
 from include.core.environment import MODELS, RAY_ADDRESS, STORES, connection
 from include.core.environment_aws import AWS_CONN_ID
+from include.core.hardware import require_hardware
 from include.core.places import search_path
 from include.core.ports import Job, JobStatus, Logins, OpenAws, no_logins
 from include.core.scratch import as_full, storage_full
@@ -51,9 +52,14 @@ class ProcessJobs:
         self._folder, self._environ, self._logins = folder, environ, logins
 
     def submit(self, job: Job) -> None:
-        """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state."""
+        """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state.
+
+        Raises SpecError where this machine has not what the job needs.
+        """
         folder = self._folder / job.name
         self._make_room()
+        if not folder.exists():
+            require_hardware(job.resources, "a job of the backend `process`")
         try:
             folder.mkdir()
         except FileExistsError:
@@ -110,6 +116,11 @@ class ProcessJobs:
         if alive:
             return JobStatus.RUNNING
         return JobStatus.FAILED if pid or _age(folder) > _STARTING else JobStatus.PENDING
+
+    def waits_for(self, name: str) -> str:
+        """Nothing: what this machine has a process gets, or it is refused."""
+        del name
+        return ""
 
     def under_way(self) -> list[str]:
         """Names of the jobs that are pending or running, sorted. What is over is known by its file alone."""

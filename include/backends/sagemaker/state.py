@@ -13,7 +13,8 @@ WAITING = frozenset({
     "Starting", "Pending", "LaunchingMLInstances", "PreparingTrainingStack", "Downloading", "DownloadingTrainingImage",
 })  # fmt: skip
 LIMITS = {
-    "MaxRuntimeExceeded": "SageMaker stopped it: it ran longer than SLIPSTREAM_SAGEMAKER_MAX_SECONDS. The next attempt goes on "
+    "MaxRuntimeExceeded": "SageMaker stopped it: it ran longer than SLIPSTREAM_SAGEMAKER_MAX_SECONDS, or, with "
+    "nobody waiting, than the spec's training.time_limit. The next attempt goes on "
     "from its checkpoints; raise the limit if it should not need one.",
     "MaxWaitTimeExceeded": "SageMaker stopped it: spot capacity did not come within SLIPSTREAM_SAGEMAKER_MAX_WAIT_SECONDS. Raise "
     "it, choose another SLIPSTREAM_SAGEMAKER_INSTANCE, or switch SLIPSTREAM_SAGEMAKER_SPOT off.",
