@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from include.core.errors import DataError
+from include.core.errors import DataError, SpecError
 from include.metrics.arrays import Groups
 from include.model_contract.batch import Columns, Encoded
 from include.model_contract.encoder import Encoder
@@ -139,6 +139,15 @@ class TrainingJob:
     def encoder(self) -> Encoder:
         """What makes the model's rows of values by name, in training and in serving."""
         return Encoder.from_json(self.signature)
+
+    def check_taken(self, fit: str) -> None:
+        """Raises SpecError where `fit` has not done what the spec says, and said nothing of it."""
+        if self.strategy != "ddp" and "strategy" not in self.taken:
+            raise SpecError(
+                f"{fit} cannot share its model out to workers, which is what training.strategy asks for.", seen=self.strategy,
+                safe="what it has fitted was not kept.",
+                hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or say "ddp".',
+            )  # fmt: skip
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a row to the history that the result and the evaluation report show, and to live tracking."""

@@ -61,9 +61,12 @@ def run(task: Task) -> Outcome:
         seed=int(training.get("seed", 7)),
         workers=int(training.get("workers", 1)),
         spool=spool,
+        strategy=str(training.get("strategy", "ddp")),
+        offload=bool(training.get("offload", False)),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
+    job.check_taken(str(training["fit"]))
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))

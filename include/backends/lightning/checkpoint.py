@@ -204,7 +204,7 @@ class StepCheckpoint(pl.Callback):
         """Over the workers: each sees its share of every batch."""
         if self._place.world == 1:
             return self._losses, self._counted
-        both = torch.tensor([self._losses, self._counted], dtype=torch.float64)
+        both = torch.tensor([self._losses, self._counted], dtype=torch.float64, device=trainer.strategy.root_device)
         losses, counted = trainer.strategy.reduce(both, reduce_op="mean").tolist()
         return losses, round(counted)
 

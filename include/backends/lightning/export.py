@@ -51,12 +51,12 @@ class Probability(nn.Module):
         return self._link(said.reshape(-1) if said.ndim == 2 and said.shape[1] == 1 else said)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # in inference mode a sharded module could not gather its weights
 def score(model: Probability, features: Floats) -> Floats:
     """float32 [n] or [n, k]: the outputs of `features` float32 [n, inputs]."""
     model.eval()
     parts = [model(torch.tensor(features[i : i + SCORE_BATCH])) for i in range(0, len(features), SCORE_BATCH)]
-    return np.concatenate([part.numpy() for part in parts]).astype(np.float32)
+    return np.concatenate([part.cpu().numpy() for part in parts]).astype(np.float32)
 
 
 def export(model: Probability, inputs: int, path: Path, outputs: Sequence[str] = ("score",)) -> None:

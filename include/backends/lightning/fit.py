@@ -163,10 +163,10 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
     found = store.newest() if place.rank == 0 else None
     if place.world == 1:
         return read_state(found[1]) if found else None
-    chosen = torch.tensor([found[0] if found else -1])
-    torch.distributed.broadcast(chosen, 0)
-    step = int(chosen)
-    if step < 0:
+    chosen = [found[0] if found else None]
+    torch.distributed.broadcast_object_list(chosen, 0)
+    step = chosen[0]
+    if step is None:
         return None
     data = found[1] if found else store.load_step(step)
     if data is None:

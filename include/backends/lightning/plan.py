@@ -60,6 +60,8 @@ class Plan:
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
         """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or the workers cannot share a batch evenly."""
+        if job.strategy == "fsdp" and job.workers < 2:
+            raise cannot_shard(f"{job.workers} worker", "ask for at least 2 training.workers")
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
         if batch_size % job.workers:  # DDP averages the workers' means: of unequal parts that is not the batch's mean
             raise SpecError(
@@ -79,6 +81,14 @@ class Plan:
 # of a binary label, logits [n, k] of classes, values or scores [n], and of an interval value, low and high [n, 3].
 # A batch is (features, labels), and (features, labels, weights) where the problem has a weight. A class is its place, float32.
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
+
+
+def cannot_shard(seen: str, hint: str) -> SpecError:
+    """The error for a fit that has nobody to share its model with."""
+    return SpecError(
+        'training.strategy "fsdp" shares a model out to workers of a Ray cluster.', seen=seen,
+        safe="nothing was trained; checkpoints that exist are kept.", hint=f'{hint}, or say training.strategy="ddp".',
+    )  # fmt: skip
 
 
 def _positive(params: Mapping[str, Any], name: str) -> int:

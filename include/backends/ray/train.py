@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan, cannot_shard
 from include.backends.ray import on_node
 from include.core import code_check
 from include.core.author import as_slipstream_error, describe, log_exception
@@ -38,13 +38,16 @@ LEAN = {
 def fit_lightning(job: TrainingJob, build: Build) -> None:
     """Train `build`'s module on the job's workers and write `job.model_path`, history and expected scores.
 
-    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP under Ray Train. Else: here.
+    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: under Ray Train, by DDP or FSDP. Else: here.
     An earlier attempt that was killed is continued at its newest verified checkpoint.
     """
+    job.taken.add("strategy")
     if job.checkpoints.load(HISTORY) is None:
         plan = Plan.of(job)
         if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build)
+        elif job.strategy == "fsdp":
+            raise cannot_shard("this process is of no Ray job", "set SLIPSTREAM_JOB_BACKEND=ray")
         else:
             _fit_here(job, plan, build)
     _collect(job)
@@ -150,7 +153,7 @@ def _attach() -> None:
 def _worker(config: dict[str, Any]) -> None:
     """The body of each Ray Train worker."""
     import ray
-    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
+    from ray.train.lightning import RayLightningEnvironment
 
     from include.backends.lightning.fit import Data, Kept, fit_here
 
@@ -167,7 +170,7 @@ def _worker(config: dict[str, Any]) -> None:
             Data(train, validation),
             Kept(CheckpointStore(storage, config["folder"]), spool),
             place,
-            strategy=RayDDPStrategy(),
+            strategy=_strategy(config["plan"]),
             plugins=[RayLightningEnvironment()],
             devices="auto",
         )
@@ -176,17 +179,25 @@ def _worker(config: dict[str, Any]) -> None:
         raise as_slipstream_error(error) from None
 
 
+def _strategy(plan: Plan) -> Any:
+    import ray.train.torch
+    from ray.train.lightning import RayDDPStrategy
+
+    from include.backends.lightning.sharded.strategy import ShardedStrategy
+
+    return ShardedStrategy(ray.train.torch.get_device()) if plan.strategy == "fsdp" else RayDDPStrategy()
+
+
 def _collect(job: TrainingJob) -> None:
     """Take what rank 0 left: the model, its history and its validation scores."""
-    model, scores, history = (job.checkpoints.load(name) for name in (MODEL, SCORES, HISTORY))
-    if model is None or scores is None or history is None:
+    scores, history = (job.checkpoints.load(name) for name in (SCORES, HISTORY))
+    if scores is None or history is None or not job.checkpoints.load_file(MODEL, job.model_path):
         raise JobFailedError(
             "Training ended without a model that matches its digest.",
             seen=job.checkpoints.steps(),
             safe="the step checkpoints are kept.",
             hint="the next attempt resumes from the newest.",
         )
-    job.model_path.write_bytes(model)
     job.expect(np.frombuffer(scores, dtype=np.float32).reshape(job.problem.shape(len(job.validation))))
     for row in json.loads(history):
         job.report({name: value for name, value in row.items() if name != "step"}, row["step"])

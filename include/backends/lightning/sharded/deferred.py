@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -28,8 +29,8 @@ from include.core.errors import SpecError
 _INITS = ("_no_grad_trunc_normal_", "eye_", "dirac_", "orthogonal_", "sparse_")
 SAFE = "nothing was trained; checkpoints that exist are kept."
 HINT = (
-    "set initial values as torch.nn.init's functions of numbers do (normal_, uniform_, zeros_, ...), load others by a checkpoint, "
-    'or train with training.strategy "ddp"'
+    "create each parameter by itself, and set its initial values by functions of numbers, as torch.nn.init's are, "
+    'or say training.strategy="ddp"'
 )
 
 
@@ -58,15 +59,15 @@ class Kept:
         self.rows.copy_(whole[self.part])
 
 
-class Deferred(TorchDispatchMode):
+class Deferred(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, every parameter that a module is given goes to `meta`."""
 
     def __init__(self, place: Place | None) -> None:
         """Without a place nothing of the values is kept: the module is only to be looked at."""
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._place = place
         self._kept: dict[int, Kept] = {}  # by the storage of the parameter on meta
-        self._seen = WeakTensorKeyDictionary()  # the parameter on meta of a real one, which several modules may be given
+        self._seen: Any = WeakTensorKeyDictionary()  # the parameter on meta of a real one, which several modules may be given
 
     @contextmanager
     def building(self) -> Iterator[None]:
@@ -96,11 +97,15 @@ class Deferred(TorchDispatchMode):
         kept = self._kept.get(_storage(parameter))
         if kept is None or kept.whole.shape != parameter.shape:
             raise refused(f"makes the parameter {name} of other parameters, or on the device meta", name)
+        if parameter._backward_hooks or parameter._post_accumulate_grad_hooks:
+            raise refused(f"has a hook on the gradient of {name}, of which a worker sees a part", name)
         return kept.rows
 
     def _deferred(self, name: str, param: nn.Parameter) -> nn.Parameter:
-        known = self._seen.get(param)
+        known: nn.Parameter | None = self._seen.get(param)
         if known is None:
+            if is_lazy(param):
+                raise refused(f"learns the shape of the parameter {name!r} from its first batch", name)
             if param.dim() == 0:
                 raise refused(f"has the parameter {name!r} without a dimension, which has no rows to share out", name)
             known = type(param)(torch.empty_like(param, device="meta"), requires_grad=param.requires_grad)
@@ -111,7 +116,7 @@ class Deferred(TorchDispatchMode):
 
     def of(self, tensor: object) -> Kept | None:
         """The parameter that a tensor on meta is, or a view of."""
-        return self._kept.get(_storage(tensor)) if isinstance(tensor, Tensor) and tensor.device.type == "meta" else None
+        return self._kept.get(_storage(tensor)) if _on_meta(tensor) else None
 
     def _on_whole(self, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         def on_whole(tensor: Tensor, *args: Any, **kwargs: Any) -> Tensor:
@@ -128,10 +133,10 @@ class Deferred(TorchDispatchMode):
         target = args[0] if args else None
         kept = self.of(target)
         if func._schema.is_mutable:
-            others = [each for each in tree_iter((args[1:], kwargs)) if isinstance(each, Tensor) and each.device.type == "meta"]
+            others = [each for each in tree_iter((args, kwargs)) if each is not target and _on_meta(each)]
             if others and (kept is not None or any(self.of(each) for each in others)):
                 raise refused(f"sets a parameter by {func} from the values of others", str(func))
-            if kept is not None:
+            if kept is not None and isinstance(target, Tensor):
                 kept.change(lambda whole: func(_same_part(whole, target), *args[1:], **kwargs))
                 return target
         result = func(*args, **kwargs)
@@ -161,8 +166,12 @@ def refused(what: str, seen: str) -> SpecError:
     return SpecError(f'The model {what}: training.strategy "fsdp" cannot take it.', seen=seen[:300], safe=SAFE, hint=HINT)
 
 
+def _on_meta(value: object) -> TypeGuard[Tensor]:
+    return isinstance(value, Tensor) and value.device.type == "meta"
+
+
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage()._cdata
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _same_part(whole: Tensor, part: Tensor) -> Tensor:

@@ -53,7 +53,7 @@ def export_rows(plan: Plan, build: Build, features: Floats, store: CheckpointSto
     model, weights = _traced(module, plan, alike)
     with path.open("wb") as file:
         places = _write(file, model, weights, state["layout"]["weights"])
-        _fill(file, places, store, state)
+        fill(file, places, store, state)
 
 
 def _traced(module: Any, plan: Plan, alike: dict[str, str]) -> tuple[ir.Model, dict[str, str]]:
@@ -111,10 +111,10 @@ def _write(file: IO[bytes], model: ir.Model, weights: dict[str, str], layout: di
         shape, kind = layout[weight]
         dtype = getattr(torch, kind)
         raw = torch.Size(shape).numel() * dtype.itemsize
-        head = onnx.TensorProto(name=name, dims=shape, data_type=_TYPES[dtype]).SerializeToString() + _field(_RAW, raw)
-        heads.append((weight, _field(_INITIALIZER, len(head) + raw) + head, raw))
+        head = onnx.TensorProto(name=name, dims=shape, data_type=_TYPES[dtype]).SerializeToString() + field_head(_RAW, raw)
+        heads.append((weight, field_head(_INITIALIZER, len(head) + raw) + head, raw))
         size += len(heads[-1][1]) + raw
-    file.write(proto.SerializeToString() + _field(_GRAPH, size) + graph)
+    file.write(proto.SerializeToString() + field_head(_GRAPH, size) + graph)
     places = {}
     for weight, head, raw in heads:
         file.write(head)
@@ -124,13 +124,13 @@ def _write(file: IO[bytes], model: ir.Model, weights: dict[str, str], layout: di
     return places
 
 
-def _fill(file: IO[bytes], places: dict[str, tuple[int, int]], store: CheckpointStore, state: State) -> None:
+def fill(file: IO[bytes], places: dict[str, tuple[int, int]], store: CheckpointStore, state: State) -> None:
     missing = {name: raw for name, (_, raw) in places.items()}
     for rows in blobs_of(store, state, lambda kind, name, *_: kind == WEIGHT and name in places):
         values = rows.values.contiguous()
         start = places[rows.name][0] + rows.start * (values.nbytes // max(1, len(values)))
         file.seek(start)
-        file.write(memoryview(values.reshape(-1).view(torch.uint8).numpy()))
+        file.write(values.reshape(-1).view(torch.uint8).numpy().data)
         missing[rows.name] -= values.nbytes
     if any(missing.values()):
         raise IntegrityError(
@@ -139,7 +139,7 @@ def _fill(file: IO[bytes], places: dict[str, tuple[int, int]], store: Checkpoint
         )  # fmt: skip
 
 
-def _field(number: int, length: int) -> bytes:
+def field_head(number: int, length: int) -> bytes:
     """The head of a field of so many bytes, as protobuf writes it."""
     return _varint(number << 3 | _OF_BYTES) + _varint(length)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 
-import torch
 import torch.distributed as dist
 
 from include.backends.lightning.plan import Place
@@ -22,9 +21,9 @@ def agree_on_step(store: CheckpointStore, place: Place) -> State | None:
     for step in reversed(steps[0]):
         data = store.load_step(step)
         state = read_state(data) if data is not None else None
-        good = torch.tensor([int(state is not None and "shards" in state and whole(store, state, place))])
-        dist.all_reduce(good, dist.ReduceOp.MIN)
-        if int(good):
+        good = [False] * place.world
+        dist.all_gather_object(good, state is not None and "shards" in state and whole(store, state, place))
+        if all(good):
             return state
         if place.rank == 0:
             log.warning("the checkpoint of step %d is not whole: an older one is looked for", step)

@@ -110,9 +110,9 @@ def rows_of_weights(module: nn.Module, place: Place) -> Iterator[Rows]:
 
 
 def layout(module: nn.Module, optimizers: Sequence[Optimizer]) -> dict[str, Any]:
-    """Shape and type of each weight and gradient; and of each optimizer, by parameter, the types of its rows and its other values."""
+    """Shape and type of each weight; of each optimizer, by parameter, the types of what is in rows, and its other values."""
     names = names_of(module)
-    weights = {name: [list(value.shape), _type(value)] for name, value in module.named_parameters()}
+    weights = {name: [list(weight.shape), _type(weight)] for name, weight in module.named_parameters()}
     moments = []
     for optimizer in optimizers:
         moments.append(kept := dict[str, Any]())
@@ -132,9 +132,10 @@ def _type(value: Tensor) -> str:
 
 
 def _pieces(kind: str, name: str, parameter: Tensor, value: Tensor, place: Place) -> Iterator[Rows]:
-    if value.shape != parameter.shape or cast(DTensor, value).placements != cast(DTensor, parameter).placements:
+    if value.shape != parameter.shape or getattr(value, "placements", None) != cast(DTensor, parameter).placements:
+        what = kind.partition(".")[2]
         raise SpecError(
-            f'The optimizer keeps {kind.partition(".")[2]!r} of {name} in another shape: training.strategy "fsdp" cannot take it.',
+            f'training.strategy "fsdp" cannot take the optimizer: it keeps {what!r} of {name} in another shape.',
             seen=list(value.shape), safe="checkpoints that exist are kept.",
             hint='use an optimizer that keeps a value for each weight (SGD, Adam, AdamW, RMSprop, Adagrad), or "ddp".',
         )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 import torch.distributed as dist
 
 from include.backends.lightning.export import Probability, score
@@ -12,11 +11,9 @@ from include.backends.lightning.sharded.strategy import Whole
 from include.training.job import Floats
 
 
-@torch.no_grad()
 def score_together(whole: Whole, plan: Plan, features: Floats, place: Place) -> Floats:
     """float32 [n] or [n, k], the same on every worker. Each does its part of the rows, in as many batches as the others."""
-    device = next(whole.parameters()).device
-    model = Probability(whole, plan.inputs, plan.link).to(device)
+    model = Probability(whole, plan.inputs, plan.link)
     each = -(-len(features) // place.world)
     mine = np.take(features, range(each * place.rank, each * (place.rank + 1)), axis=0, mode="clip")
     said: list[Floats] = [np.empty(0, np.float32)] * place.world

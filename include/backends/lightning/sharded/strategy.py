@@ -6,8 +6,8 @@ wrapper: `Whole` gathers a unit's weights when its forward or backward begins, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -39,9 +39,14 @@ class Whole(nn.Module):
         self.module = module
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        if self.training:
+        if self.module.training:
             send_buffers(self.module)
-        return self.module(*args, **kwargs)
+        try:
+            return self.module(*args, **kwargs)
+        except RuntimeError as error:
+            if "mixed torch.Tensor and DTensor" not in str(error):
+                raise
+            raise refused("uses weights of a layer outside of that layer's forward, where they are cut", str(error)) from error
 
 
 def send_buffers(module: nn.Module) -> None:
@@ -79,16 +84,22 @@ class ShardedStrategy(DDPStrategy):
         return self._whole
 
     def build(self, plan: Plan, build: Build, features: Floats, place: Place) -> pl.LightningModule:
-        """The author's module with this worker's rows of its parameters. Raises SpecError for one that cannot be cut into rows."""
+        """The author's module with this worker's rows of its parameters. Raises SpecError for one that cannot be cut."""
         module, deferred = build_deferred(plan, build, features, place)
+        if not module.automatic_optimization:  # FSDP reduces gradients of a backward that follows the step, not of one within it
+            raise refused("optimizes by hand (automatic_optimization=False)", type(module).__name__)
         rows = {name: deferred.rows(name, parameter) for name, parameter in module.named_parameters()}
+        marks = {name: dict(vars(parameter)) for name, parameter in module.named_parameters()}  # such as _no_weight_decay
         for part in module.modules():
             for name, buffer in part.named_buffers(recurse=False):
+                if buffer.is_meta:
+                    raise refused(f"keeps a copy of its weights in the buffer {name}", type(part).__name__)
                 part._buffers[name] = buffer.to(self._device)
         self._cut(module, plan.offload)
         device = torch.device("cpu") if plan.offload else self._device
         for name, owner, short in owned(module):
             set_rows(owner, short, rows.pop(name).to(device))
+            vars(owner._parameters[short]).update(marks[name])
         return module
 
     def _cut(self, module: pl.LightningModule, offload: bool) -> None:
@@ -111,10 +122,19 @@ class ShardedStrategy(DDPStrategy):
 
     def release(self) -> None:
         """Let the model and the optimizers go."""
-        self._whole = self.model = self._lightning_module = None  # type: ignore[assignment]
+        self._whole = self.model = self._lightning_module = None
         self.optimizers = []
 
     # -- of DDPStrategy ------------------------------------------------------------------------------------
+
+    def setup_optimizers(self, trainer: pl.Trainer) -> None:
+        super().setup_optimizers(trainer)
+        known = {id(parameter) for parameter in self.whole.parameters()}
+        given = [parameter for optimizer in self.optimizers for group in optimizer.param_groups for parameter in group["params"]]
+        if any(id(parameter) not in known for parameter in given):
+            raise refused(
+                "gives its optimizer parameters that it had put aside when it was built", type(self.lightning_module).__name__
+            )
 
     def model_to_device(self) -> None:
         """It is where it belongs: with offload, that is not all of it on the GPU."""
@@ -122,9 +142,18 @@ class ShardedStrategy(DDPStrategy):
     def configure_ddp(self) -> None:
         self.model = self.whole
 
-    def block_backward_sync(self) -> AbstractContextManager[None]:
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().optimizer_step(*args, **kwargs)
+        except RuntimeError as error:
+            if "Sharding propagation failed" not in str(error):
+                raise
+            raise refused("has an optimizer that computes with more than a row of a weight", str(error)) from error
+
+    @contextmanager
+    def block_backward_sync(self) -> Iterator[None]:
         """Gradients that wait for a step are kept cut, too: they are reduced after each batch."""
-        return nullcontext()
+        yield
 
     def lightning_module_state_dict(self) -> dict[str, Any]:
         assert self.lightning_module is not None
@@ -139,13 +168,15 @@ class ShardedStrategy(DDPStrategy):
         return {"state": {}, "param_groups": getattr(optimizer, "_optimizer", optimizer).state_dict()["param_groups"]}
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
-        assert self.lightning_module is not None and self.resumed is not None
+        assert self.lightning_module is not None
+        assert self.resumed is not None
         resumed, settings = self.resumed, checkpoint["optimizer_states"]
         load_moments(self.lightning_module, self.optimizers, settings, resumed.store, resumed.state, resumed.place)
 
     def teardown(self) -> None:
         """Leaves the module where it is: it is asked for its scores after the fit."""
-        assert self.cluster_environment is not None and self.accelerator is not None
+        assert self.cluster_environment is not None
+        assert self.accelerator is not None
         self.cluster_environment.teardown()
         self.precision_plugin.teardown()
         self.accelerator.teardown()

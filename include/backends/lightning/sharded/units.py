@@ -18,6 +18,8 @@ def units(module: nn.Module, limit: int = UNIT_BYTES) -> list[nn.Module]:
 
     A parameter that two modules share is in one unit with both.
     """
+    if bytes_of(module) <= limit:
+        return []
     found = [unit for child in module.children() for unit in _split(child, limit)]
     everywhere, shared = _uses(module), set[int]()
     for unit in found:
