@@ -22,7 +22,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
 from include.backends.lightning.plan import Build, Place, Plan
 from include.backends.lightning.sharded.deferred import Deferred, refused
 from include.backends.lightning.sharded.rows import load_moments, load_weights, owned, set_rows, uncut
-from include.backends.lightning.sharded.units import units
+from include.backends.lightning.sharded.units import check_size, units
 from include.backends.lightning.state_file import State
 from include.core.errors import one_line
 from include.training.checkpoint import CheckpointStore
@@ -88,6 +88,7 @@ class ShardedStrategy(DDPStrategy):
         module, deferred = build_deferred(plan, build, features, place)
         if not module.automatic_optimization:  # FSDP reduces gradients of a backward that follows the step, not of one within it
             raise refused("optimizes by hand (automatic_optimization=False)", type(module).__name__)
+        check_size(module)
         rows = {name: deferred.rows(name, parameter) for name, parameter in module.named_parameters()}
         marks = {name: dict(vars(parameter)) for name, parameter in module.named_parameters()}  # such as _no_weight_decay
         for part in module.modules():
