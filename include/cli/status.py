@@ -25,7 +25,7 @@ SHAPES: Shapes = {
         "components": "`name`, `address`, `problem` (empty where it answers)",
         "gateways": "all that report themselves: `gateway`, `place`, `host`, `pid`, `release`, `started`, `alive`, `silent` "
         "(seconds), `heard`, `serves` (by model the route's generation), `refused`",
-        "models": "where each stands: `champion`, `weights`, `versions`, `rollout`, `decisions`, `partitions`, `target`, `online` ...",
+        "models": "where each stands: `champion`, `weights`, `versions`, `rollout`, `decisions`, `partitions`, `target` ...",
         "jobs": "the names of those under way",
     },
 }
