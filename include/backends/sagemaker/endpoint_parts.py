@@ -35,7 +35,7 @@ def endpoint_name(spec: ModelSpec, settings: Settings) -> str:
 
 
 def model_name(model: str, settings: Settings) -> str:
-    """What is a model's in SageMaker, its endpoint and its package group, is called so: the installation's prefix and the model."""
+    """The name of a model's endpoint and of its package group in SageMaker: the installation's prefix, and the model."""
     return fitted(f"{environment_aws.SAGEMAKER_PREFIX.read(settings.environ)}slipstream-{model}")
 
 
