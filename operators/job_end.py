@@ -88,9 +88,13 @@ def stop_late(attempt: Attempt, needs: Needs, services: Services) -> TimeLimitEr
     log.warning("Job %s is stopped: it took longer than %s, training.time_limit.", attempt.job, timedelta(seconds=needs.seconds))
     jobs.stop(attempt.job)
     until = time.monotonic() + ENDING
-    while not jobs.status(attempt.job).over and time.monotonic() < until:
+    while True:
+        if ledger.result(attempt.key, attempt.generation) is not None:
+            return None
+        if jobs.status(attempt.job).over or time.monotonic() >= until:
+            break
         time.sleep(LOOK)
-    if ledger.result(attempt.key, attempt.generation) is not None:
+    if ledger.result(attempt.key, attempt.generation) is not None:  # it may have been its last act
         return None
     error = ledger.error(attempt)
     if not isinstance(error, TimeLimitError):  # the job, which waited for machines, has the better words
