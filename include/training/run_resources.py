@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.core.errors import SpecError
+from include.core.needs import Needs
 from include.core.spec import ModelSpec, Training
 from include.core.spec.resources import Resources
 
@@ -44,6 +45,13 @@ def overridden(spec: ModelSpec, given: object) -> ModelSpec:
             seen=dict(given), safe=_SAFE, hint="trigger the run again with other values, or none.",
         ) from None  # fmt: skip
     return spec.model_copy(update={"training": made})
+
+
+def needs_of(spec: ModelSpec) -> Needs:
+    """What an attempt to fit is given."""
+    training = spec.training
+    workers = int(getattr(training.workers, "maximum", training.workers))
+    return Needs(training.resources, workers, training.time_limit.total_seconds())
 
 
 def _check_names(given: Mapping[Any, Any]) -> None:
