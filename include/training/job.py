@@ -22,6 +22,7 @@ from include.problems.problem import Problem
 from include.problems.truth import Truth
 from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
+from include.training.interruptions import Interruption
 from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
@@ -101,11 +102,13 @@ class TrainingJob:
     checkpoints: CheckpointStore
     model_path: Path
     seed: int = 7
-    workers: int = 1
+    workers: int = 1  # at most
+    minimum_workers: int | None = None  # where they may come and go; None: as many as `workers`
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
+    interruptions: list[Interruption] = field(default_factory=list, init=False)
 
     @property
     def label(self) -> str:

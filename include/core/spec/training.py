@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from include.core.spec.base import Cron, Frozen, OptionalReference
+from include.core.spec.workers import Count, Workers
 
 
 class Resources(Frozen):
@@ -51,8 +52,9 @@ class Training(Frozen):
     """The values to try for parameters, by name. Only a run that asks to tune tries them, at most 8 combinations, and the best
     replaces the `params` of the same names."""
 
-    workers: int = Field(1, ge=1)
-    """How many worker processes fit the model together, for a `fit` that can distribute its work."""
+    workers: Count | Workers = 1
+    """How many worker processes fit the model together, for a `fit` that can distribute its work. `Workers(minimum=2,
+    maximum=8)`: as many of them as the cluster has machines for, which may come and go while it trains."""
 
     resources: Resources = Resources()
     """What the fit needs at least of its machine. It chooses the instance type on SageMaker; Ray and local processes run where
