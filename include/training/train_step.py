@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.core.errors import DataError, one_line
+from include.core.needs import Needs
 from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
@@ -65,9 +66,12 @@ def run(task: Task) -> Outcome:
         workers=workers.maximum,
         minimum_workers=workers.minimum,
         spool=spool,
+        needs=Needs.received(task.settings.environ),
+        wanted_precision=str(training.get("precision", "32")),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
+    job.require_taken()
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))

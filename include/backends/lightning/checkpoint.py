@@ -21,6 +21,7 @@ import torch
 
 from include.backends.lightning import state as kept
 from include.backends.lightning.checks import cannot_keep, check_callback
+from include.backends.lightning.finite import require_finite
 from include.backends.lightning.plan import Place, Plan
 from include.backends.lightning.shares import factor
 from include.core import fault
@@ -241,6 +242,7 @@ class StepCheckpoint(pl.Callback):
 
     def _save(self, trainer: pl.Trainer, step: int) -> None:
         self._due = False
+        require_finite(trainer)
         losses = self._mean_losses(trainer)  # all workers take part
         workers = self._of_all(self._mine(trainer))
         if self._place.rank == 0:

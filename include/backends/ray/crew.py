@@ -7,13 +7,16 @@ beyond it are asked for one by one, which an autoscaler sees as demand; whoever 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from include.backends.ray.member import Member, Where, Work
+from include.backends.ray.scaling import Reservation, per_worker, strategy
 from include.core.author import as_slipstream_error, describe
 from include.core.errors import JobFailedError, PermanentError
+from include.core.spec.resources import Resources
 from include.core.spec.workers import Workers
 
 if TYPE_CHECKING:
@@ -21,14 +24,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RESOURCES = {"CPU": 0.5}  # half a core each: a head's other half is for batch scoring, and two models may train at once
 CALLS = 4  # of one worker at once: its fit, and what it is asked meanwhile
 FAILED_STARTS = 3  # in a row, until it is said
 
 
 @dataclass(eq=False)
 class Hired:
-    """A worker. `where` is known once it is ready; `bundle`: its place in the placement group, if it has one.
+    """A worker. `where` is known once it is ready; `slot`: its place in the placement group, if it has one.
 
     `parked`: its node is to go, or has gone too often. It keeps its room there, so that Ray gives us none of it again, and is
     in no group; another is hired for it.
@@ -36,7 +38,7 @@ class Hired:
 
     actor: ActorHandle[Any]
     start: Any
-    bundle: int | None
+    slot: int | None
     where: Where | None = None
     parked: bool = False
 
@@ -45,8 +47,7 @@ class Hired:
 class Crew:
     work: Work
     workers: Workers
-    resources: Mapping[str, float] = field(default_factory=lambda: dict(RESOURCES))  # of each worker, as Ray names them
-    strategy: str = "SPREAD"
+    resources: Resources = field(default_factory=Resources)  # of each worker
     hired: list[Hired] = field(default_factory=list, init=False)
     _group: Any = field(default=None, init=False)
     _failed: int = field(default=0, init=False)
@@ -55,11 +56,11 @@ class Crew:
         """Ask for as many workers as are missing. Does not wait for them."""
         if self._group is None:
             self._group = self._reserve()
-        taken = {each.bundle for each in self.hired}
-        wanted: list[int | None] = [bundle for bundle in range(self.workers.minimum) if bundle not in taken]
+        taken = {each.slot for each in self.hired}
+        wanted: list[int | None] = [slot for slot in range(self.workers.minimum) if slot not in taken]
         counted = sum(not each.parked for each in self.hired) + len(wanted)
         wanted += [None] * (self.workers.maximum - counted)
-        self.hired += [self._hire(bundle) for bundle in wanted]
+        self.hired += [self._hire(slot) for slot in wanted]
 
     def look(self) -> None:
         """See who is ready by now, and drop who could not start.
@@ -83,7 +84,7 @@ class Crew:
     def ready(self) -> list[Hired]:
         """Who may be in a group: those of the placement group first."""
         there = [each for each in self.hired if each.where is not None and not each.parked]
-        return sorted(there, key=lambda each: (each.bundle is None, each.bundle or 0))
+        return sorted(there, key=lambda each: (each.slot is None, each.slot or 0))
 
     def sort(self, alive: Collection[str], usable: Collection[str], members: Collection[Hired]) -> None:
         """By the ids of their nodes: park those that are not usable, drop those that are gone. A group sees for its `members`."""
@@ -114,26 +115,34 @@ class Crew:
     def _reserve(self) -> Any:
         from ray.util.placement_group import placement_group
 
-        return placement_group([dict(self.resources) for _ in range(self.workers.minimum)], strategy=self.strategy)
+        wanted = self.reservation
+        return placement_group([dict(each) for each in wanted.bundles], strategy=wanted.strategy)
 
-    def _hire(self, bundle: int | None) -> Hired:
+    @property
+    def reservation(self) -> Reservation:
+        return Reservation.of(self.resources, self.workers.minimum)
+
+    def _hire(self, slot: int | None) -> Hired:
         import ray
         from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-        given = dict(self.resources)
+        given = per_worker(self.resources)
         cpus, gpus, memory = (given.pop(name, 0) for name in ("CPU", "GPU", "memory"))
-        strategy = "SPREAD" if self.strategy.endswith("SPREAD") else "DEFAULT"
+        where: Any = "SPREAD" if strategy(self.resources, self.workers.maximum).endswith("SPREAD") else "DEFAULT"
+        if slot is not None:  # where a spec says on how many machines, several workers share a bundle
+            bundles = len(self.reservation.bundles)
+            where = PlacementGroupSchedulingStrategy(self._group, slot // math.ceil(self.workers.minimum / bundles))
         made = ray.remote(Member).options(
             num_cpus=cpus,
             num_gpus=gpus,
             memory=memory or None,
-            resources=given or None,
+            accelerator_type=self.resources.accelerator or None,
             max_concurrency=CALLS,
             max_restarts=0,
-            scheduling_strategy=strategy if bundle is None else PlacementGroupSchedulingStrategy(self._group, bundle),
+            scheduling_strategy=where,
         )
         actor = made.remote(self.work)
-        return Hired(actor, actor.where.remote(), bundle)
+        return Hired(actor, actor.where.remote(), slot)
 
     def _not_started(self, error: Exception) -> None:
         from ray.exceptions import RayTaskError

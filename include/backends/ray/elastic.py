@@ -12,18 +12,19 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from include.backends.ray import memory
 from include.backends.ray.crew import Crew, Hired
 from include.backends.ray.nodes import Losses, Node, draining, nodes
 from include.backends.ray.round import Ended, Round
-from include.core.errors import JobFailedError, PermanentError
-from include.core.spec.workers import Workers
+from include.backends.ray.scaling import EARLY, LONGEST, shortage
+from include.backends.ray.scaling import LOOK as TOLD_EVERY
+from include.core.author import as_slipstream_error
+from include.core.errors import JobFailedError, MemoryLimitError, PermanentError, SlipstreamError, TimeLimitError
 from include.training.checkpoint import CheckpointStore
 from include.training.interruptions import Account, Interruption, Kind, left_at
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 600.0  # seconds that a fit waits for its minimum of workers
-TOLD_EVERY = 30.0
 SETTLE = 10.0  # seconds that a fit's first group waits for more than its minimum
 WITHOUT_PROGRESS = 3  # losses in a row without a new checkpoint, after which the attempt ends
 LOOK = 0.25
@@ -46,10 +47,9 @@ class Open:
 @dataclass
 class Elastic:
     crew: Crew
-    workers: Workers
     store: CheckpointStore
     asked: threading.Event  # the job is to end
-    patience: float = PATIENCE
+    until: float = 0.0  # when the time of the attempt is over, in seconds since 1970; 0: never
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     losses: Losses = field(default_factory=Losses, init=False)
@@ -60,7 +60,7 @@ class Elastic:
     _looks: float = field(default=0.0, init=False)  # when the cluster is looked at next
 
     def __post_init__(self) -> None:
-        self.account = Account(self.store)
+        self.account, self.workers = Account(self.store), self.crew.workers
 
     def run(self) -> None:
         """To the end of the course. Raises what a worker met that a retry cannot help; JobFailedError where losses came without
@@ -77,7 +77,7 @@ class Elastic:
         self._members = self._gather(first)
         ended = Round(self._members, self, self.clock).run()
         self._members = []
-        for each in (*ended.lost, *ended.parting):
+        for each in (*(each for each, _ in ended.lost), *ended.parting):
             self.crew.drop(each)
         if ended.done:
             return True
@@ -91,6 +91,7 @@ class Elastic:
     def _gather(self, first: bool) -> list[Hired]:
         """Wait for the workers of the next group."""
         began, told, enough = self.clock(), self.clock(), None
+        longest = self.until - EARLY - time.time() if self.until else LONGEST.total_seconds()
         while True:
             if self.asked.is_set():
                 raise left_at(self._step())
@@ -100,11 +101,17 @@ class Elastic:
                 enough = now if enough is None else enough
                 if len(ready) == self.workers.maximum or not first or now - enough >= SETTLE:
                     return ready
-            elif now - began > self.patience:
+            elif now - began > longest:
                 raise self._too_few(len(ready), now - began)
             elif now - told > TOLD_EVERY:
                 told = now
-                log.warning("waiting for %d workers: %d are ready%s", self.workers.minimum, len(ready), _room())
+                log.warning(
+                    "waiting for %d workers, %.0f s so far: %d are ready; %s",
+                    self.workers.minimum,
+                    now - began,
+                    len(ready),
+                    self._room(),
+                )
             self.sleep(LOOK)
 
     def look(self) -> None:
@@ -131,21 +138,34 @@ class Elastic:
 
     def _count(self, ended: Ended) -> None:
         step = self._step()
-        names = tuple(sorted({self.name(each) for each in ended.lost}))
         if ended.failed:
+            names = tuple(sorted({self.name(each) for each, _ in ended.lost}))
             self.losses.add(names, step)
             self._open.append(Open("lost", names, step, ended.at, ended.redone))
             log.warning("lost %s: %s", ", ".join(names) or "no node", ended.said)
-            permanent = [error for error in ended.errors if isinstance(error, PermanentError)]
-            if permanent:
-                raise permanent[0]
+            if hopeless := self._hopeless(ended):
+                raise hopeless
             if self.losses.without_progress >= WITHOUT_PROGRESS:
                 raise self._no_progress(step, ended)
-        elif not self.asked.is_set():
+        elif self.asked.is_set():
+            self.account.stop(step)
+        else:
             where = ended.names or tuple(sorted({self.name(each) for each in ended.parting}))
             self._open.append(Open(ended.why, where, step, ended.at))
-        else:
-            self.account.stop(step)
+
+    def _hopeless(self, ended: Ended) -> SlipstreamError | None:
+        """What another group would meet as well: an error that a retry cannot help, or too little memory."""
+        died = [(each, error) for each, error in ended.lost if error is not None]
+        causes = [*ended.errors, *(as_slipstream_error(error) for _, error in died)]
+        for kind in (PermanentError, MemoryLimitError):
+            if found := next((cause for cause in causes if isinstance(cause, kind)), None):
+                return found
+        alive = {node.id for node in nodes()}
+        if not any(each.where and each.where.node in alive for each, _ in died):
+            return None  # their machines are gone
+        failed = JobFailedError(ended.said, safe=f"the fit is saved at step {self._step()}.")
+        named = memory.named(self.store.folder, failed, [error for _, error in died])
+        return named if isinstance(named, MemoryLimitError) else None
 
     def resumed(self, workers: int) -> None:
         """A group has done its first batch: what came before it has cost so much."""
@@ -182,14 +202,19 @@ class Elastic:
 
     # -- what is said ----------------------------------------------------------------------------------
 
-    def _too_few(self, ready: int, waited: float) -> JobFailedError:
-        flapping = f"; left out, as they were lost again and again: {self.losses}" if self.losses.flapping() else ""
-        return JobFailedError(
-            f"Only {ready} of at least {self.workers.minimum} workers could be had within {waited:.0f} s{flapping}.",
-            seen=_room().strip(" ;") or None,
+    def _too_few(self, ready: int, waited: float) -> TimeLimitError:
+        out = f"; left out, as they were lost again and again: {self.losses}" if self.losses.flapping() else ""
+        return TimeLimitError(
+            f"Only {ready} of at least {self.workers.minimum} workers could be had within {waited:.0f} s{out}: {self._room()}.",
             safe=f"the fit is saved at step {self._step()}.",
-            hint="add nodes to the Ray cluster, or lower training.workers; the next attempt goes on from there.",
+            hint="add nodes to the cluster, end what holds them, or ask for less (training.workers, training.resources, for one "
+            "run its parameter `resources`); then clear the task, which goes on from there.",
         )
+
+    def _room(self) -> str:
+        import ray
+
+        return shortage(str(self.crew.reservation), ray.cluster_resources(), ray.available_resources())
 
     def _no_progress(self, step: int, ended: Ended) -> JobFailedError:
         return JobFailedError(
@@ -199,12 +224,3 @@ class Elastic:
             hint="mend or remove the nodes that are named, or checkpoint more often (training.params.checkpoint_every); the next "
             "attempt resumes from there.",
         )
-
-
-def _room() -> str:
-    """What the cluster has, for a message."""
-    import ray
-
-    free, whole = ray.available_resources(), ray.cluster_resources()
-    shown = [f"{name} {free.get(name, 0.0):g} of {whole[name]:g} free" for name in ("CPU", "GPU") if name in whole]
-    return f"; the cluster has {', '.join(shown)}" if shown else ""

@@ -18,11 +18,11 @@ from include.backends.lightning.shares import SharedDDP, factor
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
 
-BACKEND = "gloo"
-
 
 @contextmanager
-def in_group(place: Place, address: tuple[str, int], opened: TCPStore | None, meet: timedelta, talk: timedelta) -> Iterator[None]:
+def in_group(
+    backend: str, place: Place, address: tuple[str, int], opened: TCPStore | None, meet: timedelta, talk: timedelta
+) -> Iterator[None]:
     """With torch's process group of these workers; the first has opened `address`. One worker alone needs none."""
     rank_zero_only.rank = place.rank  # type: ignore[attr-defined]  # of this process's former group it may be another
     if place.world == 1:
@@ -30,7 +30,7 @@ def in_group(place: Place, address: tuple[str, int], opened: TCPStore | None, me
         return
     host, port = address
     store = opened if place.rank == 0 and opened is not None else distributed.TCPStore(host, port, is_master=False, timeout=meet)
-    distributed.init_process_group(BACKEND, store=store, rank=place.rank, world_size=place.world, timeout=talk)
+    distributed.init_process_group(backend, store=store, rank=place.rank, world_size=place.world, timeout=talk)
     try:
         yield
     finally:
@@ -83,5 +83,5 @@ def trainer_arguments(plan: Plan, place: Place, address: tuple[str, int]) -> dic
     """What a Trainer of this group is made with beside a fit's own."""
     if place.world == 1:
         return {}
-    strategy = SharedDDP(factor(plan.course, place), process_group_backend=BACKEND)
-    return {"strategy": strategy, "plugins": [RayEnvironment(place, address)], "devices": 1, "num_nodes": place.world}
+    strategy = SharedDDP(factor(plan.course, place), process_group_backend=plan.devices.process_group)
+    return {"strategy": strategy, "plugins": [RayEnvironment(place, address)], "num_nodes": place.world}

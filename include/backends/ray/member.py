@@ -19,7 +19,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
 
 from include.backends.lightning.plan import Build, Place, Plan
-from include.backends.ray import on_node
+from include.backends.ray import memory, on_node
 from include.core import logs
 from include.core.author import as_slipstream_error, log_exception
 from include.core.digest import Code
@@ -109,6 +109,7 @@ class Member:
         with logs.fields(**logs.received()):
             logs.configure("worker", text=logs.OF_A_JOB)
         on_node.require_same_code(work.code)  # it may be another node than the driver's
+        memory.note(work.folder)
         from include.backends.lightning.fit import Data
 
         self._work, self._parting, self._asked = work, False, threading.Event()
@@ -168,7 +169,7 @@ class Member:
         self._progress = lambda: Progress(pace.done, store.saved, store.seconds())
         store = Watched(storage, work.folder)
         try:
-            with in_group(place, address, self._store, MEET, TALK):
+            with in_group(work.plan.devices.process_group, place, address, self._store, MEET, TALK):
                 log.info("worker %d of %d (world_size=%d)", place.rank, place.world, place.world)
                 hooks = Hooks([pace], Agreement(self._asked, TALK))
                 more = trainer_arguments(work.plan, place, address)

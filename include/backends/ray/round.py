@@ -29,7 +29,7 @@ class Ended:
     done: bool
     at: float
     redone: float = 0.0
-    lost: tuple[Hired, ...] = ()
+    lost: tuple[tuple[Hired, Exception | None], ...] = ()  # with what Ray says of each; None of one that did not answer
     parting: tuple[Hired, ...] = ()  # their processes were told to end
     errors: tuple[SlipstreamError, ...] = ()
     why: Kind = "lost"
@@ -64,7 +64,7 @@ class Round:
     clock: Callable[[], float]
     _pending: dict[Any, Hired] = field(default_factory=dict, init=False)
     _reports: dict[Hired, Report] = field(default_factory=dict, init=False)
-    _lost: list[Hired] = field(default_factory=list, init=False)
+    _lost: list[tuple[Hired, Exception | None]] = field(default_factory=list, init=False)
     _pings: dict[Hired, tuple[Any, float]] = field(default_factory=dict, init=False)  # a question, and when the last was answered
     _broken: float | None = field(default=None, init=False)
     _first: float | None = field(default=None, init=False)  # when its first batch was seen to be done
@@ -120,7 +120,7 @@ class Round:
                 self._break()
 
     def _lose(self, hired: Hired, error: Exception | None) -> None:
-        self._lost.append(hired)
+        self._lost.append((hired, error))
         log.warning("a worker is lost: %s", describe(error) if error else "it does not answer")
         self._break()
 

@@ -70,7 +70,7 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) ->
     work = Work(plan, build, rows, job.checkpoints.storage.root, job.checkpoints.folder, metrics, code_check.checked())
     asked = threading.Event()
     with on_sigterm(asked):
-        Elastic(Crew(work, workers), workers, job.checkpoints, asked).run()
+        Elastic(Crew(work, workers, job.needs.resources), job.checkpoints, asked, until=job.needs.until).run()
 
 
 def _arrays(rows: Rows) -> tuple[np.ndarray[Any, Any] | None, ...]:

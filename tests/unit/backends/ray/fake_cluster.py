@@ -216,7 +216,7 @@ class Cluster:
             "ray.util": {},
             "ray.util.placement_group": {"placement_group": lambda *_, **__: object(), "remove_placement_group": lambda _: None},
             "ray.util.scheduling_strategies": {"PlacementGroupSchedulingStrategy": lambda *_: None},
-            "ray.exceptions": {"RayTaskError": type("RayTaskError", (Exception,), {})},
+            "ray.exceptions": {"RayTaskError": type("RayTaskError", (Exception,), {}), "RayActorError": Died},
             "ray._private": {},
             "ray._private.state": {
                 "state": SimpleNamespace(get_draining_nodes=lambda: {n: 0 for n in self.draining if n in self.alive})

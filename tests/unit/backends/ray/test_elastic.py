@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +12,7 @@ import pytest
 from include.backends.ray.crew import Crew
 from include.backends.ray.elastic import GROWS_SECONDS, SETTLE, Elastic
 from include.backends.ray.member import Work
-from include.core.errors import CodeError, JobFailedError
+from include.core.errors import CodeError, JobFailedError, TimeLimitError
 from include.core.spec.workers import Workers
 from include.core.storage import LocalStorage
 from include.training.checkpoint import CheckpointStore
@@ -30,7 +31,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 
 def elastic(cluster: Cluster, workers: Workers = BOUNDS, asked: threading.Event | None = None) -> Elastic:
     crew = Crew(cast("Work", None), workers)
-    return Elastic(crew, workers, cluster.store, asked or threading.Event(), clock=cluster.clock, sleep=cluster.tick)
+    return Elastic(crew, cluster.store, asked or threading.Event(), clock=cluster.clock, sleep=cluster.tick)
 
 
 def test_an_undisturbed_fit_is_one_group_of_all_that_there_are(cluster: Cluster) -> None:
@@ -112,10 +113,10 @@ def test_a_node_that_flaps_is_left_out_while_checkpoints_are_made(cluster: Clust
 def test_too_few_workers_are_waited_for_and_then_the_attempt_ends(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     cluster.join("a")
     fit = elastic(cluster, Workers(minimum=2, maximum=4))
-    fit.patience = 100.0
-    with pytest.raises(JobFailedError, match=r"Only 1 of at least 2 workers .* within 100 s"):
+    fit.until = time.time() + 105
+    with pytest.raises(TimeLimitError, match=r"Only 1 of at least 2 workers .* within 100 s.*asked for 2 x"):
         fit.run()
-    assert caplog.text.count("waiting for 2 workers: 1 are ready") == 3
+    assert caplog.text.count("1 are ready; asked for 2 x [0.5 CPU], pack; the cluster has 1 CPU") == 3
     assert cluster.groups == []
 
 
