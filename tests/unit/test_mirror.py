@@ -44,7 +44,7 @@ ELSEWHERE = {
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
     "tests/integration/test_training_ray.py": (
-        "backends/ray/group backends/ray/member backends/ray/train models/flight_delay/network"
+        "backends/ray/group backends/ray/member backends/ray/rows backends/ray/train models/flight_delay/network"
     ),
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
@@ -137,6 +137,7 @@ ELSEWHERE = {
     ),
     "tests/unit/core/test_ledger.py": "core/request",
     "tests/unit/problems/test_metric.py": "problems/problem",
+    "tests/unit/training/test_train_step.py": "step_values/training",
     "tests/unit/problems/test_regression.py": "problems/boosting",
     "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
     "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation",

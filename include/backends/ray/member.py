@@ -26,7 +26,6 @@ from include.core.digest import Code
 from include.core.errors import SlipstreamError
 from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
-from include.training.job import Rows
 from include.training.spool import MetricSpool
 
 if TYPE_CHECKING:
@@ -40,12 +39,11 @@ TALK = timedelta(minutes=30)  # for one exchange between them: one of them may b
 
 @dataclass(frozen=True)
 class Work:
-    """What every worker of a fit is given. `rows`: of the training and of the validation, features, labels and weights, each as
-    what Ray holds it by."""
+    """What every worker of a fit is given. `rows`: of the training and of the validation, as they were handed over."""
 
     plan: Plan
     build: Build
-    rows: Sequence[Sequence[Any]]
+    rows: Sequence[Any]
     root: str
     folder: str  # of the checkpoints
     metrics: str  # of the spool; empty without
@@ -111,10 +109,12 @@ class Member:
         on_node.require_same_code(work.code)  # it may be another node than the driver's
         memory.note(work.folder)
         from include.backends.lightning.fit import Data
+        from include.backends.ray.rows import received
 
         self._work, self._parting, self._asked = work, False, threading.Event()
         self._store: TCPStore | None = None
-        train, validation = (_fetched(arrays) for arrays in work.rows)
+        storage = Settings(root=work.root, environ=on_node.environment()).storage()
+        train, validation = (received(rows, storage) for rows in work.rows)
         self._data = Data(train, validation)
         self._progress: Callable[[], Progress] = Progress
 
@@ -186,14 +186,6 @@ class Member:
             self._asked.set()
         elif callable(self._former):
             self._former(number, frame)
-
-
-def _fetched(arrays: Sequence[Any]) -> Rows:
-    """The rows of a worker, from what the driver has put into the cluster."""
-    import ray
-
-    features, labels, weights = arrays
-    return Rows(ray.get(features), ray.get(labels), weights=None if weights is None else ray.get(weights))
 
 
 def _close(spool: MetricSpool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import threading
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, SpecError, UnreachableError
 from include.core.spec.workers import Workers
 from include.training.interruptions import Account, left_at
-from include.training.job import Rows, TrainingJob
+from include.training.job import TrainingJob
 
 
 def fit_lightning(job: TrainingJob, build: Build) -> None:
@@ -31,7 +30,7 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
         else:
             _fit_here(job, plan, build, workers)
     job.interruptions.extend(Account(job.checkpoints).entries)
-    _collect(job)
+    collect(job)
 
 
 def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
@@ -57,15 +56,14 @@ def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> N
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
-    import ray
-
     from include.backends.lightning.leaving import on_sigterm
     from include.backends.ray.crew import Crew
     from include.backends.ray.elastic import Elastic
     from include.backends.ray.member import Work
+    from include.backends.ray.rows import hand_over
 
-    _attach()
-    rows = [[None if each is None else ray.put(each) for each in _arrays(rows)] for rows in (job.train, job.validation)]
+    attach()
+    rows = [hand_over(rows) for rows in (job.train, job.validation)]
     metrics = job.spool.folder if job.spool else ""
     work = Work(plan, build, rows, job.checkpoints.storage.root, job.checkpoints.folder, metrics, code_check.checked())
     asked = threading.Event()
@@ -73,12 +71,7 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) ->
         Elastic(Crew(work, workers, job.needs.resources), job.checkpoints, asked, until=job.needs.until).run()
 
 
-def _arrays(rows: Rows) -> tuple[np.ndarray[Any, Any] | None, ...]:
-    """What a worker needs of the rows."""
-    return rows.features, rows.labels, rows.weights
-
-
-def _attach() -> None:
+def attach() -> None:
     """Join the cluster this job runs on. Never starts one: an address is always given."""
     import ray
 
@@ -94,7 +87,7 @@ def _attach() -> None:
         ) from error
 
 
-def _collect(job: TrainingJob) -> None:
+def collect(job: TrainingJob) -> None:
     """Take what rank 0 left: the model, its history and its validation scores."""
     model, scores, history = (job.checkpoints.load(name) for name in (MODEL, SCORES, HISTORY))
     if model is None or scores is None or history is None:
