@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ NEEDS = Needs(Resources(cpus=1), NODES)  # one worker a node
 
 @dataclass(frozen=True)
 class Course:
-    """What came of it. `pace`: seconds from one checkpoint to the next, the median. `seconds`: from the first batch to the end."""
+    """What came of it. `pace`: seconds between two checkpoints, the median. `seconds`: from the first batch to the last."""
 
     status: JobStatus
     seconds: float
@@ -102,7 +103,7 @@ class _Fit:
 
 def _pace(stamps: list[tuple[int, float]]) -> float:
     """Restarts are few among the stamps: the median knows nothing of them."""
-    each = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in zip(stamps, stamps[1:], strict=False) if b[0] > a[0]]
+    each = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(stamps) if b[0] > a[0]]
     return EVERY * statistics.median(each) if each else 0.0
 
 

@@ -44,7 +44,7 @@ ELSEWHERE = {
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
     "tests/integration/test_training_ray.py": (
-        "backends/ray/group backends/ray/member backends/ray/rows backends/ray/train models/flight_delay/network"
+        "backends/ray/group backends/ray/member backends/ray/train models/flight_delay/network"
     ),
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
@@ -137,7 +137,6 @@ ELSEWHERE = {
     ),
     "tests/unit/core/test_ledger.py": "core/request",
     "tests/unit/problems/test_metric.py": "problems/problem",
-    "tests/unit/training/test_train_step.py": "step_values/training",
     "tests/unit/problems/test_regression.py": "problems/boosting",
     "tests/unit/data/test_columns.py": "data/pages validation/batch validation/verdict",
     "tests/unit/evaluation/test_evaluate_step.py": "step_values/evaluation",
@@ -191,7 +190,7 @@ ELSEWHERE = {
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
-    "tests/unit/training/test_train_step.py": "training/job training/tune_step",
+    "tests/unit/training/test_train_step.py": "step_values/training training/job training/tune_step",
     "tests/unit/operators/test_validation.py": "step_values/validation",
     "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",
     "tests/unit/validation/test_scan.py": "validation/plan_columns validation/plan_rows",
