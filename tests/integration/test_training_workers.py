@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def work(folder: Path, place: Place, port: int, dies: bool, planned: Plan) -> No
     logging.basicConfig(filename=folder / "log", force=True)
     storage = LocalStorage(folder)
     kept = lightning_fit.Kept(CheckpointStore(storage, "checkpoints"), MetricSpool(storage, "metrics"))
-    trainer: dict[str, object] = {}
+    trainer: dict[str, Any] = {}
     if place.world > 1:
         ours = {"RANK": place.rank, "LOCAL_RANK": place.rank, "WORLD_SIZE": place.world, "GROUP_RANK": 0}
         ours |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": place.world}
