@@ -73,10 +73,10 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) ->
 
 def attach() -> None:
     """Join the cluster this job runs on. Never starts one: an address is always given."""
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # what one worker says does not stand for another; read when Ray is imported
     import ray
 
     address = RAY_ADDRESS.read()
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # what one worker says does not stand for another
     # With two clusters on a host its workers need to be told which.
     runtime_env = {"env_vars": {RAY_ADDRESS.name: address}}
     try:

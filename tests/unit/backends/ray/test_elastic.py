@@ -110,6 +110,18 @@ def test_a_node_that_flaps_is_left_out_while_checkpoints_are_made(cluster: Clust
     assert [each.nodes for each in fit.account.entries if each.kind == "grown"] == [("shaky",)] * 2
 
 
+def test_a_node_that_flaps_is_used_where_the_fit_cannot_do_without_it(cluster: Cluster) -> None:
+    cluster.steps = 3000
+    for start in (0.0, 40.0, 80.0, 120.0):
+        cluster.at(start, lambda: cluster.join("shaky"))
+        cluster.at(start + 30, lambda: cluster.kill("shaky"))
+    cluster.at(160.0, lambda: cluster.join("shaky"))
+    fit = elastic(cluster)
+    fit.run()
+    assert [each.nodes for each in fit.account.entries] == [("shaky",)] * 4
+    assert cluster.now < 300
+
+
 def test_too_few_workers_are_waited_for_and_then_the_attempt_ends(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     cluster.join("a")
     fit = elastic(cluster, Workers(minimum=2, maximum=4))
