@@ -21,7 +21,7 @@ from include.backends.ray.scaling import LOOK as TOLD_EVERY
 from include.core.author import as_slipstream_error
 from include.core.errors import JobFailedError, MemoryLimitError, PermanentError, SlipstreamError, TimeLimitError
 from include.training.checkpoint import CheckpointStore
-from include.training.interruptions import Account, Interruption, Kind, left_at
+from include.training.interruptions import Account, Interruption, Kind, left_at, seconds_lost
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Elastic:
     store: CheckpointStore
     asked: threading.Event  # the job is to end
     until: float = 0.0  # when the time of the attempt is over, in seconds since 1970; 0: never
+    told: Callable[[dict[str, float], int], None] | None = None  # metrics of a step, for live tracking
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _open: list[Open] = field(default_factory=list, init=False)
@@ -172,6 +173,8 @@ class Elastic:
             entry = Interruption(each.kind, each.step, workers, seconds, each.names, each.redone)
             log.warning("%s", entry)
             self.account.add(entry)
+            if self.told is not None:
+                self.told({"seconds_lost": seconds_lost(self.account.entries)}, entry.step)
         self._open.clear()
 
     def _stopped(self) -> JobFailedError:

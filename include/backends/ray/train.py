@@ -67,8 +67,9 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) ->
     metrics = job.spool.folder if job.spool else ""
     work = Work(plan, build, rows, job.checkpoints.storage.root, job.checkpoints.folder, metrics, code_check.checked())
     asked = threading.Event()
+    told = job.spool.append if job.spool else None
     with on_sigterm(asked):
-        Elastic(Crew(work, workers, job.needs.resources), job.checkpoints, asked, until=job.needs.until).run()
+        Elastic(Crew(work, workers, job.needs.resources), job.checkpoints, asked, job.needs.until, told).run()
 
 
 def attach() -> None:
