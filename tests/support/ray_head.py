@@ -17,7 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from include.backends.ray.jobs import RayJobs
-from include.core.errors import PermanentError, UnreachableError
+from include.core.errors import JobFailedError, PermanentError, UnreachableError
+from include.core.ports import Job
 
 RAY = Path(sys.executable).with_name("ray")
 
@@ -68,6 +69,20 @@ def running_ray_head(
             os.killpg(head.pid, signal.SIGKILL)
         head.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def submit(jobs: RayJobs, job: Job) -> None:
+    """Once the head's agent is there, which comes later than its dashboard."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            jobs.submit(job)
+        except JobFailedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def may_hide() -> bool:
