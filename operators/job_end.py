@@ -22,6 +22,7 @@ from include.services.services import Services
 log = logging.getLogger(__name__)
 
 ENDING = 60.0  # seconds that a job which was told to stop is waited for
+UNBEGUN = 5.0
 LOOK = 1.0
 LINES = 30
 
@@ -87,10 +88,15 @@ def stop_late(attempt: Attempt, needs: Needs, services: Services) -> TimeLimitEr
     waits = _waits_for(attempt, jobs)
     log.warning("Job %s is stopped: it took longer than %s, training.time_limit.", attempt.job, timedelta(seconds=needs.seconds))
     jobs.stop(attempt.job)
-    until = time.monotonic() + ENDING
-    while not jobs.status(attempt.job).over and time.monotonic() < until:
+    # Ray stops a job that has not begun only when it begins; it then finds that its time is over, too.
+    until = time.monotonic() + (UNBEGUN if jobs.status(attempt.job) is JobStatus.PENDING else ENDING)
+    while True:
+        if ledger.result(attempt.key, attempt.generation) is not None:
+            return None
+        if jobs.status(attempt.job).over or time.monotonic() >= until:
+            break
         time.sleep(LOOK)
-    if ledger.result(attempt.key, attempt.generation) is not None:
+    if ledger.result(attempt.key, attempt.generation) is not None:  # it may have been its last act
         return None
     error = ledger.error(attempt)
     if not isinstance(error, TimeLimitError):  # the job, which waited for machines, has the better words

@@ -6,6 +6,7 @@ Both versions of cgroups are read. In a container the folders show the container
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -24,14 +25,33 @@ def limit() -> int:
     return min(found, default=0)
 
 
-def oom_kills() -> int | None:
-    """How many processes of its cgroup, and of those below, the kernel has killed for want of memory; None: it does not say."""
+@dataclass(frozen=True)
+class OomKills:
+    """How many processes the kernel had killed for want of memory, and the file that counts them on this machine."""
+
+    file: Path
+    count: int
+
+    def since(self) -> int:
+        """How many it has killed since."""
+        now = _count(self.file)
+        return 0 if now is None else max(0, now - self.count)
+
+
+def oom_kills() -> OomKills | None:
+    """Of the cgroup of this process, and of those below it; None: it does not say."""
     for folder in _folders():
         for name in ("memory.events", "memory.oom_control"):
-            for line in _read(folder / name).splitlines():
-                word, _, number = line.partition(" ")
-                if word == "oom_kill" and number.isdigit():
-                    return int(number)
+            if (count := _count(folder / name)) is not None:
+                return OomKills(folder / name, count)
+    return None
+
+
+def _count(file: Path) -> int | None:
+    for line in _read(file).splitlines():
+        word, _, number = line.partition(" ")
+        if word == "oom_kill" and number.isdigit():
+            return int(number)
     return None
 
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 from include.core import error_reports, fault, logs, tracing
 from include.core.author import as_slipstream_error, log_exception
 from include.core.code_check import require_code
-from include.core.errors import SlipstreamError
+from include.core.errors import SlipstreamError, TimeLimitError
 from include.core.ledger import Attempt, Ledger
 from include.core.needs import Needs
 from include.core.ports import Job
@@ -149,10 +149,22 @@ def _run(attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
     error_reports.start("job")
     tracing.start("job")
     request = ledger.request(attempt.key)
+    _require_time(attempt)
     require_code(request.source)
     attributes = {"slipstream.job": attempt.job, **described(attempt, request.model)}
     with tracing.span(f"job {request.step}", attributes, tracing.received()):
         return perform(request, attempt, ledger, settings)
+
+
+def _require_time(attempt: Attempt) -> None:
+    """Raises TimeLimitError for a job that got its machine after its time was over: nobody waits for it any more."""
+    needs = Needs.received()
+    if needs.until and time.time() >= needs.until:
+        raise TimeLimitError(
+            f"Job {attempt.job} began after its time was over: it may take {needs.seconds:g} s, its wait included.",
+            safe="nothing was computed; checkpoints that exist are kept.",
+            hint="raise training.time_limit, or ask for machines that are free sooner (training.resources); then clear the task.",
+        )
 
 
 if __name__ == "__main__":

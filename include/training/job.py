@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.errors import DataError, SpecError
+from include.core.needs import Needs
 from include.metrics.arrays import Groups
 from include.model_contract.batch import Columns, Encoded
 from include.model_contract.encoder import Encoder
@@ -22,6 +23,7 @@ from include.problems.problem import Problem
 from include.problems.truth import Truth
 from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
+from include.training.interruptions import Interruption
 from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
@@ -101,14 +103,30 @@ class TrainingJob:
     checkpoints: CheckpointStore
     model_path: Path
     seed: int = 7
-    workers: int = 1
+    workers: int = 1  # at most
+    minimum_workers: int | None = None  # where they may come and go; None: as many as `workers`
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
-    strategy: str = "ddp"  # `training.strategy`: a `fit` that can do what it says adds it to `taken`
-    offload: bool = False
+    needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
+    wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
+    wanted_strategy: str = "ddp"  # as the spec says it; a fit reads `strategy`
+    offload: bool = False  # with the strategy `fsdp`
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
-    taken: set[str] = field(default_factory=set, init=False)
+    interruptions: list[Interruption] = field(default_factory=list, init=False)
+    taken: set[str] = field(default_factory=set, init=False)  # which of the spec's wishes the fit has read
+
+    @property
+    def precision(self) -> str:
+        """In which numbers to compute: `32`, `bf16` or `16-mixed`. A fit that never asks is refused any other than `32`."""
+        self.taken.add("precision")
+        return self.wanted_precision
+
+    @property
+    def strategy(self) -> str:
+        """How workers share the model: `ddp` or `fsdp`. A fit that never asks is refused any other than `ddp`."""
+        self.taken.add("strategy")
+        return self.wanted_strategy
 
     @property
     def label(self) -> str:
@@ -140,14 +158,20 @@ class TrainingJob:
         """What makes the model's rows of values by name, in training and in serving."""
         return Encoder.from_json(self.signature)
 
-    def check_taken(self, fit: str) -> None:
-        """Raises SpecError where `fit` has not done what the spec says, and said nothing of it."""
-        if self.strategy != "ddp" and "strategy" not in self.taken:
+    def require_taken(self) -> None:
+        """Raises SpecError where the fit has not asked for a precision or a strategy that the spec wants: its result is of another."""
+        if self.wanted_precision != "32" and "precision" not in self.taken:
             raise SpecError(
-                f"{fit} cannot share its model out to workers, which is what training.strategy asks for.", seen=self.strategy,
-                safe="what it has fitted was not kept.",
-                hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or say "ddp".',
-            )  # fmt: skip
+                f"training.fit computes in its own precision: it has not asked for training.precision {self.wanted_precision!r}.",
+                safe="the model that it wrote is not taken; the training set and older versions are as they were.",
+                hint='leave training.precision at "32", or have the fit read job.precision and compute in it.',
+            )
+        if self.wanted_strategy != "ddp" and "strategy" not in self.taken:
+            raise SpecError(
+                f"training.fit does not share its model out to workers, which training.strategy {self.wanted_strategy!r} asks for.",
+                safe="the model that it wrote is not taken; the training set and older versions are as they were.",
+                hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or leave training.strategy at "ddp".',
+            )
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a row to the history that the result and the evaluation report show, and to live tracking."""

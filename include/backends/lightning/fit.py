@@ -17,6 +17,7 @@ from include.backends.lightning.checkpoint import Left, StepCheckpoint, seed_all
 from include.backends.lightning.checks import check_module
 from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
+from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
 from include.backends.lightning.sharded.resume import agree_on_step
@@ -28,10 +29,6 @@ from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows
 from include.training.spool import MetricSpool
-
-# A batch of a small network gains nothing from a second thread, and OpenMP's threads spin while they wait for
-# each other: on a busy machine two took 147 s for what one did in 2 s.
-THREADS = 1
 
 __all__ = ["Data", "Hooks", "Kept", "Left", "fit_here"]
 
@@ -68,7 +65,7 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     Raises Left where `hooks.leaves` has said so, with all that was done in a checkpoint.
     """
     _quiet()
-    torch.set_num_threads(THREADS)
+    plan.devices.settle()
     seed_all(plan.course.seed)
     if plan.strategy == "fsdp":
         _fit_sharded(plan, build, data, kept, place, hooks, trainer)
@@ -78,7 +75,7 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
-    checkpoint.beside, checkpoint.leaves = tuple(hooks.callbacks), hooks.leaves
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
     if state and state.get("done"):
         module.configure_model()  # Lightning calls it before a fit, and there is none
         module.load_state_dict(state["trainer"]["state_dict"])
@@ -101,7 +98,7 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     state = agree_on_step(store, place)
     strategy.resumed = Resumed(store, state, place) if state else None
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
-    checkpoint.beside, checkpoint.leaves = tuple(hooks.callbacks), hooks.leaves
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
     if state and state.get("done"):
         strategy.load(module, state["trainer"]["state_dict"])
         restore(state["workers"][0], module, [])
@@ -130,7 +127,7 @@ def _train(
     more: dict[str, Any],
 ) -> None:
     start = int(state["step"]) if state else 0
-    feed = BatchData(data.train, data.validation, plan.course, start, place)
+    feed = BatchData(data.train, data.validation, plan.course, start, place, pinned=plan.devices.pinned)
     trainer = _trainer(plan, checkpoint, **more)
     install_loops(trainer, checkpoint, plan.course.epochs)
     if state is None:
@@ -144,7 +141,7 @@ def _train(
 
 def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
     ours: dict[str, Any] = {
-        "accelerator": "cpu",
+        **plan.devices.trainer(),
         "reload_dataloaders_every_n_epochs": 1,  # after a resume the first epoch's loader begins within it
         "use_distributed_sampler": False,
         "num_sanity_val_steps": 0,
@@ -173,7 +170,7 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
 
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
-    model = Probability(module, plan.inputs, plan.link)
+    model = Probability(module.cpu(), plan.inputs, plan.link)  # its weights are float32 whatever the fit computed in
     with scratch_folder() as folder:
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from include.core.errors import PermanentError
+from include.core.memory_limit import KILLED
 from include.core.ports import JobStatus
 
 WAITING = frozenset({
@@ -24,6 +26,9 @@ NO_CAPACITY = (
     "SLIPSTREAM_SAGEMAKER_SUBNETS."
 )
 BY_A_PERSON = "It was stopped by a person, or by their program (Stop was called)."
+
+
+_KILLED = re.compile(r"exit code: 137\b|OutOfMemory", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,8 @@ def _other(arn: str, status: str, reason: str) -> Seen:
         return Seen(arn, JobStatus.SUCCEEDED)
     if status == "Failed":
         advice = f" {NO_CAPACITY}" if "CapacityError" in reason or "InsufficientCapacity" in reason else ""
+        if _KILLED.search(reason):  # nobody else can send a signal to it there
+            advice = f" It was {KILLED}."
         return Seen(arn, JobStatus.FAILED, f"SageMaker says: {' '.join(reason.split())}{advice}")
     if status == "Stopping":
         return Seen(arn, JobStatus.RUNNING)

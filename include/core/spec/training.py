@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from include.core.spec.base import Cron, Frozen, OptionalReference
 from include.core.spec.resources import Resources
+from include.core.spec.workers import Count, Workers
 
 Precision = Literal["32", "bf16", "16-mixed"]
 
@@ -42,8 +43,9 @@ class Training(Frozen):
     """The values to try for parameters, by name. Only a run that asks to tune tries them, at most 8 combinations, and the best
     replaces the `params` of the same names."""
 
-    workers: int = Field(1, ge=1)
-    """How many worker processes fit the model together, for a `fit` that can distribute its work."""
+    workers: Count | Workers = 1
+    """How many worker processes fit the model together, for a `fit` that can distribute its work. `Workers(minimum=2,
+    maximum=8)`: as many of them as the cluster has machines for, which may come and go while it trains."""
 
     resources: Resources = Resources()
     """What each worker needs at least of its machine: on Ray it is reserved, on SageMaker it chooses the instance type, and a
@@ -88,9 +90,9 @@ class Training(Frozen):
             )
         if self.offload and self.strategy != "fsdp":
             raise ValueError(f'offload is of the strategy "fsdp": with "{self.strategy}" each worker has the model whole')
-        most = int(getattr(self.workers, "maximum", self.workers))
+        most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
-        if self.strategy == "fsdp" and most < 2:
+        if self.strategy == "fsdp" and Workers.of(self.workers).minimum < 2:
             raise ValueError('strategy "fsdp" shares a model out to workers: ask for at least 2 training.workers, or say "ddp"')
         return self

@@ -25,6 +25,11 @@ def write(here: Path, said: str, **files: str) -> None:
         path.write_text(text)
 
 
+def killed() -> int | None:
+    found = cgroup.oom_kills()
+    return None if found is None else found.count
+
+
 def test_version_2_the_least_limit_on_the_way_up_counts_and_the_kills_of_its_own_group(here: Path) -> None:
     write(
         here, "0::/pod/task\n",
@@ -32,7 +37,7 @@ def test_version_2_the_least_limit_on_the_way_up_counts_and_the_kills_of_its_own
         pod__task__memory_DOT_events="low 0\noom 4\noom_kill 3\noom_group_kill 0\n",
         pod__memory_DOT_events="oom_kill 9\n",
     )  # fmt: skip
-    assert (cgroup.limit(), cgroup.oom_kills()) == (2000, 3)
+    assert (cgroup.limit(), killed()) == (2000, 3)
 
 
 def test_version_1_is_read_beside_groups_of_other_kinds_and_its_huge_number_is_no_limit(here: Path) -> None:
@@ -41,15 +46,26 @@ def test_version_1_is_read_beside_groups_of_other_kinds_and_its_huge_number_is_n
         memory__a__memory_DOT_limit_in_bytes="4096\n", memory__memory_DOT_limit_in_bytes=f"{0x7FFFFFFFFFFFF000}\n",
         memory__a__memory_DOT_oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
     )  # fmt: skip
-    assert (cgroup.limit(), cgroup.oom_kills()) == (4096, 2)
+    assert (cgroup.limit(), killed()) == (4096, 2)
 
 
 def test_where_the_path_is_the_hosts_the_root_of_the_container_is_read(here: Path) -> None:
     write(here, "0::/kubepods/burstable/pod7\n", memory_DOT_max="512\n", memory_DOT_events="oom_kill 1\n")
-    assert (cgroup.limit(), cgroup.oom_kills()) == (512, 1)
+    assert (cgroup.limit(), killed()) == (512, 1)
 
 
 def test_nothing_to_read_is_no_limit_and_no_word_of_kills(here: Path) -> None:
-    assert (cgroup.limit(), cgroup.oom_kills()) == (0, None)
+    assert (cgroup.limit(), killed()) == (0, None)
     write(here, "", memory_DOT_max="max\n")
     assert cgroup.limit() == 0
+
+
+def test_kills_since_a_moment_are_counted_in_the_same_file(here: Path) -> None:
+    write(here, "0::/\n", memory_DOT_events="oom_kill 1\n")
+    before = cgroup.oom_kills()
+    assert before is not None
+    assert before.since() == 0
+    write(here, "0::/other\n", memory_DOT_events="oom_kill 3\n", other__memory_DOT_events="oom_kill 9\n")
+    assert before.since() == 2
+    before.file.unlink()
+    assert before.since() == 0

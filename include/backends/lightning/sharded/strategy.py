@@ -23,6 +23,7 @@ from include.backends.lightning.plan import Build, Place, Plan
 from include.backends.lightning.sharded.deferred import Deferred, refused
 from include.backends.lightning.sharded.rows import load_moments, load_weights, owned, set_rows, uncut
 from include.backends.lightning.sharded.units import check_size, units
+from include.backends.lightning.shares import Shared
 from include.backends.lightning.state_file import State
 from include.core.errors import one_line
 from include.training.checkpoint import CheckpointStore
@@ -65,12 +66,12 @@ class Resumed:
     place: Place
 
 
-class ShardedStrategy(DDPStrategy):
+class ShardedStrategy(Shared, DDPStrategy):
     """In a process group that is there already, for the module that it has built."""
 
-    def __init__(self, device: torch.device, **more: Any) -> None:
+    def __init__(self, device: torch.device, factor: float = 1.0, **more: Any) -> None:
         super().__init__(**more)
-        self._device = device
+        self._device, self.factor = device, factor
         self._whole: Whole | None = None
         self.resumed: Resumed | None = None
 
