@@ -31,8 +31,8 @@ from include.backends.lightning.sharded.rows import (
     save_rows,
     uncut,
 )
-from include.backends.lightning.state_file import State, read_state, write_state
 from include.backends.lightning.shares import factor
+from include.backends.lightning.state_file import State, read_state, write_state
 from include.core import fault
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
