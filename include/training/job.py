@@ -159,7 +159,7 @@ class TrainingJob:
         return Encoder.from_json(self.signature)
 
     def require_taken(self) -> None:
-        """Raises SpecError where the fit has not asked for a precision or a strategy that the spec wants: its result is of another."""
+        """Raises SpecError where the fit has not asked for what the spec wants: its result is of another precision or strategy."""
         if self.wanted_precision != "32" and "precision" not in self.taken:
             raise SpecError(
                 f"training.fit computes in its own precision: it has not asked for training.precision {self.wanted_precision!r}.",
@@ -168,7 +168,7 @@ class TrainingJob:
             )
         if self.wanted_strategy != "ddp" and "strategy" not in self.taken:
             raise SpecError(
-                f"training.fit does not share its model out to workers, which training.strategy {self.wanted_strategy!r} asks for.",
+                f"training.fit does not share its model out to workers, as training.strategy {self.wanted_strategy!r} asks for.",
                 safe="the model that it wrote is not taken; the training set and older versions are as they were.",
                 hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or leave training.strategy at "ddp".',
             )

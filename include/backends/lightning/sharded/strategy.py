@@ -20,6 +20,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
 
 from include.backends.lightning.plan import Build, Place, Plan
+from include.backends.lightning.sharded.allocator import give_back_large
 from include.backends.lightning.sharded.deferred import Deferred, refused
 from include.backends.lightning.sharded.rows import load_moments, load_weights, owned, set_rows, uncut
 from include.backends.lightning.sharded.units import check_size, units
@@ -86,6 +87,7 @@ class ShardedStrategy(Shared, DDPStrategy):
 
     def build(self, plan: Plan, build: Build, features: Floats, place: Place) -> pl.LightningModule:
         """The author's module with this worker's rows of its parameters. Raises SpecError for one that cannot be cut."""
+        give_back_large()
         module, deferred = build_deferred(plan, build, features, place)
         if not module.automatic_optimization:  # FSDP reduces gradients of a backward that follows the step, not of one within it
             raise refused("optimizes by hand (automatic_optimization=False)", type(module).__name__)
