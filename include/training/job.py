@@ -159,7 +159,7 @@ class TrainingJob:
         return Encoder.from_json(self.signature)
 
     def require_taken(self) -> None:
-        """Raises SpecError where the fit has not asked for what the spec wants: its result is of another precision or strategy."""
+        """Raises SpecError where the fit has not asked for what the spec wants: its result is of another."""
         if self.wanted_precision != "32" and "precision" not in self.taken:
             raise SpecError(
                 f"training.fit computes in its own precision: it has not asked for training.precision {self.wanted_precision!r}.",
