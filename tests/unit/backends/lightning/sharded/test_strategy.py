@@ -95,7 +95,7 @@ def test_a_step_that_is_not_whole_is_left_for_an_older_one(how: str, tmp_path: P
     ("kind", "says"),
     [("KeepsWhole", "in another shape"), ("Factored", "more than a row of a weight"), ("Manual", "optimizes by hand"),
      ("PutAside", "put aside when it was built"), ("Remembers", "holds a part of a weight"),
-     ("CopiesToBuffer", "in the buffer")],
+     ("CopiesToBuffer", "in the buffer"), ("MadeAnew", "makes layers anew"), ("KeepsObjects", "cannot be kept")],
 )  # fmt: skip
 def test_what_cannot_be_cut_is_refused(kind: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=says):
