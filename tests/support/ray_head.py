@@ -44,8 +44,8 @@ def running_ray_head(
     """(url, token). All its processes are gone afterwards, and its folder, which should have a short path.
 
     `environ`: what it and its jobs find in place of this process's environment. `hidden`: folders that are empty for them, where
-    this user may have a mount namespace made. `port`: where other nodes find it (`RayNodes`), or any. `warm`: beside a fork server,
-    which has imported what it will when the head answers.
+    this user may have a mount namespace made. `port`: where other nodes find it (`RayNodes`), or any. `warm`: beside a fork
+    server, which has imported what it will when the head answers.
     """
     folder = folder or Path(tempfile.mkdtemp(prefix="ray-"))
     token, dashboard = secrets.token_hex(16), free_port()

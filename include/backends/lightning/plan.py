@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # What rank 0 leaves in the checkpoint folder when the fit is done; HISTORY is written last.
 MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
+# And of a fit whose weights are kept, or that was to begin from a champion's: CHAMPION is what it is handed, BEGUN how it began.
+TRAINED, CHAMPION, BEGUN = "trained-weights", "champion-weights", "begun.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class Plan:
     outputs: tuple[str, ...] = ("score",)
     link: str = "sigmoid"  # what makes outputs of what the module says: see include/problems/problem.py
     devices: Devices = field(default_factory=Devices)
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, of a fit whose weights are kept
+    keeps_weights: bool = False
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
@@ -74,7 +78,9 @@ class Plan:
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
         devices = Devices.of(job.needs.resources, job.precision)
-        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link, devices)
+        categories = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
+        more = devices, categories, job.keeps_weights
+        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link, *more)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level

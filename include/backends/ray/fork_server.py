@@ -1,6 +1,6 @@
 """The fork server of a node: one process that has the vendors' libraries imported, and of which jobs and Ray's workers are forked.
 
-    python -P fork_server.py SOCKET
+    python -P fork_server.py SOCKET [LIBRARY ...]
 
 Importing torch, Lightning and what they need is most of what a fit's start costs. Here it is done once: what is forked has them at once, and
 shares their memory. The server itself runs nothing and is told nothing. It forks before it reads, so a job's arguments, environment
@@ -51,13 +51,13 @@ OTHER = 4
 
 
 def main(argv: list[str]) -> int:
-    path = argv[0]
+    path, libraries = argv[0], argv[1:] or LIBRARIES
     server = _listen(path)
     if server is None:
         _say(f"another fork server has {path}")
         return OTHER
     known, before = installed(), dict(os.environ)
-    seconds = preload(LIBRARIES)
+    seconds = preload(libraries)
     gc.collect()
     gc.freeze()  # else the collector's marks would copy every page that is shared
     _say(f"imported {len(seconds)} libraries in {sum(seconds.values()):.1f} s, {memory_mb():.0f} MB; forks for {path}")
