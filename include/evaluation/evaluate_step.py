@@ -50,8 +50,8 @@ class Rows:
 
 
 def run(task: Task) -> Outcome:
-    """Inputs `training_set`, `train` and, if there is one, `champion`, and `cold`, its twin of a fit that began warm; params `features`, `evaluation`, `label`, `threshold`,
-    `problem`.
+    """Inputs `training_set`, `train` and, if there is one, `champion`, and `cold`, the twin of a fit that began warm; params
+    `features`, `evaluation`, `label`, `threshold`, `problem`.
 
     `threshold`: from which score on the gateway says yes (`serving.threshold`). What is decided is measured there, and the
     value keeps it: figures of two thresholds are not compared. `problem`: the spec's, without one it is plain binary.

@@ -45,6 +45,7 @@ LIBRARIES = (
 # What is read when a library is imported: it must be the same here and there.
 COUNTS = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "LD_", "MALLOC_", "PYTHON", "TORCH", "PYTORCH_", "GLIBC_")
 OWN = frozenset({"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONSAFEPATH", "PYTHONBREAKPOINT"})  # of each process: done below
+SWITCH = "SLIPSTREAM_WARM"
 READY, REFUSED, GO = b"Y", b"N", b"G"
 STALE = 3  # exit status
 OTHER = 4
@@ -52,6 +53,9 @@ OTHER = 4
 
 def main(argv: list[str]) -> int:
     path, libraries = argv[0], argv[1:] or LIBRARIES
+    if os.environ.get(SWITCH, "1") == "0":
+        _say(f"switched off by {SWITCH}")
+        signal.pause()
     server = _listen(path)
     if server is None:
         _say(f"another fork server has {path}")
@@ -149,7 +153,8 @@ def _become(connection: socket.socket, before: Mapping[str, str]) -> NoReturn:
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     given, files = _given(connection)
-    if refused := _refusal(given, before):
+    imported = {name: value for name, value in os.environ.items() if before.get(name) != value}
+    if refused := _refusal(given, before, imported):
         connection.sendall(REFUSED + refused.encode())
         os._exit(0)
     own = array.array("i", [os.pidfd_open(os.getpid())])
@@ -161,14 +166,16 @@ def _become(connection: socket.socket, before: Mapping[str, str]) -> NoReturn:
     for number, file in enumerate(files):
         os.dup2(file, number)
         os.close(file)
-    _settle(given, {name: value for name, value in os.environ.items() if before.get(name) != value})
+    _settle(given, imported)
     _run(given["argv"], connection)
 
 
-def _refusal(given: Mapping[str, Any], before: Mapping[str, str]) -> str:
+def _refusal(given: Mapping[str, Any], before: Mapping[str, str], imported: Mapping[str, str]) -> str:
+    """Why it must start cold; empty where it need not. What libraries set when they are imported, a warm parent hands on."""
     if given["executable"] != sys.executable:
         return f"the fork server is of {sys.executable}"
-    other = differing(before, given["environ"])
+    theirs = {name: value for name, value in given["environ"].items() if imported.get(name) != value}
+    other = differing({name: value for name, value in before.items() if name not in imported}, theirs)
     return f"the fork server was started with other values of {', '.join(other)}" if other else ""
 
 

@@ -31,10 +31,10 @@ class Node:
         self.environ[fork_client.SOCKET] = str(self.socket)
         self.server = self.serve()
 
-    def serve(self, **more: str) -> subprocess.Popen[str]:
+    def serve(self, library: str = LIBRARY, **more: str) -> subprocess.Popen[str]:
         """Another one; returns once it answers, or has ended."""
         server = subprocess.Popen(
-            [sys.executable, "-P", str(SERVER), str(self.socket), LIBRARY],
+            [sys.executable, "-P", str(SERVER), str(self.socket), library],
             env={**self.environ, **more}, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         assert server.stderr is not None
@@ -181,6 +181,20 @@ def test_what_counted_at_the_import_must_be_the_same(node: Node, environ: Mappin
     said, complained, status = node.run(TELLS, **environ)
     assert (said, status) == ("False", 0)
     assert f"other values of {next(iter(environ))}" in complained
+
+
+def test_a_process_that_was_started_warm_may_start_others_warm(node: Node) -> None:
+    """Some libraries set variables of these names when they are imported, which its children then have."""
+    (node.folder / "sets.py").write_text("import os; os.environ['TORCH_SAID'] = 'so'")
+    node.server.kill()
+    node.server.communicate()
+    node.server = node.serve("sets", PYTHONPATH=str(node.folder))
+    inner = node.folder / "inner.py"
+    inner.write_text("import os, sys; print('sets' in sys.modules, os.environ['TORCH_SAID'])")
+    text = f"import subprocess; subprocess.run({[*WARM, str(inner)]!r}, check=True)"
+    said, complained, status = node.run(text)
+    assert (said, complained, status) == ("True so", "", 0)
+    assert "other values of TORCH_SAID" in node.run(TELLS, TORCH_SAID="otherwise")[1]
 
 
 def test_without_a_server_it_starts_cold_and_silent(tmp_path: Path) -> None:
