@@ -1,8 +1,8 @@
 """From the submission of a training to its first step, with two workers: warm, cold, and plain Lightning beside them.
 
-Warm: the job and its workers are forked from the node's fork server. Cold: the same job on the same cluster, told of no fork server.
-Plain: a script with `pl.Trainer(strategy="ddp", devices=2)`. All three train the same network, in turns; a run's figure is when the
-last of its workers begins its first step. Goal: at most 12 s warm (the median), and the very model that the cold one makes.
+Warm: the job and its workers are forked from the fork server of the node. Cold: the same job on the same cluster, told of none.
+Plain: a script with `pl.Trainer(strategy="ddp", devices=2)`. All train the same network, in turns; the figure is when the last
+of the workers begins its first step. Goal: at most 12 s warm (the median), and the very model that the cold one makes.
 """
 
 from __future__ import annotations

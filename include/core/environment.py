@@ -158,11 +158,11 @@ CA_BUNDLE = _named(
     "CA_BUNDLE", "file", "Certificates of private authorities, for every server that we talk to over TLS.", jobs=True
 )
 FAULT = _named("FAULT", "JSON", "Arms one fault point of the tests: the process dies, or waits, where it says.")
-WARM = _named("WARM", "switch", "`0`: no process imports the vendors' libraries ahead, neither the scheduler nor the fork server.", "1")
+WARM = _named("WARM", "switch", "`0`: neither the scheduler nor the fork server imports the vendors' libraries ahead.", "1")
 WARM_SOCKET = _named(
     "WARM_SOCKET", "path",
-    "The socket of a node's fork server, of which its jobs and Ray's workers are forked; without one they start cold. Read on the "
-    "node alone.",
+    "The socket of a node's fork server, of which its jobs and Ray's workers are forked; without one they start cold. Read on "
+    "the node alone.",
 )  # fmt: skip
 DAGS = _named("DAGS", "folder", "DAG files of another folder than the project's.", derived="`dags` in the project")
 DAGS_OF = _named(

@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 SOCKET = "SLIPSTREAM_WARM_SOCKET"  # of this process's environment: a node's own setting
 PATIENCE = 5.0  # seconds for the forked process to say that it is ready
@@ -105,10 +106,8 @@ def _cold(connection: socket.socket, why: str) -> None:
 
 
 def _pass_on(process: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         signal.pidfd_send_signal(process, number)
-    except ProcessLookupError:
-        pass
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""The fork server of a node: one process that has the vendors' libraries imported, and of which jobs and Ray's workers are forked.
+"""The fork server of a node: one process that has the vendors' libraries imported, of which jobs and Ray's workers are forked.
 
     python -P fork_server.py SOCKET [LIBRARY ...]
 
-Importing torch, Lightning and what they need is most of what a fit's start costs. Here it is done once: what is forked has them at once, and
-shares their memory. The server itself runs nothing and is told nothing. It forks before it reads, so a job's arguments, environment
-and logins are never in it, nor in what is forked later. It never imports `include`: our code is imported after the fork, from
-where the asking process's path says, and is checked as ever (include/core/code_check.py, arrive.py).
+Importing torch, Lightning and what they need is most of what a fit's start costs. Here it is done once: what is forked has them,
+and shares their memory. The server itself runs nothing and is told nothing. It forks before it reads, so a job's arguments,
+environment and logins are never in it, nor in what is forked later. It never imports `include`: our code is imported after the
+fork, from where the asking process's path says, and is checked as ever (include/core/code_check.py, arrive.py).
 
 Whoever asks is of the same user, and starts cold where anything differs that counted when the libraries were imported. A server
 whose installed packages have changed since ends by itself; whoever supervises it starts the next.
@@ -32,9 +32,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
-# In the order in which they depend on each other. Each may be missing. Left out: onnxruntime, which starts a thread that a fork would
-# leave behind (OpenBLAS and jemalloc know of forks); Ray itself, whose extension reads the numbers of the job and of the raylet
-# when it is loaded, and checks them. What Ray imports is here.
+# In the order in which they depend on each other. Each may be missing. Left out: onnxruntime, which starts a thread that a fork
+# would leave behind (OpenBLAS and jemalloc know of forks); Ray itself, whose extension reads the numbers of the job and of the
+# raylet when it is loaded, and checks them. What Ray imports is here.
 LIBRARIES = (
     "numpy", "pandas", "pyarrow.parquet", "pyarrow.compute", "pyarrow.dataset", "pyarrow.fs", "pydantic", "sqlalchemy", "httpx",
     "duckdb", "onnx", "cryptography.hazmat.primitives.ciphers.aead",
@@ -66,10 +66,10 @@ def main(argv: list[str]) -> int:
     gc.freeze()  # else the collector's marks would copy every page that is shared
     _say(f"imported {len(seconds)} libraries in {sum(seconds.values()):.1f} s, {memory_mb():.0f} MB; forks for {path}")
     connection = _serve(server, known)
-    if connection is None:
-        _say("the installed packages have changed: ends, to be started anew")
-        return STALE
-    _become(connection, before)
+    if connection is not None:
+        _become(connection, before)
+    _say("the installed packages have changed: ends, to be started anew")
+    return STALE
 
 
 def preload(names: Sequence[str]) -> dict[str, float]:
