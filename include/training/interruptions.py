@@ -76,6 +76,8 @@ class Account:
 
     def stop(self, step: int) -> None:
         """The fit is saved at that step and leaves: the attempt that goes on with it says for how long it was away."""
+        if self._stopped is not None:
+            return  # it has been away since then
         left = {"step": step, "at": time.time()}
         self._store.save(f"left-{len(self.entries):04d}", json.dumps(left).encode())
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from include.backends.ray.fork_client import SOCKET as FORK_SOCKET
 from include.backends.ray.jobs import RayJobs
 from include.core.digest import PROJECT
-from include.core.errors import PermanentError, UnreachableError
+from include.core.errors import JobFailedError, PermanentError, UnreachableError
+from include.core.ports import Job
 
 FORK_SERVER = PROJECT / "include" / "backends" / "ray" / "fork_server.py"
 RAY = Path(sys.executable).with_name("ray")
@@ -97,6 +98,20 @@ def _wait_warm(server: subprocess.Popen[bytes], log: Path) -> None:
         if server.poll() is not None or time.monotonic() > until:
             raise RuntimeError(f"the fork server did not start:\n{log.read_text()}")
         time.sleep(0.1)
+
+
+def submit(jobs: RayJobs, job: Job) -> None:
+    """Once the head's agent is there, which comes later than its dashboard."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            jobs.submit(job)
+        except JobFailedError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            return
 
 
 def may_hide() -> bool:

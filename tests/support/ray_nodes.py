@@ -10,6 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
+from tests.support.ray_head import RAY
+
 # Ray takes the machine's own address for 127.0.0.1, unless it is told that there are no clusters here; then no node may join.
 START = "from ray._private import services as s; s.resolve_ip_for_localhost = lambda host: host; \
 from ray.scripts.scripts import main; main()"
@@ -42,6 +46,20 @@ class RayNodes:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+    def drain(self, name: str, url: str, seconds: int = 60) -> None:
+        """The notice that a node is to go in so many seconds, as a spot machine's handler gives it. `url`: of the head."""
+        token = (self.folder / "token").read_text()
+        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=60)
+        listed = client.get("/api/v0/nodes?limit=100").json()["data"]["result"]["result"]
+        (node,) = (each["node_id"] for each in listed if each["node_name"] == name and each["state"] == "ALIVE")
+        env = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token")}
+        command = [
+            str(RAY), "drain-node", f"--address=127.0.0.1:{self.port}", f"--node-id={node}",
+            "--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=spot", f"--deadline-remaining-seconds={seconds}",
+        ]  # fmt: skip
+        subprocess.run(command, env=env, check=True, capture_output=True)
 
     def stop(self) -> None:
         for name in list(self.processes):

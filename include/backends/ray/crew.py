@@ -86,6 +86,10 @@ class Crew:
         there = [each for each in self.hired if each.where is not None and not each.parked]
         return sorted(there, key=lambda each: (each.slot is None, each.slot or 0))
 
+    def on(self, nodes: Collection[str]) -> int:
+        """How many are ready on these nodes, by their ids."""
+        return sum(each.where is not None and each.where.node in nodes for each in self.hired)
+
     def sort(self, alive: Collection[str], usable: Collection[str], members: Collection[Hired]) -> None:
         """By the ids of their nodes: park those that are not usable, drop those that are gone. A group sees for its `members`."""
         for each in list(self.hired):

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 
 from include.backends.ray import memory
 from include.backends.ray.crew import Crew, Hired
-from include.backends.ray.nodes import Losses, Node, draining, nodes
+from include.backends.ray.nodes import Losses, draining, nodes
 from include.backends.ray.round import Ended, Round
 from include.backends.ray.scaling import EARLY, LONGEST, shortage
 from include.backends.ray.scaling import LOOK as TOLD_EVERY
 from include.core.author import as_slipstream_error
 from include.core.errors import JobFailedError, MemoryLimitError, PermanentError, SlipstreamError, TimeLimitError
 from include.training.checkpoint import CheckpointStore
-from include.training.interruptions import Account, Interruption, Kind, left_at
+from include.training.interruptions import Account, Interruption, Kind, left_at, seconds_lost
 
 log = logging.getLogger(__name__)
 
@@ -50,17 +50,18 @@ class Elastic:
     store: CheckpointStore
     asked: threading.Event  # the job is to end
     until: float = 0.0  # when the time of the attempt is over, in seconds since 1970; 0: never
+    told: Callable[[dict[str, float], int], None] | None = None  # metrics of a step, for live tracking
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    losses: Losses = field(default_factory=Losses, init=False)
     _open: list[Open] = field(default_factory=list, init=False)
     _names: dict[str, str] = field(default_factory=dict, init=False)
     _going: set[str] = field(default_factory=set, init=False)  # nodes that are to go
     _members: list[Hired] = field(default_factory=list, init=False)  # of the group that trains
+    _groups: int = field(default=0, init=False)  # formed so far
     _looks: float = field(default=0.0, init=False)  # when the cluster is looked at next
 
     def __post_init__(self) -> None:
-        self.account, self.workers = Account(self.store), self.crew.workers
+        self.account, self.workers, self.losses = Account(self.store), self.crew.workers, Losses(self.clock)
 
     def run(self) -> None:
         """To the end of the course. Raises what a worker met that a retry cannot help; JobFailedError where losses came without
@@ -75,7 +76,8 @@ class Elastic:
     def _train(self, first: bool) -> bool:
         """One group. Returns whether the course is done."""
         self._members = self._gather(first)
-        ended = Round(self._members, self, self.clock).run()
+        self._groups += 1
+        ended = Round(self._groups, self._members, self, self.clock).run()
         self._members = []
         for each in (*(each for each, _ in ended.lost), *ended.parting):
             self.crew.drop(each)
@@ -83,7 +85,7 @@ class Elastic:
             return True
         self._count(ended)
         if self.asked.is_set():
-            raise left_at(self._step())
+            raise self._stopped()
         return False
 
     # -- before a group --------------------------------------------------------------------------------
@@ -94,7 +96,7 @@ class Elastic:
         longest = self.until - EARLY - time.time() if self.until else LONGEST.total_seconds()
         while True:
             if self.asked.is_set():
-                raise left_at(self._step())
+                raise self._stopped()
             self.look()
             ready, now = self.crew.ready()[: self.workers.maximum], self.clock()
             if len(ready) >= self.workers.minimum:
@@ -105,13 +107,8 @@ class Elastic:
                 raise self._too_few(len(ready), now - began)
             elif now - told > TOLD_EVERY:
                 told = now
-                log.warning(
-                    "waiting for %d workers, %.0f s so far: %d are ready; %s",
-                    self.workers.minimum,
-                    now - began,
-                    len(ready),
-                    self._room(),
-                )
+                said = f"waiting for {self.workers.minimum} workers, {now - began:.0f} s so far: {len(ready)} are ready"
+                log.warning("%s; %s", said, self._room())
             self.sleep(LOOK)
 
     def look(self) -> None:
@@ -120,15 +117,14 @@ class Elastic:
         self._names.update({each.id: each.name for each in alive})
         self.crew.look()
         self._going = draining()
-        usable = {each.id for each in alive} - self._going - self._left_out(alive)
-        self.crew.sort({each.id for each in alive}, usable, self._members)
-        self.crew.fill()
-
-    def _left_out(self, alive: list[Node]) -> set[str]:
-        """Nodes that were lost again and again, as long as there are others."""
         flapping = self.losses.flapping()
-        out = {each.id for each in alive if each.name in flapping}
-        return out if len(out) < len(alive) else set()
+        shaky = {each.id for each in alive if each.name in flapping}
+        ids = {each.id for each in alive}
+        steady = ids - self._going - shaky
+        # A node that was lost again and again is left out as long as the fit can do without it.
+        enough = self.crew.on(steady) >= self.workers.minimum
+        self.crew.sort(ids, steady if enough else ids - self._going, self._members)
+        self.crew.fill()
 
     # -- after a group ---------------------------------------------------------------------------------
 
@@ -138,48 +134,54 @@ class Elastic:
 
     def _count(self, ended: Ended) -> None:
         step = self._step()
-        if ended.failed:
-            names = tuple(sorted({self.name(each) for each, _ in ended.lost}))
-            self.losses.add(names, step)
-            self._open.append(Open("lost", names, step, ended.at, ended.redone))
-            log.warning("lost %s: %s", ", ".join(names) or "no node", ended.said)
-            if hopeless := self._hopeless(ended):
-                raise hopeless
-            if self.losses.without_progress >= WITHOUT_PROGRESS:
-                raise self._no_progress(step, ended)
-        elif self.asked.is_set():
-            self.account.stop(step)
-        else:
+        if not ended.failed:
             where = ended.names or tuple(sorted({self.name(each) for each in ended.parting}))
-            self._open.append(Open(ended.why, where, step, ended.at))
+            if not self.asked.is_set():
+                self._open.append(Open(ended.why, where, step, ended.at))
+            return
+        names = tuple(sorted({self.name(each) for each, _ in ended.lost}))
+        self.losses.add(names, step)
+        self._open.append(Open("lost", names, step, ended.at, ended.redone))
+        log.warning("lost %s: %s", ", ".join(names) or "no node", ended.said)
+        if hopeless := self._hopeless(ended):
+            raise hopeless
+        if self.losses.without_progress >= WITHOUT_PROGRESS:
+            raise self._no_progress(step, ended)
 
     def _hopeless(self, ended: Ended) -> SlipstreamError | None:
-        """What another group would meet as well: an error that a retry cannot help, or too little memory."""
-        died = [(each, error) for each, error in ended.lost if error is not None]
-        causes = [*ended.errors, *(as_slipstream_error(error) for _, error in died)]
-        for kind in (PermanentError, MemoryLimitError):
-            if found := next((cause for cause in causes if isinstance(cause, kind)), None):
-                return found
+        """What another group would meet as well: an error that a retry cannot help, or too little memory.
+
+        Beside a machine that is gone, what the others met may come of that.
+        """
         alive = {node.id for node in nodes()}
-        if not any(each.where and each.where.node in alive for each, _ in died):
-            return None  # their machines are gone
-        failed = JobFailedError(ended.said, safe=f"the fit is saved at step {self._step()}.")
-        named = memory.named(self.store.folder, failed, [error for _, error in died])
-        return named if isinstance(named, MemoryLimitError) else None
+        if ended.lost and not any(each.where and each.where.node in alive for each, _ in ended.lost):
+            return None
+        causes = [*ended.errors, *(as_slipstream_error(error) for _, error in ended.lost if error is not None)]
+        found = (cause for kind in (PermanentError, MemoryLimitError) for cause in causes if isinstance(cause, kind))
+        return next(found, None)
 
     def resumed(self, workers: int) -> None:
-        """A group has done its first batch: what came before it has cost so much."""
-        now = self.clock()
+        """A group has done its first batch."""
         self.account.resume(workers)
-        for number, each in enumerate(self._open):
-            # Where groups broke one after the other, each second counts once.
-            until = self._open[number + 1].since if number + 1 < len(self._open) else now
-            entry = Interruption(
-                each.kind, each.step, workers, each.redone + max(0.0, until - each.since), each.names, each.redone
-            )
+        self._settle(workers)
+
+    def _settle(self, workers: int) -> None:
+        """What has been open until now has cost so much. Where groups broke one after the other, each second counts once."""
+        ends = [*(each.since for each in self._open[1:]), self.clock()]
+        for each, until in zip(self._open, ends, strict=False):
+            seconds = each.redone + max(0.0, until - each.since)
+            entry = Interruption(each.kind, each.step, workers, seconds, each.names, each.redone)
             log.warning("%s", entry)
             self.account.add(entry)
+            if self.told is not None:
+                self.told({"seconds_lost": seconds_lost(self.account.entries)}, entry.step)
         self._open.clear()
+
+    def _stopped(self) -> JobFailedError:
+        step = self._step()
+        self._settle(0)
+        self.account.stop(step)
+        return left_at(step)
 
     def _step(self) -> int:
         return max(self.store.steps(), default=0)
@@ -216,11 +218,13 @@ class Elastic:
 
         return shortage(str(self.crew.reservation), ray.cluster_resources(), ray.available_resources())
 
-    def _no_progress(self, step: int, ended: Ended) -> JobFailedError:
-        return JobFailedError(
+    def _no_progress(self, step: int, ended: Ended) -> SlipstreamError:
+        """The attempt's end; where the kernel has killed on a node that is there, as lack of memory."""
+        failed = JobFailedError(
             f"The workers failed {self.losses.without_progress} times without a new checkpoint between: {ended.said}",
             seen=f"lost in this attempt: {self.losses}",
             safe=f"the fit is saved at step {step}.",
             hint="mend or remove the nodes that are named, or checkpoint more often (training.params.checkpoint_every); the next "
             "attempt resumes from there.",
         )
+        return memory.named(self.store.folder, failed, [error for _, error in ended.lost if error is not None])

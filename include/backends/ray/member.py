@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from include.backends.lightning.plan import Build, Place, Plan
 from include.backends.ray import memory, on_node
@@ -63,6 +63,7 @@ class Progress:
     """How far a worker is in its group: batches that it has done there, the newest checkpoint that it has written and for how
     many seconds that has been."""
 
+    group: int = 0
     batches: int = 0
     saved: int | None = None
     seconds: float = 0.0
@@ -112,7 +113,7 @@ class Member:
         from include.backends.ray.rows import received
 
         self._work, self._parting, self._asked = work, False, threading.Event()
-        self._store: TCPStore | None = None
+        self._group, self._store = 0, cast("TCPStore | None", None)
         storage = Settings(root=work.root, environ=on_node.environment()).storage()
         train, validation = (received(rows, storage) for rows in work.rows)
         self._data = Data(train, validation)
@@ -132,20 +133,21 @@ class Member:
         self._store = TCPStore(host, 0, is_master=True, wait_for_workers=False, timeout=MEET)
         return host, self._store.port
 
-    def leave(self) -> None:
-        """Have the group save at the next batch, and leave it."""
-        self._asked.set()
+    def leave(self, group: int) -> None:
+        """Have that group save at the next batch, and leave it."""
+        if group == self._group:
+            self._asked.set()
 
     def progress(self) -> Progress:
         return self._progress()
 
-    def fit(self, place: Place, address: tuple[str, int]) -> Report:
+    def fit(self, group: int, place: Place, address: tuple[str, int]) -> Report:
         """Train in a group until the course is done, somebody is asked to leave, or something fails."""
         from include.backends.lightning.fit import Left
 
         if not self._parting:
             self._asked.clear()
-        self._trains = True
+        self._group, self._trains = group, True
         try:
             self._fit(place, address)
         except Left as left:
@@ -165,11 +167,10 @@ class Member:
         work = self._work
         storage = Settings(root=work.root, environ=on_node.environment()).storage()
         spool = MetricSpool(storage, work.metrics) if work.metrics else None  # the driver delivers what is in it
-        pace = Pace()
-        self._progress = lambda: Progress(pace.done, store.saved, store.seconds())
-        store = Watched(storage, work.folder)
+        pace, store, group = Pace(), Watched(storage, work.folder), self._group
+        self._progress = lambda: Progress(group, pace.done, store.saved, store.seconds())
         try:
-            with in_group(work.plan.devices.process_group, place, address, self._store, MEET, TALK):
+            with in_group(work.plan, place, address, self._store, MEET, TALK):
                 log.info("worker %d of %d (world_size=%d)", place.rank, place.world, place.world)
                 hooks = Hooks([pace], Agreement(self._asked, TALK))
                 more = trainer_arguments(work.plan, place, address)

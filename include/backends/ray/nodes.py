@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
-FLAPS = 3  # losses within one fit, after which a node is left out
+FLAPS, WITHIN = 3, 3600.0  # losses of a node in so many seconds, with which it is left out
 
 
 @dataclass(frozen=True)
@@ -48,19 +48,21 @@ def draining() -> set[str]:
 class Losses:
     """Which nodes of a fit were lost, how often, and how often since there was last a new checkpoint."""
 
-    def __init__(self) -> None:
-        self.of: Counter[str] = Counter()
+    def __init__(self, clock: Callable[[], float]) -> None:
         self.without_progress = 0
-        self._step = -1
+        self._clock, self._step = clock, -1
+        self._seen: list[tuple[float, str]] = []
 
     def add(self, names: Iterable[str], step: int) -> None:
         """Nodes were lost, or the workers failed without (no names), while the newest checkpoint was that of `step`."""
-        self.of.update(names)
+        self._seen += [(self._clock(), name) for name in names]
         self.without_progress = 1 if step > self._step else self.without_progress + 1
         self._step = max(self._step, step)
 
     def flapping(self) -> set[str]:
-        return {name for name, count in self.of.items() if count >= FLAPS}
+        since = self._clock() - WITHIN
+        counted = Counter(name for at, name in self._seen if at >= since)
+        return {name for name, count in counted.items() if count >= FLAPS}
 
     def __str__(self) -> str:
-        return ", ".join(f"{name} {count}x" for name, count in self.of.most_common()) or "none"
+        return ", ".join(f"{name} {count}x" for name, count in Counter(name for _, name in self._seen).most_common()) or "none"

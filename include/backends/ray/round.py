@@ -59,6 +59,7 @@ class Watcher(Protocol):
 
 @dataclass
 class Round:
+    number: int
     members: Sequence[Hired]
     of: Watcher
     clock: Callable[[], float]
@@ -86,22 +87,20 @@ class Round:
                 if self._left is not None:
                     log.warning("the workers are asked to save and leave: %s", WORDS[self._left[0]])
                     for each in self.members:
-                        each.actor.leave.remote()
+                        each.actor.leave.remote(self.number)
         return self._ended()
 
     def _form(self) -> None:
         import ray
 
-        address = ("", 0)
-        if len(self.members) > 1:
-            try:
-                address = ray.get(self.members[0].actor.open.remote(), timeout=MEET.total_seconds())
-            except Exception as error:  # noqa: BLE001 - its node has gone meanwhile, whatever Ray calls that
-                self._lose(self.members[0], error)
-                return
+        try:
+            address = ray.get(self.members[0].actor.open.remote(), timeout=MEET.total_seconds())
+        except Exception as error:  # noqa: BLE001 - its node has gone meanwhile, whatever Ray calls that
+            self._lose(self.members[0], error)
+            return
         places = [Place(rank, len(self.members)) for rank in range(len(self.members))]
         for place, each in zip(places, self.members, strict=True):
-            self._pending[each.actor.fit.remote(place, address)] = each
+            self._pending[each.actor.fit.remote(self.number, place, address)] = each
 
     def _collect(self) -> None:
         """Take the reports that have come, after at most so many seconds."""
@@ -146,15 +145,20 @@ class Round:
         import ray
 
         first, now = self.members[0], self.clock()
-        ping, _ = self._pings.setdefault(first, (first.actor.progress.remote(), now))
+        if first not in self._pings:
+            self._pings[first] = first.actor.progress.remote(), now
+        ping, _ = self._pings[first]
         if not ray.wait([ping], timeout=0)[0]:
             return
         del self._pings[first]
         try:
-            self._heard = ray.get(ping), now
+            progress: Progress = ray.get(ping)
         except Exception:  # noqa: BLE001 - its report will say so
             return
-        if self._first is None and self._heard[0].batches:
+        if progress.group != self.number:  # it has not begun yet
+            return
+        self._heard = progress, now
+        if self._first is None and progress.batches:
             self._first = now
             self.of.resumed(len(self.members))
 

@@ -8,7 +8,18 @@ import threading
 
 import numpy as np
 
-from include.backends.lightning.plan import BEGUN, CHAMPION, HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
+from include.backends.lightning.plan import (
+    BEGUN,
+    CHAMPION,
+    HISTORY,
+    MODEL,
+    SCORES,
+    TRAINED,
+    Build,
+    Place,
+    Plan,
+    cannot_shard,
+)  # fmt: skip
 from include.core import code_check
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, SpecError, UnreachableError
@@ -21,15 +32,18 @@ from include.training.warm_start import Begun
 def fit_lightning(job: TrainingJob, build: Build) -> None:
     """Train `build`'s module on the job's workers and write `job.model_path`, history and expected scores.
 
-    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP on workers of the cluster. Else: here.
+    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP or FSDP on workers of the cluster. Else: here.
     An earlier attempt that was killed is continued at its newest verified checkpoint.
     """
+    job.taken.add("strategy")
     if job.checkpoints.load(HISTORY) is None:
         if job.champion is not None:
             job.checkpoints.save(CHAMPION, job.champion.weights)
         plan, workers = Plan.of(job), Workers(minimum=job.minimum_workers or job.workers, maximum=job.workers)
         if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build, workers)
+        elif job.strategy == "fsdp":
+            raise cannot_shard("this process is of no Ray job", "set SLIPSTREAM_JOB_BACKEND=ray")
         else:
             _fit_here(job, plan, build, workers)
     job.interruptions.extend(Account(job.checkpoints).entries)
@@ -70,16 +84,17 @@ def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) ->
     metrics = job.spool.folder if job.spool else ""
     work = Work(plan, build, rows, job.checkpoints.storage.root, job.checkpoints.folder, metrics, code_check.checked())
     asked = threading.Event()
+    told = job.spool.append if job.spool else None
     with on_sigterm(asked):
-        Elastic(Crew(work, workers, job.needs.resources), job.checkpoints, asked, until=job.needs.until).run()
+        Elastic(Crew(work, workers, job.needs.resources), job.checkpoints, asked, job.needs.until, told).run()
 
 
 def attach() -> None:
     """Join the cluster this job runs on. Never starts one: an address is always given."""
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # what one worker says does not stand for another; read when Ray is imported
     import ray
 
     address = RAY_ADDRESS.read()
-    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # what one worker says does not stand for another
     # With two clusters on a host its workers need to be told which.
     runtime_env = {"env_vars": {RAY_ADDRESS.name: address}}
     try:
@@ -92,15 +107,14 @@ def attach() -> None:
 
 def collect(job: TrainingJob) -> None:
     """Take what rank 0 left: the model, its history and its validation scores."""
-    model, scores, history = (job.checkpoints.load(name) for name in (MODEL, SCORES, HISTORY))
-    if model is None or scores is None or history is None:
+    scores, history = (job.checkpoints.load(name) for name in (SCORES, HISTORY))
+    if scores is None or history is None or not job.checkpoints.load_file(MODEL, job.model_path):
         raise JobFailedError(
             "Training ended without a model that matches its digest.",
             seen=job.checkpoints.steps(),
             safe="the step checkpoints are kept.",
             hint="the next attempt resumes from the newest.",
         )
-    job.model_path.write_bytes(model)
     if (trained := job.checkpoints.load(TRAINED)) is not None:
         job.weights_path.write_bytes(trained)
     if (begun := job.checkpoints.load(BEGUN)) is not None:

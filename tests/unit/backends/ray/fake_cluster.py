@@ -68,8 +68,8 @@ class Actor:
     def _open(self) -> Callable[[], Any]:
         return lambda: ("127.0.0.1", 1)
 
-    def _leave(self) -> Callable[[], Any]:
-        if self.group is not None:
+    def _leave(self, number: int) -> Callable[[], Any]:
+        if self.group is not None and self.group.number == number:
             self.group.leaving = True
         return lambda: None
 
@@ -77,10 +77,10 @@ class Actor:
         group = self.group
         return lambda: group.progress() if group else Progress()
 
-    def _fit(self, place: Place, address: tuple[str, int]) -> Callable[[], Any]:
+    def _fit(self, number: int, place: Place, address: tuple[str, int]) -> Callable[[], Any]:
         assert address
         if place.rank == 0:
-            self.cluster.group = Group(self.cluster, place.world)
+            self.cluster.group = Group(self.cluster, number, place.world)
         self.group = group = self.cluster.group
         assert group is not None
         group.members.append(self)
@@ -90,6 +90,7 @@ class Actor:
 @dataclass(eq=False)
 class Group:
     cluster: Cluster
+    number: int
     world: int
     members: list[Actor] = field(default_factory=list)
     batches: int = 0
@@ -124,8 +125,8 @@ class Group:
 
     def progress(self) -> Progress:
         if self.saved is None:
-            return Progress(self.batches)
-        return Progress(self.batches, self.saved[0], self.cluster.now - self.saved[1])
+            return Progress(self.number, self.batches)
+        return Progress(self.number, self.batches, self.saved[0], self.cluster.now - self.saved[1])
 
     def report(self, member: Actor) -> Any:
         del member
@@ -226,3 +227,4 @@ class Cluster:
             module = ray if name == "ray" else ModuleType(name)
             vars(module).update(members)
             patch.setitem(sys.modules, name, module)
+        vars(ray)["exceptions"] = sys.modules["ray.exceptions"]

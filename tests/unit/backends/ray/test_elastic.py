@@ -56,7 +56,8 @@ def test_the_others_go_on_from_the_newest_checkpoint_when_a_node_is_lost_and_a_n
         cluster.join(name)
     cluster.at(4.0, lambda: cluster.kill("b"))
     cluster.at(6.0, lambda: cluster.join("d"))
-    fit = elastic(cluster)
+    fit, told = elastic(cluster), list[tuple[dict[str, float], int]]()
+    fit.told = lambda metrics, step: told.append((metrics, step))
     fit.run()
     (first, lost, grown), entries = cluster.groups, fit.account.entries
     assert (first, lost[1], grown[1]) == ((0, 3), 2, 3)
@@ -69,6 +70,8 @@ def test_the_others_go_on_from_the_newest_checkpoint_when_a_node_is_lost_and_a_n
     assert entries[1].redone == 0
     assert (grown[0] - lost[0]) / STRIDE * TICK >= GROWS_SECONDS
     assert Account(cluster.store).entries == entries
+    total = [round(entries[0].seconds, 3), round(sum(each.seconds for each in entries), 3)]
+    assert told == [({"seconds_lost": seconds}, each.step) for seconds, each in zip(total, entries, strict=True)]
 
 
 def test_a_node_that_is_to_go_is_left_at_the_next_batch_and_nothing_is_done_again(cluster: Cluster) -> None:
@@ -108,6 +111,18 @@ def test_a_node_that_flaps_is_left_out_while_checkpoints_are_made(cluster: Clust
     lost = [each.nodes for each in fit.account.entries if each.kind == "lost"]
     assert lost == [("shaky",)] * 3
     assert [each.nodes for each in fit.account.entries if each.kind == "grown"] == [("shaky",)] * 2
+
+
+def test_a_node_that_flaps_is_used_where_the_fit_cannot_do_without_it(cluster: Cluster) -> None:
+    cluster.steps = 3000
+    for start in (0.0, 40.0, 80.0, 120.0):
+        cluster.at(start, lambda: cluster.join("shaky"))
+        cluster.at(start + 30, lambda: cluster.kill("shaky"))
+    cluster.at(160.0, lambda: cluster.join("shaky"))
+    fit = elastic(cluster)
+    fit.run()
+    assert [each.nodes for each in fit.account.entries] == [("shaky",)] * 4
+    assert cluster.now < 300
 
 
 def test_too_few_workers_are_waited_for_and_then_the_attempt_ends(cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:

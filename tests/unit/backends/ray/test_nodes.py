@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from include.backends.ray.nodes import FLAPS, Losses, Node, named
+from include.backends.ray.nodes import FLAPS, WITHIN, Losses, Node, named
 
 
 def test_a_node_is_known_by_its_name_unless_two_share_it() -> None:
@@ -11,7 +11,7 @@ def test_a_node_is_known_by_its_name_unless_two_share_it() -> None:
 
 
 def test_losses_are_counted_until_there_is_a_new_checkpoint() -> None:
-    losses = Losses()
+    losses = Losses(lambda: 0.0)
     counts = []
     for step in (0, 0, 25, 25, 25, 50):
         losses.add(["spot-1"], step)
@@ -20,16 +20,25 @@ def test_losses_are_counted_until_there_is_a_new_checkpoint() -> None:
 
 
 def test_a_failure_without_a_lost_node_counts_without_a_name() -> None:
-    losses = Losses()
+    losses = Losses(lambda: 0.0)
     losses.add([], 0)
     losses.add([], 0)
     assert (losses.without_progress, str(losses)) == (2, "none")
 
 
 def test_a_node_that_is_lost_again_and_again_flaps() -> None:
-    losses = Losses()
+    losses = Losses(lambda: 0.0)
     for step in range(FLAPS):
         assert losses.flapping() == set()
         losses.add(["spot-1", "spot-2"] if step == 0 else ["spot-1"], step)
     assert losses.flapping() == {"spot-1"}
     assert str(losses) == f"spot-1 {FLAPS}x, spot-2 1x"
+
+
+def test_losses_of_long_ago_make_no_node_flap() -> None:
+    now = [0.0]
+    losses = Losses(lambda: now[0])
+    for step in range(FLAPS):
+        losses.add(["spot-1"], step)
+        now[0] += WITHIN / 2
+    assert losses.flapping() == set()
