@@ -23,6 +23,7 @@ from benchmarks.table import Table
 from include.backends.ray import jobs as ray_jobs
 from include.core.environment import WARM_SOCKET
 from include.core.ledger import Ledger
+from include.core.request import Json
 from include.core.settings import Settings
 from include.core.task import job_of
 from tests.support.ray_head import running_ray_head
@@ -57,7 +58,7 @@ def on_ray(folder: Path, environ: Mapping[str, str], cold: bool) -> Start:
     settings = Settings.from_env({**environ, "SLIPSTREAM_HOME": str(folder / "home")})
     ledger, jobs = Ledger(settings.storage()), ray_jobs.open_jobs(settings)
     data = training_set(ledger, folder / "in", table(), table(200, seed=2))
-    params = {**NETWORK, "mark": str(folder)}
+    params: Json = {**NETWORK, "mark": str(folder)}
     request = train_request(ledger, data, "benchmarks.startup.stamps:fit", params=params, workers=2)
     attempt = ledger.open_attempt(request.key, 0)
     job = job_of(attempt, ledger)
@@ -73,8 +74,8 @@ def on_ray(folder: Path, environ: Mapping[str, str], cold: bool) -> Start:
     result = ledger.result(request.key)
     if result is None:
         raise RuntimeError(f"{job.name} has no result:\n{jobs.logs(job.name)}")
-    seconds = (last(folder, what) - began for what in ("job", "worker", STEP))
-    return Start(*seconds, model=result.files["model.onnx"].digest)
+    job_at, worker_at, step_at = (last(folder, what) - began for what in ("job", "worker", STEP))
+    return Start(job_at, worker_at, step_at, result.files["model.onnx"].digest)
 
 
 def main() -> int:

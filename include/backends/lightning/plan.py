@@ -82,9 +82,9 @@ class Plan:
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
         devices = Devices.of(job.needs.resources, job.precision)
-        categories = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
-        more = devices, job.strategy, job.offload, categories, job.keeps_weights
-        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link, *more)
+        known = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
+        what = job.outputs, job.problem.link, devices, job.strategy, job.offload
+        return cls(*given, checkpoint_every, track_every, *what, categories=known, keeps_weights=job.keeps_weights)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level

@@ -18,6 +18,8 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from functools import partial
+from types import FrameType
 
 SOCKET = "SLIPSTREAM_WARM_SOCKET"  # of this process's environment: a node's own setting
 PATIENCE = 5.0  # seconds for the forked process to say that it is ready
@@ -50,7 +52,7 @@ def claim(path: str, argv: list[str]) -> tuple[socket.socket, int] | None:
         return None
     # A signal that comes from here on is for the other process.
     for number in PASSED_ON:
-        signal.signal(number, lambda sent, _frame, to=handles[0]: _pass_on(to, sent))
+        signal.signal(number, partial(_pass_on, handles[0]))
     try:
         connection.sendall(GO)
     except OSError:  # it was killed since: as a process that is killed at its start
@@ -105,7 +107,8 @@ def _cold(connection: socket.socket, why: str) -> None:
     print(f"starts cold: {why}", file=sys.stderr, flush=True)
 
 
-def _pass_on(process: int, number: int) -> None:
+def _pass_on(process: int, number: int, frame: FrameType | None) -> None:
+    del frame
     with suppress(ProcessLookupError):
         signal.pidfd_send_signal(process, number)
 

@@ -97,8 +97,8 @@ class Training(Frozen):
             raise ValueError(f'offload is of the strategy "fsdp": with "{self.strategy}" each worker has the model whole')
         if self.warm_start and self.strategy == "fsdp":
             raise ValueError(
-                'warm_start needs a model that one worker holds whole: with strategy "fsdp" no worker does, so nobody could map the '
-                "champion's weights; leave one of the two out"
+                'warm_start needs a model that one worker holds whole: with strategy "fsdp" no worker does, and nobody could map '
+                "the champion's weights; leave one of the two out"
             )
         most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
