@@ -25,6 +25,7 @@ from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
 from include.training.interruptions import Interruption
 from include.training.spool import MetricSpool
+from include.training.warm_start import WEIGHTS, Begun, Champion
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +109,8 @@ class TrainingJob:
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
     wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
+    champion: Champion | None = None  # what the fit is to begin from, where it can
+    keeps_weights: bool = False  # whether it is to leave its weights at `weights_path`, for those that begin from them
     strategy: str = "ddp"  # `training.strategy`: a `fit` that can do what it says adds it to `taken`
     offload: bool = False
     history: list[dict[str, float]] = field(default_factory=list, init=False)
@@ -115,12 +118,18 @@ class TrainingJob:
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
     interruptions: list[Interruption] = field(default_factory=list, init=False)
     taken: set[str] = field(default_factory=set, init=False)  # which of the spec's wishes the fit has read
+    begun: list[Begun] = field(default_factory=list, init=False)  # how it began, said by a fit that knows of champions
 
     @property
     def precision(self) -> str:
         """In which numbers to compute: `32`, `bf16` or `16-mixed`. A fit that never asks is refused any other than `32`."""
         self.taken.add("precision")
         return self.wanted_precision
+
+    @property
+    def weights_path(self) -> Path:
+        """Where the fit leaves its trained weights, in a form that it reads itself."""
+        return self.model_path.with_name(WEIGHTS)
 
     @property
     def label(self) -> str:

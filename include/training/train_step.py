@@ -35,6 +35,7 @@ from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
 from include.training.spool import MetricSpool
 from include.training.tracking import tracked
+from include.training.warm_start import NOT_TAKEN, SHOWN_PLACES, WEIGHTS, Champion
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ SHOWN = 5  # labels or outputs of a message
 def run(task: Task) -> Outcome:
     """Train on `train.parquet` of the input `training_set`.
 
-    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`, `problem`.
+    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`, `problem`. With an input
+    `champion` the fit begins from the weights of that trained result.
     """
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
@@ -68,6 +70,8 @@ def run(task: Task) -> Outcome:
         spool=spool,
         needs=Needs.received(task.settings.environ),
         wanted_precision=str(training.get("precision", "32")),
+        champion=Champion.of(task),
+        keeps_weights=bool(training.get("warm_start")),
         strategy=str(training.get("strategy", "ddp")),
         offload=bool(training.get("offload", False)),
     )
@@ -82,8 +86,11 @@ def run(task: Task) -> Outcome:
     if job.interruptions:
         value["interruptions"] = [each.to_json() for each in job.interruptions]
         value["seconds_lost"] = seconds_lost(job.interruptions)
+    if job.champion is not None:
+        value["warm_start"] = (job.begun[-1] if job.begun else NOT_TAKEN).to_json(SHOWN_PLACES)
     open_retrieval(job.shipped, Encoder.from_json(signature))
-    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **job.shipped})
+    kept = {WEIGHTS: job.weights_path} if job.keeps_weights and job.weights_path.is_file() else {}
+    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **kept, **job.shipped})
 
 
 def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:

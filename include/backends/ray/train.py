@@ -8,13 +8,25 @@ import threading
 
 import numpy as np
 
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan, cannot_shard
+from include.backends.lightning.plan import (
+    BEGUN,
+    CHAMPION,
+    HISTORY,
+    MODEL,
+    SCORES,
+    TRAINED,
+    Build,
+    Place,
+    Plan,
+    cannot_shard,
+)  # fmt: skip
 from include.core import code_check
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, SpecError, UnreachableError
 from include.core.spec.workers import Workers
 from include.training.interruptions import Account, left_at
 from include.training.job import TrainingJob
+from include.training.warm_start import Begun
 
 
 def fit_lightning(job: TrainingJob, build: Build) -> None:
@@ -25,6 +37,8 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
     """
     job.taken.add("strategy")
     if job.checkpoints.load(HISTORY) is None:
+        if job.champion is not None:
+            job.checkpoints.save(CHAMPION, job.champion.weights)
         plan, workers = Plan.of(job), Workers(minimum=job.minimum_workers or job.workers, maximum=job.workers)
         if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build, workers)
@@ -101,6 +115,10 @@ def collect(job: TrainingJob) -> None:
             safe="the step checkpoints are kept.",
             hint="the next attempt resumes from the newest.",
         )
+    if (trained := job.checkpoints.load(TRAINED)) is not None:
+        job.weights_path.write_bytes(trained)
+    if (begun := job.checkpoints.load(BEGUN)) is not None:
+        job.begun.append(Begun.from_json(json.loads(begun)))
     job.expect(np.frombuffer(scores, dtype=np.float32).reshape(job.problem.shape(len(job.validation))))
     for row in json.loads(history):
         job.report({name: value for name, value in row.items() if name != "step"}, row["step"])

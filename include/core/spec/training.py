@@ -78,6 +78,11 @@ class Training(Frozen):
     seed: int = 7
     """The seed of every random number that the fit draws."""
 
+    warm_start: bool = False
+    """Whether a fit begins from the weights of the version in production, where it can. A cold fit of the same training set is
+    made as well, the better of the two on the validation rows is the candidate, and a fit that began warm and is worse than its
+    cold twin on the holdout closes the gate. Weights are kept with each version from then on."""
+
     without_withdrawn: bool = False
     """Whether to leave out requests that were answered by a version that has since been rolled back. By default they stay."""
 
@@ -90,6 +95,11 @@ class Training(Frozen):
             )
         if self.offload and self.strategy != "fsdp":
             raise ValueError(f'offload is of the strategy "fsdp": with "{self.strategy}" each worker has the model whole')
+        if self.warm_start and self.strategy == "fsdp":
+            raise ValueError(
+                'warm_start needs a model that one worker holds whole: with strategy "fsdp" no worker does, and nobody could map '
+                "the champion's weights; leave one of the two out"
+            )
         most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
