@@ -22,6 +22,7 @@ from include.problems.problem import Problem
 from include.problems.truth import Truth
 from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
+from include.training.rung import Rung
 from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,7 @@ class TrainingJob:
     seed: int = 7
     workers: int = 1
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
+    rung: Rung | None = None  # of a trial of a search: where the fit is measured, and leaves
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)

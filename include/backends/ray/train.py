@@ -51,9 +51,14 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
 
 
 def _fit_here(job: TrainingJob, plan: Plan, build: Build) -> None:
-    from include.backends.lightning.fit import Data, Kept, fit_here
+    from include.backends.lightning.fit import Data, Hooks, Kept, fit_here
 
-    fit_here(plan, build, Data(job.train, job.validation), Kept(job.checkpoints, job.spool), Place())
+    hooks = Hooks()
+    if job.rung is not None:
+        from include.backends.lightning.rungs import RungCallback
+
+        hooks = Hooks((RungCallback(job.rung, plan, build, job.train, job.validation),))
+    fit_here(plan, build, Data(job.train, job.validation), Kept(job.checkpoints, job.spool), Place(), hooks)
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
@@ -67,7 +72,7 @@ def _fit_with_workers(job: TrainingJob, plan: Plan, build: Build, folder: str) -
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
-    _attach()
+    attach()
     config = {
         "plan": plan,
         "build": build,
@@ -130,7 +135,7 @@ def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
     )
 
 
-def _attach() -> None:
+def attach() -> None:
     """Join the cluster this job runs on. Never starts one: an address is always given."""
     import ray
 
