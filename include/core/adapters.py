@@ -69,6 +69,7 @@ ADAPTERS: dict[str, str] = {
     "search.ray": "include.backends.ray.tune:open_executor",
     # include/training/search/followed.py: shows the trials of a search while it goes on
     "search.mlflow": "include.backends.mlflow.trials:tracking",
+    "search.mlflow.deliver": "include.backends.mlflow.trials:deliver",
     # include/landing/warehouse.py: Warehouse, by its engine; and whether a table has a partition
     "warehouse.athena": "include.backends.warehouse.athena:open_warehouse",
     "warehouse.redshift": "include.backends.warehouse.redshift:open_warehouse",

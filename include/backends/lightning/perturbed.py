@@ -23,8 +23,7 @@ _DEEPEST = 6  # objects within objects
 
 
 def perturb(trainer: pl.Trainer, module: pl.LightningModule, old: pl.LightningModule, new: pl.LightningModule) -> None:
-    """Make `module`, trained as `old` was made, go on as `new` is made. Raises SpecError where their weights differ in shape."""
-    _require_same_shape(old, new)
+    """Make `module`, trained as `old` was made, go on as `new` is made. All have weights of the same shape."""
     theirs, ours = (_init_optimizers_and_lr_schedulers(each) for each in (old, new))
     for live, before, after in zip(trainer.optimizers, theirs[0], ours[0], strict=True):
         for groups in zip(live.param_groups, before.param_groups, after.param_groups, strict=True):
@@ -40,7 +39,8 @@ def perturb(trainer: pl.Trainer, module: pl.LightningModule, old: pl.LightningMo
         _merge_attributes(parts[name], before_part, after_parts[name], 0)
 
 
-def _require_same_shape(old: nn.Module, new: nn.Module) -> None:
+def require_same_shape(old: nn.Module, new: nn.Module) -> None:
+    """Raises SpecError where the weights of both differ in shape."""
     theirs, ours = ({name: tuple(each.shape) for name, each in made.named_parameters()} for made in (old, new))
     if theirs != ours:
         changed = sorted(name for name in theirs.keys() | ours.keys() if theirs.get(name) != ours.get(name))

@@ -9,7 +9,7 @@ import pytorch_lightning as pl
 
 from include.backends.lightning.checkpoint import StepCheckpoint
 from include.backends.lightning.export import Probability, score
-from include.backends.lightning.perturbed import perturb
+from include.backends.lightning.perturbed import perturb, require_same_shape
 from include.backends.lightning.plan import Build, Plan
 from include.training.job import Rows
 from include.training.rung import Rung
@@ -25,6 +25,11 @@ class RungCallback(pl.Callback):
     def __init__(self, rung: Rung, plan: Plan, build: Build, train: Rows, validation: Rows) -> None:
         self._rung, self._build, self._train, self._validation = rung, build, train, validation
         self._plan = replace(plan, params=dict(plan.params))  # a module may keep the plan, and a resume put another one's into it
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Before the checkpoint is read: weights of another shape are refused in words, not by torch."""
+        if self._rung.donor is not None and stage == "fit":
+            require_same_shape(self._fresh(trainer, dict(self._rung.donor)), pl_module)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Of weights that another trial has left: the parameters that differ become this trial's."""

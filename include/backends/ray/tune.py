@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 CPUS = 0.5  # of a trial, as of a worker of a fit
 LOST = 2  # times that a leg is begun anew where its actor or node was lost
+MEASURE = "ended"  # what Ray Tune is told of a leg: what it came to is in the record
 WAIT = 1.0  # seconds between two looks at whether Ray Tune still runs
 
 
@@ -60,8 +61,8 @@ class LegTrainable(tune.Trainable):  # type: ignore[misc]
         try:
             run_leg(leg, self._material, self._records)
         except Exception as error:  # noqa: BLE001 - its class may be known to this actor alone: one of ours crosses over
-            return {"done": True, "error": as_slipstream_error(error)}
-        return {"done": True}
+            return {"done": True, MEASURE: 0.0, "error": as_slipstream_error(error)}
+        return {"done": True, MEASURE: 0.0}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.config = new_config
@@ -77,7 +78,7 @@ class Legs(Searcher):  # type: ignore[misc]
     """Hands out the legs that were decided on, and keeps what became of them."""
 
     def __init__(self) -> None:
-        super().__init__(metric="loss", mode="min")
+        super().__init__(metric=MEASURE, mode="min")
         self.waiting: queue.SimpleQueue[Leg] = queue.SimpleQueue()
         self.over = threading.Event()
         self._given: dict[str, str] = {}
