@@ -59,7 +59,9 @@ def warm(given: Material, scratch: Path) -> None:
 def _seed(given: Material, seed: int, scratch: Path, table: Table) -> dict[str, Run]:
     asked = {
         "grid": Search(space=GRID, algorithm="grid", trials=TRIALS, seed=seed),
-        "random search": Search(space=SPACE, algorithm="random", trials=TRIALS, seed=1000 + seed),  # else its first points are TPE's
+        "random search": Search(
+            space=SPACE, algorithm="random", trials=TRIALS, seed=1000 + seed
+        ),  # else its first points are TPE's
         "TPE with ASHA": Search(space=SPACE, scheduler="asha", trials=10 * TRIALS, epochs=BUDGET, seed=seed),
     }
     runs = {name: searched(each, reseeded(given, seed), scratch / f"{seed}-{name}") for name, each in asked.items()}

@@ -17,10 +17,10 @@ from include.demo import flights
 from include.model_contract.encoder import Encoder
 from include.models.flight_delay.spec import SPEC
 from include.problems.of import of_spec, params_of, signature_of
+from include.training.search.engine import Engine
 from include.training.search.leg import Material, run_leg
 from include.training.search.records import Found, Leg, Records
 from include.training.search.schedulers import scheduler_of
-from include.training.search.engine import Engine
 from include.training.search.suggest import suggester
 from include.training.search.trials import Trials
 from include.training.split import split_newest
@@ -121,7 +121,5 @@ def searched(search: Search, given: Material, folder: Path) -> Run:
             spent = sum(leg.until - leg.start for trial in trials for leg, found in trial.legs if found is not None)
             way.append(Point(spent, sum(executor.seconds), min(whole)))
 
-    engine = Engine(
-        search, scheduler_of(search, EPOCHS), suggester(search, PARAMS), records, executor, Trials(EPOCHS), heard
-    )
+    engine = Engine(search, scheduler_of(search, EPOCHS), suggester(search, PARAMS), records, executor, Trials(EPOCHS), heard)
     return Run(engine.run(), way, sum(executor.seconds))

@@ -119,7 +119,9 @@ def _words(told: Mapping[str, Any], metric: Metric, report: str | None, delivere
         (trial for trial in told["trials"] if trial[name] is not None), key=lambda each: (-each["epochs"], sign * each[name])
     )
     names = searched({"params": told["params"], "trials": told["trials"]})
-    rows = [[each["trial"], *(_short(each["params"].get(n)) for n in names), each["epochs"], each[name]] for each in ranked[:SHOWN]]
+    rows = [
+        [each["trial"], *(_short(each["params"].get(n)) for n in names), each["epochs"], each[name]] for each in ranked[:SHOWN]
+    ]
     yield table(["trial", *names, "epochs", metric.title], rows)
     failed = [trial for trial in told["trials"] if "error" in trial]
     if failed:

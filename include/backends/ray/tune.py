@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from ray import tune
 from ray.tune.search import Searcher
 
@@ -194,6 +193,3 @@ def _run(tuner: Any, failure: list[BaseException]) -> None:
         tuner.fit()
     except BaseException as error:  # noqa: BLE001 - told to the search's own thread
         failure.append(error)
-
-
-

@@ -1,6 +1,6 @@
 """The section `training.search`: the spaces of parameters, who suggests points of them, who stops trials early, and the budget.
 
-    Search(space={"learning_rate": Float(low=1e-4, high=1e-2, log=True), "hidden": Choice(values=(64, 128))}, scheduler="asha")
+Search(space={"learning_rate": Float(low=1e-4, high=1e-2, log=True), "hidden": Choice(values=(64, 128))}, scheduler="asha")
 """
 
 from __future__ import annotations

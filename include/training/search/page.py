@@ -46,7 +46,11 @@ def _figures(value: TuneValue, metric: Metric) -> dict[str, str]:
     failed = sum("error" in trial for trial in value["trials"])
     best = value["trials"][value["best"]][value["metric"]]
     title = metric.title[:1].upper() + metric.title[1:]
-    shown = {f"{title} of the best": f"{best:.5g}", "trials": f"{len(value['trials']):,}", "epochs of all": f"{value['epochs']:,}"}
+    shown = {
+        f"{title} of the best": f"{best:.5g}",
+        "trials": f"{len(value['trials']):,}",
+        "epochs of all": f"{value['epochs']:,}",
+    }
     return {**shown, "failed": f"{failed}"} if failed else shown
 
 

@@ -39,7 +39,7 @@ class Shared:
     def _rows(self, part: str) -> Rows:
         folder = Path(self.folder)
         # Of this process's own parent, in a folder that nobody else may enter.
-        held: dict[str, Any] = pickle.loads((folder / f"{part}.pickle").read_bytes())  # noqa: S301
+        held: dict[str, Any] = pickle.loads((folder / f"{part}.pickle").read_bytes())
         prefix = f"{part}-"
         for path in folder.glob(f"{prefix}*.npy"):
             held[path.stem.removeprefix(prefix)] = np.load(path, mmap_mode="r", allow_pickle=False)

@@ -59,9 +59,7 @@ def test_a_finished_search_is_told_from_its_result(slipstream: Slipstream, loop:
         {"params": {"c": 0.3}, "log_loss": 0.4, "trial": 0, "epochs": 1, "legs": [{"until": 1, "value": 0.4}]},
     ]
     value = {"params": {"c": 0.3}, "trials": trials, "metric": "log_loss", "best": 0, "epochs": 1, "curve": [[1, 0.4]]}
-    loop.ledger.commit(
-        loop.ledger.request(key), loop.ledger.open_attempt(key, 0), Outcome(value, {"report.html": report}), 0.1
-    )
+    loop.ledger.commit(loop.ledger.request(key), loop.ledger.open_attempt(key, 0), Outcome(value, {"report.html": report}), 0.1)
     told = json.loads(slipstream("search", MODEL, "--json")[1])
     assert told["done"] and told["params"] == {"c": 0.3} and told["report"].endswith("report.html")
 

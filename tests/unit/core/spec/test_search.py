@@ -42,7 +42,10 @@ def test_an_impossible_space_is_refused_by_the_name_of_the_parameter(space: dict
         ({"scheduler": "pbt"}, 'algorithm: a population is drawn at random; say algorithm="random"'),
         ({"scheduler": "pbt", "algorithm": "random", "trials": 1}, "trials: a population has at least 2"),
         ({"scheduler": "asha", "space": {"epochs": Integer(low=1, high=9)}}, 'space.epochs: is what scheduler="asha" itself'),
-        ({"scheduler": "pbt", "algorithm": "random", "space": {"width": Integer(low=1, high=9)}}, "nothing that may be perturbed"),
+        (
+            {"scheduler": "pbt", "algorithm": "random", "space": {"width": Integer(low=1, high=9)}},
+            "nothing that may be perturbed",
+        ),
         (
             {"scheduler": "pbt", "algorithm": "random", "space": {"batch_size": Integer(low=1, high=9, perturb=True)}},
             "space.batch_size: cannot be perturbed",

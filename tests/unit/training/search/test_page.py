@@ -17,7 +17,14 @@ LOSS = Metric("log loss", mean_of(lambda truth, outputs: outputs), higher_is_bet
 
 def trial(number: int, rate: float, kind: str, value: float | None, **more: Any) -> dict[str, Any]:
     legs = [{"until": 1, **({} if value is None else {"value": value})}]
-    return {"params": {"rate": rate, "kind": kind, "fixed": 3}, "log_loss": value, "trial": number, "epochs": 1, "legs": legs, **more}
+    return {
+        "params": {"rate": rate, "kind": kind, "fixed": 3},
+        "log_loss": value,
+        "trial": number,
+        "epochs": 1,
+        "legs": legs,
+        **more,
+    }
 
 
 def value(trials: list[dict[str, Any]]) -> TuneValue:
