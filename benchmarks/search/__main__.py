@@ -1,9 +1,9 @@
 """`python -m benchmarks.search [--seeds N] [--rows N]`: TPE with ASHA against a grid and random search, on real flights.
 
-All have the epochs of 24 whole fits. What is compared is the validation loss of the best trial that was fitted to its end, and the
-processor time of the fits (this machine is shared, its clock says little). Goals: a better loss than both in at least 8 of 10
-seeds; and a better loss than both by a third of their time in at least 8 of 10. A seed is that of the suggestions and of the fits.
-The rows are a sample, so that ten seeds take minutes; nothing was chosen by their outcome.
+All have the epochs of 24 whole fits. What is compared is the validation loss of the best trial that was fitted to its end, and
+the processor time of the fits (this machine is shared, its clock says little). Goals: a better loss than both in at least 8 of
+10 seeds; and a better loss than both by a third of their time in at least 8 of 10. A seed is that of the suggestions and of the
+fits. The rows are a sample, so that ten seeds take minutes.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def judge(table: Table, runs: Sequence[dict[str, Run]]) -> None:
 
 
 def overhead(table: Table, given: Material, scratch: Path, randoms: Sequence[Run]) -> None:
-    """What a trial costs over a plain fit of the same epochs: `fit_lightning` as `train` calls it, which also writes the model."""
+    """What a trial costs over a plain fit of the same epochs: `fit_lightning` as `train` calls it, which also writes a model."""
     from include.models.flight_delay.train import fit
 
     plain = []

@@ -22,8 +22,8 @@ class TrainValue(TypedDict):
 Trial = dict[str, Any]
 """One point that was tried: its `params`, and by its name the metric that chooses, on the validation rows.
 
-Of a `Search` also: `trial` (its number), `epochs` it came to, `legs` (each with `until`, `value`, its `params` where they are others
-than before, and `donor`, the trial whose weights it went on with), and `error` where it failed.
+Of a `Search` also: `trial` (its number), `epochs` it came to, `legs` (each with `until`, `value`, those of its `params` that are
+others than before, and `donor`, the trial whose weights it went on with), and `error` where it failed.
 """
 
 

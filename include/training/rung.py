@@ -33,8 +33,8 @@ class Rung:
     history: list[dict[str, float]] = field(default_factory=list, init=False)
 
     def reach(self, epochs: int, outputs: Outputs, history: Sequence[Mapping[str, float]] = ()) -> NoReturn:
-        """Say what the model gives for the validation rows after so many epochs, and leave the fit. Less than `until`: it has ended
-        by itself, and will not go on.
+        """Say what the model gives for the validation rows after so many epochs, and leave the fit. Less than `until`: it has
+        ended by itself, and will not go on.
 
         Everything that the fit needs to go on must be in `job.checkpoints`.
         """

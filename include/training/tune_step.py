@@ -112,7 +112,7 @@ def tuned_by(problem: Problem) -> str:
 
 
 def whole_of(search: Search, training: Mapping[str, Any]) -> int:
-    """The epochs of a whole fit; 0 where trials are measured at their end alone. Raises SpecError where a scheduler needs them."""
+    """The epochs of a whole fit; 0 where trials are measured at their end alone. Raises SpecError if a scheduler needs them."""
     epochs = training.get("params", {}).get("epochs")
     if search.space and "epochs" not in search.space and isinstance(epochs, int) and epochs >= 1:
         return epochs

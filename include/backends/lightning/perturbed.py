@@ -1,8 +1,8 @@
 """Going on with a fit under other parameters: "explore" of population based training.
 
-A checkpoint holds what parameters were turned into: rates of the optimizer, bounds of its schedule, attributes of the module. Which
-of those a parameter is behind nobody declares. So two fresh modules are compared, one of the parameters that the weights were
-trained with and one of the new ones: what differs between them is set, and all else stays as it was trained.
+A checkpoint holds what parameters were turned into: rates of the optimizer, bounds of its schedule, attributes of the module.
+Which of those a parameter is behind nobody declares. So two fresh modules are compared, one of the parameters that the weights
+were trained with and one of the new ones: what differs between them is set, and all else stays as it was trained.
 """
 
 from __future__ import annotations

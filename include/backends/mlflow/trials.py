@@ -1,7 +1,7 @@
 """The trials of a search as runs of MLflow: one a trial, children of the search's own, each metric exactly once.
 
-They stand on the same spools and marks as a training's run (include/backends/mlflow/tracking.py): what a killed search had sent is
-not sent again, and what an outage kept back is delivered by the next attempt, or by `slipstream search MODEL --deliver`.
+They stand on the same spools and marks as a training's run (include/backends/mlflow/tracking.py): what a killed search had sent
+is not sent again, and what an outage kept back is delivered by the next attempt, or by `slipstream search MODEL --deliver`.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _Search(Delivery):
 
 @contextmanager
 def tracking(settings: Settings, storage: Storage, folder: str, model: str) -> Iterator[None]:
-    """Deliver a search's spools while the body runs, from a thread. The body never waits for the server, and never fails for it."""
+    """Deliver a search's spools while the body runs, from a thread: it never waits for the server, and never fails for it."""
     live = Live(_Search(open_rest(settings), storage, folder, model))
     live.start()
     try:
@@ -93,7 +93,7 @@ def tracking(settings: Settings, storage: Storage, folder: str, model: str) -> I
 
 
 def deliver(settings: Settings, storage: Storage, folder: str, model: str) -> int:
-    """Send what the runs of a search that is over lack; returns how many metrics that were. Raises UnreachableError, PermanentError."""
+    """Send what the runs of a search lack; returns how many metrics that were. Raises UnreachableError, PermanentError."""
     search = _Search(open_rest(settings), storage, folder, model)
     sent = search.deliver()
     search.finish()

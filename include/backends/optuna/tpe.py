@@ -1,4 +1,4 @@
-"""A tree of Parzen estimators: Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization; as Optuna has it, which Ray Tune uses too.
+"""A tree of Parzen estimators (Bergstra et al. 2011, Algorithms for Hyper-Parameter Optimization), as Optuna has it.
 
 A sampler is made anew for each trial and told all that is known, in the order in which the trials began. What it suggests then
 depends on no state that a kill could lose.

@@ -1,8 +1,8 @@
-"""The trials of a search on a Ray cluster, by Ray Tune: it places them, keeps their actors warm, and begins anew what a lost node ran.
+"""The trials of a search on a Ray cluster, by Ray Tune: it places them, keeps actors warm, begins anew what a lost node ran.
 
-What runs next is not Ray Tune's to say. Its own searchers and schedulers decide as results arrive, so a search that was killed would
-go on otherwise than one that was not. Here each leg is one trial of Ray Tune; a searcher hands out the legs that the search has
-decided on, in their order, and what a leg comes to is recorded by the actor that ran it (docs/adr/0062).
+What runs next is not Ray Tune's to say. Its own searchers and schedulers decide as results arrive, so a search that was killed
+would go on otherwise than one that was not. Here each leg is one trial of Ray Tune; a searcher hands out the legs that the search
+has decided on, in their order, and what a leg comes to is recorded by the actor that ran it (docs/adr/0062).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from include.backends.ray.train import attach
 from include.core import code_check
 from include.core.author import as_slipstream_error, describe
 from include.core.digest import Code
-from include.core.errors import JobFailedError, SlipstreamError
+from include.core.errors import JobFailedError
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.training.search.leg import Material, run_leg
+from include.training.search.pool import killed
 from include.training.search.records import Found, Leg, Records
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,10 @@ class LegTrainable(tune.Trainable):  # type: ignore[misc]
     def load_checkpoint(self, checkpoint: Any) -> None: ...
 
 
+class Lost(Exception):
+    """The actor of a leg was lost each time that it was begun."""
+
+
 class Legs(Searcher):  # type: ignore[misc]
     """Hands out the legs that were decided on, and keeps what became of them."""
 
@@ -81,7 +86,7 @@ class Legs(Searcher):  # type: ignore[misc]
         self.waiting: queue.SimpleQueue[Leg] = queue.SimpleQueue()
         self.over = threading.Event()
         self._given: dict[str, str] = {}
-        self.ended: dict[str, SlipstreamError | None] = {}  # by the key of the leg
+        self.ended: dict[str, Exception | None] = {}  # by the key of the leg
         self.changed = threading.Condition()
 
     def suggest(self, trial_id: str) -> Any:
@@ -93,16 +98,11 @@ class Legs(Searcher):  # type: ignore[misc]
         return {"leg": {**vars(leg)}}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        found = (result or {}).get("error")
-        if error and found is None:
-            found = JobFailedError(
-                f"The actor of a trial was lost {1 + LOST} times.",
-                safe="what is found and decided is kept, and the checkpoints of trials under way.",
-                hint="probably for want of memory: let fewer trials run at once (training.search.concurrent), or bound what makes a "
-                "model large in training.search.space.",
-            )
+        failed = (result or {}).get("error")
+        if error and failed is None:
+            failed = Lost()
         with self.changed:
-            self.ended[self._given[trial_id]] = found
+            self.ended[self._given[trial_id]] = failed
             self.changed.notify_all()
 
     def __reduce__(self) -> tuple[type[Legs], tuple[()]]:
@@ -139,6 +139,8 @@ class Tuned:
                 self.legs.changed.wait(WAIT)
             failed = self.legs.ended.pop(leg.key)
         self._begun.discard(leg.key)
+        if isinstance(failed, Lost):
+            return self.records.find(leg.key, Found(None, 0, [], 0.0, f"{killed(leg)}"))
         if failed is not None:
             raise failed
         found = self.records.found(leg.key)

@@ -1,8 +1,8 @@
-"""The search itself: what is decided in which order follows from the records alone, so that a killed one goes on as it would have.
+"""The search itself: what is decided in which order follows from the records alone, so a killed one goes on as it would have.
 
-Trials that run at once end at different moments on every machine. What they came to is therefore taken in the order of a clock that
-counts epochs, not seconds: a leg of three epochs ends before one of four that began with it. So who is suggested, promoted and
-copied is the same at one trial at a time as after any kill, and a decision that was recorded is the one that would be made again.
+Trials that run at once end at different moments on every machine. What they came to is therefore taken in the order of a clock
+that counts epochs, not seconds: a leg of three epochs ends before one of four that began with it. So who is suggested, promoted
+and copied is the same on any machine and after any kill, and a decision that was recorded is the one that would be made again.
 """
 
 from __future__ import annotations
@@ -136,5 +136,5 @@ class Engine:
             f"Every trial of the search failed: {len(self.trials)} of {len(self.trials)}.",
             seen=[one_line(reason)[:300] for reason in reasons[:REASONS]],
             safe="nothing was chosen; the spec's own parameters stand.",
-            hint="mend the fit, or leave what cannot be fitted out of training.search; a run without tuning uses training.params.",
+            hint="mend the fit, or leave what cannot be fitted out of training.search; training.params stand without tuning.",
         )

@@ -1,7 +1,7 @@
 """Which parameters mattered: the share of the differences between trials that goes with each of them alone.
 
-The first-order term of functional ANOVA (Hutter, Hoos, Leyton-Brown 2014), of groups of trials in place of a forest: epsilon squared
-(Kelley 1935), which is about zero for a parameter that does nothing, however few trials there are.
+The first-order term of functional ANOVA (Hutter, Hoos, Leyton-Brown 2014), of groups of trials in place of a forest: epsilon
+squared (Kelley 1935), which is about zero for a parameter that does nothing, however few trials there are.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from include.core.errors import JobFailedError
 from include.core.storage import open_storage
-from include.training.search.leg import TRIES, Material, run_leg
+from include.training.search.leg import Material, run_leg
 from include.training.search.records import Found, Leg, Records
 from include.training.search.shared import Shared
 
@@ -26,18 +26,17 @@ _opened: list[tuple[Material, Records]] = []  # of a worker's process
 
 @dataclass
 class Pool:
-    """An executor. A worker that was killed takes the legs of all with it: they are begun again, from their checkpoints."""
+    """An executor of so many processes."""
 
     shared: Shared
     records: Records
     concurrent: int
     _workers: ProcessPoolExecutor | None = field(default=None, init=False)
     _begun: dict[str, tuple[Leg, Future[Found]]] = field(default_factory=dict, init=False)
-    _deaths: dict[str, int] = field(default_factory=dict, init=False)
 
     def submit(self, leg: Leg) -> None:
         if leg.key not in self._begun and self.records.found(leg.key) is None:
-            self._begun[leg.key] = leg, self._open().submit(_run, leg)
+            self._begun[leg.key] = leg, self._open(self.concurrent).submit(_run, leg)
 
     def result(self, leg: Leg) -> Found:
         while True:
@@ -49,7 +48,7 @@ class Pool:
             try:
                 self._begun.pop(leg.key)[1].result()
             except BrokenProcessPool:
-                self._broken(leg)
+                return self._alone(leg)
 
     def close(self) -> None:
         if self._workers is not None:
@@ -58,28 +57,36 @@ class Pool:
                 process.kill()  # a leg that nobody waits for any more
             self._workers = None
 
-    def _open(self) -> ProcessPoolExecutor:
+    def _open(self, workers: int) -> ProcessPoolExecutor:
         if self._workers is None:
             context = multiprocessing.get_context("spawn")  # a fork of a process with torch's threads may hang
             storage = self.records.storage.root
             given = (self.shared, storage, self.records.folder)
-            self._workers = ProcessPoolExecutor(self.concurrent, context, initializer=_begin, initargs=given)
+            self._workers = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=given)
         return self._workers
 
-    def _broken(self, leg: Leg) -> None:
-        """A worker is dead. Which leg killed it is not known: the one that is waited for is counted."""
+    def _alone(self, leg: Leg) -> Found:
+        """After a worker's death, which takes all workers with it: which leg it was is not known, so this one runs by itself."""
         self.close()
         self._begun.clear()
-        self._deaths[leg.key] = self._deaths.get(leg.key, 0) + 1
         log.warning("a process that fits trials was killed; its legs begin again at their checkpoints")
-        if self._deaths[leg.key] >= TRIES:
-            raise JobFailedError(
-                f"The processes that fit trials were killed {TRIES} times while one trial was waited for.",
-                seen=dict(leg.params),
-                safe="what is found and decided is kept, and the checkpoints of trials under way.",
-                hint="probably for want of memory: let fewer trials run at once (training.search.concurrent), or bound what makes "
-                "a model large in training.search.space.",
-            )
+        try:
+            return self._open(1).submit(_run, leg).result()
+        except BrokenProcessPool:
+            return self.records.find(leg.key, Found(None, 0, [], 0.0, f"{killed(leg)}"))
+        finally:
+            self.close()
+
+
+def killed(leg: Leg) -> JobFailedError:
+    """What is said of a trial whose process was killed each time that it was fitted."""
+    return JobFailedError(
+        "The process that fitted the trial was killed each time, probably for want of memory.",
+        seen=dict(leg.params),
+        safe="the other trials go on.",
+        hint="let fewer trials run at once (training.search.concurrent), bound what makes a model large in training.search.space, "
+        "or look at fewer rows (training.search.rows).",
+    )
 
 
 @contextmanager

@@ -46,7 +46,7 @@ class Whole:
 
 
 class Asha:
-    """Asynchronous successive halving, by promotion: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning, algorithm 2.
+    """Asynchronous successive halving: Li et al. 2020, A System for Massively Parallel Hyperparameter Tuning, algorithm 2.
 
     Whenever there is room: of the highest rung that has one, the best trial among its best 1/reduction that was not promoted yet
     goes on to the next rung; where no rung has one, a new trial begins at the lowest.
@@ -79,9 +79,9 @@ class Asha:
 class Population:
     """Population based training: Jaderberg et al. 2017, with truncation selection.
 
-    At each rung, once the whole population is there, each of its worst fifth goes on with the weights and parameters of one of the
-    best fifth, drawn at random, and the parameters are perturbed. (The paper's members do not wait for each other. Here they do:
-    who copies whom then depends on no clock.)
+    At each rung, once the whole population is there, each of its worst fifth goes on with the weights and parameters of one of
+    the best fifth, drawn at random, and the parameters are perturbed. (The paper's members do not wait for each other. Here they
+    do: who copies whom then depends on no clock.)
     """
 
     def __init__(self, search: Search, whole: int) -> None:

@@ -33,8 +33,8 @@ def on_grid(space: Mapping[str, Space], trials: int, chance: random.Random) -> l
 def perturbed(space: Mapping[str, Space], point: Mapping[str, Json], chance: random.Random) -> Point:
     """Another point beside this one: "explore" of population based training.
 
-    Each parameter that may change is drawn anew with probability .25, else a number is multiplied by .8 or 1.2, and a choice moves
-    on to the value before or after it. Nothing leaves its bounds.
+    Each parameter that may change is drawn anew with probability .25, else a number is multiplied by .8 or 1.2, and a choice
+    moves on to the value before or after it. Nothing leaves its bounds.
     """
     found = dict(point)
     for name in sorted(space):

@@ -34,7 +34,7 @@ class Trial:
 
     @property
     def points(self) -> list[tuple[int, float]]:
-        """(epochs, loss) at each rung that it was measured at. A loss: of a metric that is better where it is more, its negative."""
+        """(epochs, loss) at each rung that it was measured at. Of a metric that is better where it is more, its negative."""
         return [(leg.until, found.value) for leg, found in self.legs if found is not None and found.value is not None]
 
     @property

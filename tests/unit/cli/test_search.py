@@ -48,7 +48,8 @@ def test_the_newest_is_told_unless_a_key_is_given(slipstream: Slipstream, loop: 
     loop.ledger.storage.write(path, loop.ledger.storage.read(path).replace(b'"at":"20', b'"at":"19'))
     assert newer in slipstream("search", MODEL)[1]
     out = slipstream("search", MODEL, "--key", older.partition("/")[2][:8])[1]
-    assert older in out and "No trial was measured yet." in out
+    assert older in out
+    assert "No trial was measured yet." in out
 
 
 def test_a_finished_search_is_told_from_its_result(slipstream: Slipstream, loop: Loop) -> None:
@@ -61,14 +62,18 @@ def test_a_finished_search_is_told_from_its_result(slipstream: Slipstream, loop:
     value = {"params": {"c": 0.3}, "trials": trials, "metric": "log_loss", "best": 0, "epochs": 1, "curve": [[1, 0.4]]}
     loop.ledger.commit(loop.ledger.request(key), loop.ledger.open_attempt(key, 0), Outcome(value, {"report.html": report}), 0.1)
     told = json.loads(slipstream("search", MODEL, "--json")[1])
-    assert told["done"] and told["params"] == {"c": 0.3} and told["report"].endswith("report.html")
+    assert told["done"]
+    assert told["params"] == {"c": 0.3}
+    assert told["report"].endswith("report.html")
 
 
 def test_what_is_not_there_is_said(slipstream: Slipstream, loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     status, _, error = slipstream("search", MODEL)
     assert status != 0
-    assert f"There is no search of '{MODEL}'." in error and "training.search=Search(...)" in error
+    assert f"There is no search of '{MODEL}'." in error
+    assert "training.search=Search(...)" in error
     begun(loop.ledger, 1, 1)
     monkeypatch.setenv("SLIPSTREAM_REGISTRY", "folder")
     status, _, error = slipstream("search", MODEL, "--deliver")
-    assert status != 0 and "'folder' shows no runs of trials" in error
+    assert status != 0
+    assert "'folder' shows no runs of trials" in error

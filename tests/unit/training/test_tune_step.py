@@ -64,7 +64,8 @@ def test_each_trial_has_a_spool_of_its_own_and_the_search_has_one(bench: Bench) 
         name: [row[2] for _, rows in MetricSpool(bench.ledger.storage, f"{folder}{name}").read() for row in rows]
         for name in ("", "/trials/00000", "/trials/00002")
     }
-    assert [list(row) for row in read[""]] == [["best"]] * len(read[""]) and read[""]
+    assert [list(row) for row in read[""]] == [["best"]] * len(read[""])
+    assert read[""]
     assert {name for row in read["/trials/00002"] for name in row} == {"train_accuracy", "rung"}
     assert bench.ledger.storage.read(f"{folder}/trials/00002/params") == b'{"c":1.0}'
 
@@ -124,4 +125,5 @@ def test_where_all_trials_fail_their_reasons_are_told(bench: Bench) -> None:
     search = Search(space={"wrong": Choice(values=("value", "memory"))}, algorithm="grid")
     with pytest.raises(CodeError, match="Every trial of the search failed: 2 of 2") as failed:
         bench.run(bench.request("fit_wrong", search))
-    assert "no such width" in str(failed.value) and "out of memory" in str(failed.value)
+    assert "no such width" in str(failed.value)
+    assert "out of memory" in str(failed.value)

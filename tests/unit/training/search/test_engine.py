@@ -1,4 +1,4 @@
-"""A search that is killed anywhere goes on as it would have: the same trials, decisions and findings, and nothing is done twice."""
+"""A search that is killed anywhere goes on as it would have: the same trials, decisions and findings, and nothing done twice."""
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def test_asha_promotes_a_third_of_each_rung(tmp_path: Path) -> None:
     assert at[1] == at[0] // 3
     assert at[2] == at[1] // 3
     best = trials.best()
-    assert best is not None and best.reached == WHOLE
+    assert best is not None
+    assert best.reached == WHOLE
 
 
 def test_a_population_copies_its_best_and_every_member_reaches_the_end(tmp_path: Path) -> None:

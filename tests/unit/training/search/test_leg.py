@@ -45,7 +45,8 @@ def test_the_network_is_no_fault_of_the_trial(records: Records) -> None:
 def test_a_fit_without_rungs_is_measured_at_its_end_and_refused_before(records: Records) -> None:
     given = material(f"{HERE}:fit_logistic")
     found = run_leg(Leg({"c": 1.0}, until=4), given, records)
-    assert found.value is not None and 0 < found.value < 0.7
+    assert found.value is not None
+    assert 0 < found.value < 0.7
     assert found.epochs == 4
     with pytest.raises(NoRungs, match="cannot be measured before its end"):
         run_leg(Leg({"c": 1.0}, until=1), given, records)
@@ -53,7 +54,8 @@ def test_a_fit_without_rungs_is_measured_at_its_end_and_refused_before(records: 
 
 def test_a_metric_that_is_better_where_it_is_more_becomes_a_loss(records: Records) -> None:
     found = run_leg(Leg({"c": 1.0}, until=4), material(f"{HERE}:fit_logistic", metric="auc"), records)
-    assert found.value is not None and -1 < found.value < -0.7
+    assert found.value is not None
+    assert -1 < found.value < -0.7
 
 
 def test_a_metric_without_a_value_is_wrong_with_the_whole_search(records: Records) -> None:

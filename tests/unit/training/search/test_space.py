@@ -25,7 +25,8 @@ def test_points_lie_within_their_bounds_and_reach_all_of_them() -> None:
     assert {point["depth"] for point in points} == set(range(1, 10))
     assert {point["kind"] for point in points} == {"a", "b", "c"}
     rates = sorted(float(point["rate"]) for point in points)
-    assert rates[0] >= 1e-4 and rates[-1] <= 1e-1
+    assert rates[0] >= 1e-4
+    assert rates[-1] <= 1e-1
     assert rates[1000] == pytest.approx(10**-2.5, rel=0.25), "by ratios, half lies below the geometric middle"
 
 
