@@ -85,7 +85,7 @@ def test_ray_tune_finds_what_one_finds_alone(tmp_path: Path, monkeypatch: pytest
     import ray
 
     given, records = material(), Records(LocalStorage(tmp_path / "ray"), "search")
-    folder = Path(f"/tmp/ray-{os.getpid()}")  # noqa: S108 - a socket's path is short
+    folder = Path(f"/tmp/ray-{os.getpid()}")
     folder.mkdir()
     with running_ray_head(tmp_path / "head.log", cpus=2, folder=folder):
         monkeypatch.setenv("RAY_AUTH_MODE", "token")

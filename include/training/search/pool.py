@@ -84,8 +84,8 @@ def killed(leg: Leg) -> JobFailedError:
         "The process that fitted the trial was killed each time, probably for want of memory.",
         seen=dict(leg.params),
         safe="the other trials go on.",
-        hint="let fewer trials run at once (training.search.concurrent), bound what makes a model large in training.search.space, "
-        "or look at fewer rows (training.search.rows).",
+        hint="let fewer run at once (training.search.concurrent), bound what makes a model large in training.search.space, or "
+        "look at fewer rows (training.search.rows).",
     )
 
 
