@@ -16,9 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from include.core.errors import DataError, one_line
+from include.core.needs import Needs
 from include.core.reference import load
 from include.core.request import Json, Outcome
 from include.core.spec import Features
+from include.core.spec.workers import Workers
 from include.core.task import Task
 from include.model_contract.batch import Encoded
 from include.model_contract.encoder import Encoder, Input
@@ -28,6 +30,7 @@ from include.problems.problem import Problem
 from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
+from include.training.interruptions import seconds_lost
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.split import split_newest
 from include.training.spool import MetricSpool
@@ -51,6 +54,7 @@ def run(task: Task) -> Outcome:
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
     spool = MetricSpool(task.storage, task.attempt.metrics)
+    workers = Workers.of(training.get("workers", 1))
     job = TrainingJob(
         train,
         validation,
@@ -59,15 +63,22 @@ def run(task: Task) -> Outcome:
         checkpoints=CheckpointStore(task.storage, task.attempt.checkpoints),
         model_path=task.workdir / "model.onnx",
         seed=int(training.get("seed", 7)),
-        workers=int(training.get("workers", 1)),
+        workers=workers.maximum,
+        minimum_workers=workers.minimum,
         spool=spool,
+        needs=Needs.received(task.settings.environ),
+        wanted_precision=str(training.get("precision", "32")),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
+    job.require_taken()
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value: TrainValue = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
+    if job.interruptions:
+        value["interruptions"] = [each.to_json() for each in job.interruptions]
+        value["seconds_lost"] = seconds_lost(job.interruptions)
     open_retrieval(job.shipped, Encoder.from_json(signature))
     return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **job.shipped})
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from include.core.errors import SpecError
 from include.core.json_types import Json
+from include.core.needs import Needs
 from include.core.request import Outcome
 from include.core.spec.search import Search
 from include.core.task import Task
@@ -44,7 +45,10 @@ def run(task: Task) -> Outcome:
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
     rows = train.last(search.rows) if search.rows else train
     metric = of_params(task.params).metric(name)
-    material = Material(rows, validation, signature, training["fit"], int(training.get("seed", 7)), name, whole)
+    material = Material(
+        rows, validation, signature, training["fit"], int(training.get("seed", 7)), name, whole,
+        Needs.received(task.settings.environ), str(training.get("precision", "32")),
+    )  # fmt: skip
     records = Records(task.storage, records_folder(task.attempt.checkpoints))
     with (
         followed(task, metric) as heard,

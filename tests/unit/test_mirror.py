@@ -43,7 +43,8 @@ ELSEWHERE = {
     "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
-    "tests/integration/test_training_ray.py": "backends/ray/train models/flight_delay/network",
+    "tests/integration/test_training_ray.py": ("backends/ray/group backends/ray/train models/flight_delay/network"),
+    "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
@@ -197,7 +198,7 @@ ELSEWHERE = {
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
-    "tests/unit/training/test_train_step.py": "training/job",
+    "tests/unit/training/test_train_step.py": "step_values/training training/job",
     "tests/unit/operators/test_validation.py": "step_values/validation",
     "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",
     "tests/unit/validation/test_scan.py": "validation/plan_columns validation/plan_rows",

@@ -58,16 +58,17 @@ class Table(Dataset[tuple[Tensor, ...]]):
 class BatchData(pl.LightningDataModule):
     """Feeds a Trainer that reloads its loader each epoch, starting at step `start`."""
 
-    def __init__(self, train: Rows, validation: Rows, course: Course, start: int, place: Place) -> None:
+    def __init__(self, train: Rows, validation: Rows, course: Course, start: int, place: Place, *, pinned: bool = False) -> None:
         super().__init__()
+        self._pinned = pinned
         self._train, self._validation = Table(train), Table(validation)
         self._course, self._start, self._place = course, start, place
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         epoch = self.trainer.current_epoch if self.trainer else 0
         start = max(epoch * self._course.steps_per_epoch, self._start)
-        return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None)
+        return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None, pin_memory=self._pinned)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         mine = torch.arange(self._place.rank, len(self._validation), self._place.world)
-        return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None)
+        return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None, pin_memory=self._pinned)

@@ -16,6 +16,7 @@ from include.backends.lightning.checkpoint import Left, State, StepCheckpoint, r
 from include.backends.lightning.checks import check_module
 from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
+from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
 from include.backends.lightning.state import restore
@@ -23,10 +24,6 @@ from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows
 from include.training.spool import MetricSpool
-
-# A batch of a small network gains nothing from a second thread, and OpenMP's threads spin while they wait for
-# each other: on a busy machine two took 147 s for what one did in 2 s.
-THREADS = 1
 
 __all__ = ["Data", "Hooks", "Kept", "Left", "fit_here"]
 
@@ -63,14 +60,14 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     Raises Left where `hooks.leaves` has said so, with all that was done in a checkpoint.
     """
     _quiet()
-    torch.set_num_threads(THREADS)
+    plan.devices.settle()
     seed_all(plan.course.seed)
     module = build(plan, data.train.features)
     check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
-    checkpoint.beside, checkpoint.leaves = tuple(hooks.callbacks), hooks.leaves
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
     if state and state.get("done"):
         module.load_state_dict(state["trainer"]["state_dict"])
         restore(state["workers"][0], module, [])
@@ -93,7 +90,7 @@ def _train(
     more: dict[str, Any],
 ) -> None:
     start = int(state["step"]) if state else 0
-    feed = BatchData(data.train, data.validation, plan.course, start, place)
+    feed = BatchData(data.train, data.validation, plan.course, start, place, pinned=plan.devices.pinned)
     trainer = _trainer(plan, checkpoint, **more)
     install_loops(trainer, checkpoint, plan.course.epochs)
     if state is None:
@@ -107,7 +104,7 @@ def _train(
 
 def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
     ours: dict[str, Any] = {
-        "accelerator": "cpu",
+        **plan.devices.trainer(),
         "reload_dataloaders_every_n_epochs": 1,  # after a resume the first epoch's loader begins within it
         "use_distributed_sampler": False,
         "num_sanity_val_steps": 0,
@@ -136,7 +133,7 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
 
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
-    model = Probability(module, plan.inputs, plan.link)
+    model = Probability(module.cpu(), plan.inputs, plan.link)  # its weights are float32 whatever the fit computed in
     with scratch_folder() as folder:
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)

@@ -20,6 +20,7 @@ from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
+from include.core.spec.workers import Workers
 
 __all__ = [
     "AnyKind",
@@ -59,5 +60,6 @@ __all__ = [
     "Triggers",
     "View",
     "Warehouse",
+    "Workers",
     "problem_from",
 ]

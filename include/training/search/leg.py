@@ -6,12 +6,13 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.core.author import as_slipstream_error, log_exception
-from include.core.errors import DataError, JobFailedError, PermanentError, SlipstreamError, SpecError
+from include.core.errors import DataError, IntegrityError, JobFailedError, PermanentError, SlipstreamError, SpecError
 from include.core.json_types import Json
+from include.core.needs import Needs
 from include.core.reference import load
 from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
@@ -36,20 +37,22 @@ class Material:
     seed: int
     metric: str
     whole: int  # epochs of a whole fit; 0: its fit is measured at its end alone
+    needs: Needs = field(default_factory=Needs)
+    precision: str = "32"
 
 
 class Undefined(DataError):
     """The metric has no value on the validation rows, whatever the trial."""
 
 
-class NoRungs(SpecError):
-    """The fit cannot be measured before its end."""
+class Unsuitable(SpecError):
+    """The fit is none that this search can use, whatever the trial."""
 
 
 def run_leg(leg: Leg, material: Material, records: Records) -> Found:
     """What the leg comes to: the record of it where there is one. A fit that fails for good is a finding, too.
 
-    Raises TransientError for what another attempt may survive, and Undefined or NoRungs for what is wrong with the whole search.
+    Raises TransientError for what another attempt may survive, Undefined or Unsuitable for what is wrong with the whole search.
     """
     standing = records.found(leg.key)
     if standing is not None:
@@ -59,7 +62,7 @@ def run_leg(leg: Leg, material: Material, records: Records) -> Found:
         try:
             value, epochs, history = _fitted(leg, material, records)
             return records.find(leg.key, Found(value, epochs, history, round(time.monotonic() - began, 3)))
-        except (Undefined, NoRungs):
+        except (Undefined, Unsuitable):
             raise
         except Exception as error:  # noqa: BLE001 - of an author's code: any class
             failed = _failure(error)
@@ -74,8 +77,8 @@ def run_leg(leg: Leg, material: Material, records: Records) -> Found:
 def _failure(error: Exception) -> SlipstreamError:
     """What a trial died of. Raises what is no fault of the trial: network, disk, a store."""
     failed = as_slipstream_error(error)
-    if isinstance(error, SlipstreamError) and not isinstance(error, PermanentError | JobFailedError):
-        raise error
+    if isinstance(error, SlipstreamError) and not isinstance(error, PermanentError):
+        raise error  # a store that is away; or the fit was asked to end, and left
     if not isinstance(failed, PermanentError) and _of_the_machine(error):
         raise failed from error
     if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
@@ -105,20 +108,29 @@ def _fitted(leg: Leg, material: Material, records: Records) -> tuple[float, int,
         rung = Rung(leg.until, leg.start, leg.donor) if material.whole else None
         job = TrainingJob(
             material.train, material.validation, material.signature, dict(leg.params), store, Path(folder) / "model.onnx",
-            material.seed, workers=1, rung=rung,
+            material.seed, workers=1, rung=rung, needs=material.needs, wanted_precision=material.precision,
         )  # fmt: skip
         try:
             load(material.fit)(job)
         except RungReached:
             assert rung is not None
+            _require_taken(job)
             return _loss(material, job, rung), rung.epochs, rung.history
+        _require_taken(job)
         return _whole(leg, material, job)
+
+
+def _require_taken(job: TrainingJob) -> None:
+    try:
+        job.require_taken()
+    except SpecError as error:
+        raise Unsuitable(error.what, seen=error.seen, safe="nothing was chosen.", hint=error.hint) from None
 
 
 def _whole(leg: Leg, material: Material, job: TrainingJob) -> tuple[float, int, list[dict[str, float]]]:
     """Of a fit that knows no rungs: it is measured as any trained model is."""
     if job.rung is not None and (leg.start or leg.until < material.whole):
-        raise NoRungs(
+        raise Unsuitable(
             "The fit cannot be measured before its end, so no trial can be stopped early.",
             seen={"training.fit": material.fit},
             safe="nothing was chosen.",
@@ -154,12 +166,12 @@ def _defined(found: float | None, material: Material, job: TrainingJob) -> float
 
 
 def _inherit(store: CheckpointStore, parent: CheckpointStore) -> None:
-    """Begin at the parent's last checkpoint, unless this leg has one of its own. Raises JobFailedError if it is lost."""
+    """Begin at the parent's last checkpoint, unless this leg has one of its own. Raises IntegrityError if it is lost."""
     if store.newest() is not None:
         return
     newest = parent.newest()
     if newest is None:
-        raise JobFailedError(
+        raise IntegrityError(
             "The weights that a trial was to go on with are lost: no checkpoint matches its digest.",
             seen=parent.folder,
             hint="the trial is left out; the search goes on.",

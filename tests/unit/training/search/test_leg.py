@@ -8,7 +8,7 @@ import pytest
 
 from include.core.errors import JobFailedError
 from include.core.storage import LocalStorage
-from include.training.search.leg import NoRungs, Undefined, run_leg
+from include.training.search.leg import Undefined, Unsuitable, run_leg
 from include.training.search.records import Leg, Records
 from tests.support.search_example import HERE, material
 
@@ -48,7 +48,7 @@ def test_a_fit_without_rungs_is_measured_at_its_end_and_refused_before(records: 
     assert found.value is not None
     assert 0 < found.value < 0.7
     assert found.epochs == 4
-    with pytest.raises(NoRungs, match="cannot be measured before its end"):
+    with pytest.raises(Unsuitable, match="cannot be measured before its end"):
         run_leg(Leg({"c": 1.0}, until=1), given, records)
 
 
