@@ -32,6 +32,25 @@ def fit_network(job: TrainingJob) -> None:
     fit_lightning(job, build)
 
 
+def fit_that_stops(job: TrainingJob) -> None:
+    """Ends by itself after its second epoch."""
+    from include.backends.ray.train import fit_lightning
+
+    fit_lightning(job, build_that_stops)
+
+
+def build_that_stops(plan: Any, features: Any) -> Any:
+    from pytorch_lightning.callbacks import EarlyStopping
+
+    from include.models.flight_delay.network import FlightDelay
+
+    class Stops(FlightDelay):
+        def configure_callbacks(self) -> Any:
+            return [EarlyStopping("train_loss", patience=1, min_delta=10.0)]
+
+    return Stops(plan, features)
+
+
 def fit_wrong(job: TrainingJob) -> None:
     """Fails as its parameter `wrong` says."""
     kinds: dict[str, Any] = {

@@ -42,16 +42,19 @@ class RungCallback(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.current_epoch >= self._rung.until:
-            self._reach(trainer, pl_module)
+            self._reach(trainer, pl_module, trainer.current_epoch)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        if stage == "fit":
-            self._reach(trainer, pl_module)
+        if stage != "fit":
+            return
+        done, until = trainer.current_epoch, self._rung.until
+        # Before the end of the course it is a fit that stops by itself, if only at the rung: it leaves nothing to go on with.
+        self._reach(trainer, pl_module, done if until == self._plan.course.epochs else min(done, until - 1))
 
-    def _reach(self, trainer: pl.Trainer, module: pl.LightningModule) -> NoReturn:
+    def _reach(self, trainer: pl.Trainer, module: pl.LightningModule, epochs: int) -> NoReturn:
         history = next(each.history for each in _callbacks(trainer) if isinstance(each, StepCheckpoint))
         outputs = score(Probability(module, self._plan.inputs, self._plan.link), self._validation.features)
-        self._rung.reach(trainer.current_epoch, outputs, history)
+        self._rung.reach(epochs, outputs, history)
 
     def _fresh(self, trainer: pl.Trainer, params: dict[str, Any]) -> pl.LightningModule:
         """A module of those parameters that has seen nothing yet."""

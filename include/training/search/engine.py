@@ -76,7 +76,7 @@ class Engine:
                 break
             self._running.sort(key=lambda each: each[:2])
             ends, number, leg = self._running.pop(0)
-            found = self._result(number, leg)
+            found = self._stopped(leg) or self.executor.result(leg)
             self._clock = ends
             self.trials.tell(number, found)
             self.heard(self.trials, self.trials.all[number])
@@ -99,9 +99,9 @@ class Engine:
                 return
             self._number += 1
             leg = self.trials.begin(decision)
-            ends = self._clock + (1 if self._over(decision.trial) else leg.until - leg.start)
-            self._running.append((ends, decision.trial, leg))
-            if not self._over(decision.trial):
+            stopped = self._stopped(leg) is not None
+            self._running.append((self._clock + (1 if stopped else leg.until - leg.start), decision.trial, leg))
+            if not stopped:
                 self.executor.submit(leg)
 
     def _decision(self) -> Decision | None:
@@ -114,18 +114,12 @@ class Engine:
         made = self.scheduler.next(self.trials, self.suggest)
         return None if made is None else self.records.decide(self._number, made)
 
-    def _over(self, number: int) -> bool:
-        """Whether a trial's fit has ended by itself before the leg that it is in."""
-        legs = self.trials.all[number].legs
-        before = [found for _, found in legs[:-1]]
-        return bool(before) and before[-1] is not None and before[-1].epochs < legs[-2][0].until
-
-    def _result(self, number: int, leg: Leg) -> Found:
-        if not self._over(number):
-            return self.executor.result(leg)
-        before = self.trials.all[number].legs[-2][1]
-        assert before is not None
-        return Found(before.value, before.epochs, [], 0.0)
+    def _stopped(self, leg: Leg) -> Found | None:
+        """What the leg comes to where the fit that it goes on with has ended by itself: what that came to."""
+        before = self.trials.over.get(leg.parent)
+        if before is None or before[1].epochs >= before[0].until:
+            return None
+        return Found(before[1].value, before[1].epochs, [], 0.0)
 
     def _require_some(self) -> None:
         """Raises CodeError unless a trial was measured, or one runs."""

@@ -65,7 +65,8 @@ class Trials:
     spent: int = 0  # epochs of all legs that were begun
     seconds: float = 0.0  # of the legs that are over
     curve: list[tuple[int, float]] = field(default_factory=list)  # (epochs of the legs that are over, least loss until then)
-    _over: int = 0
+    over: dict[str, tuple[Leg, Found]] = field(default_factory=dict)  # legs and what they came to, by key
+    _epochs: int = 0
 
     def begin(self, decision: Decision) -> Leg:
         """The leg that a decision asks for."""
@@ -89,10 +90,11 @@ class Trials:
         trial.legs[-1] = (leg, found)
         self.told += 1
         self.seconds += found.seconds
-        self._over += leg.until - leg.start
+        self.over[leg.key] = leg, found
+        self._epochs += leg.until - leg.start
         least = self.curve[-1][1] if self.curve else float("inf")
         if found.value is not None and found.value < least:
-            self.curve.append((self._over, found.value))
+            self.curve.append((self._epochs, found.value))
 
     def __iter__(self) -> Iterator[Trial]:
         return iter(self.all[number] for number in sorted(self.all))

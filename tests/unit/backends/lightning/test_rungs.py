@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
@@ -15,7 +17,7 @@ from include.training.job import TrainingJob
 from include.training.search.leg import run_leg
 from include.training.search.records import Found, Leg, Records
 from include.training.train_step import verify
-from tests.support.search_example import PARAMS, fit_network, material
+from tests.support.search_example import HERE, PARAMS, fit_network, material
 
 pytestmark = pytest.mark.lives  # torch takes seconds to import
 
@@ -41,8 +43,8 @@ def legs(*until: int) -> list[Leg]:
     return made
 
 
-def course(folder: Path, *until: int) -> list[Found]:
-    return [run_leg(leg, material(), records(folder)) for leg in legs(*until)]
+def course(folder: Path, *until: int, fit: str = f"{HERE}:fit_network") -> list[Found]:
+    return [run_leg(leg, material(fit), records(folder)) for leg in legs(*until)]
 
 
 def test_legs_end_where_one_fit_ends_and_tell_what_it_told(tmp_path: Path) -> None:
@@ -53,6 +55,16 @@ def test_legs_end_where_one_fit_ends_and_tell_what_it_told(tmp_path: Path) -> No
     assert {found.epochs for found in many} == {1, 3, 4}
     assert len({found.value for found in many}) == 3
     assert not list((tmp_path / "many").rglob("model.onnx*")), "trials write no model"
+
+
+def test_a_fit_that_stops_by_itself_says_so_wherever_its_rung_is(tmp_path: Path) -> None:
+    stops = f"{HERE}:fit_that_stops"
+    whole = course(tmp_path / "whole", 4, fit=stops)[0]
+    assert whole.epochs == 2
+    assert course(tmp_path / "legs", 1, 3, fit=stops)[-1] == replace(whole, seconds=ANY)
+    at_the_rung = course(tmp_path / "at", 2, fit=stops)[0]
+    assert at_the_rung.value == whole.value
+    assert at_the_rung.epochs < 2, "it leaves nothing to go on with"
 
 
 @pytest.mark.thorough
