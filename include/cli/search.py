@@ -9,13 +9,13 @@ from typing import Any
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
-from include.core.adapters import ADAPTERS, adapter
-from include.core.errors import DataError, PermanentError
+from include.core.errors import DataError
 from include.core.ledger import Attempt, Ledger, metrics_folder
 from include.core.table import table
 from include.problems.metric import Metric
 from include.problems.of import of_params
 from include.step_values.training import TuneValue
+from include.training.search.followed import deliver
 from include.training.search.importance import importance
 from include.training.search.page import searched
 from include.training.search.records import Records
@@ -96,16 +96,8 @@ def _so_far(context: CliContext, key: str) -> tuple[TuneValue | None, Metric, st
 
 
 def _deliver(context: CliContext, model: str, key: str) -> int:
-    name = f"search.{context.settings.registry}.deliver"
-    if name not in ADAPTERS:
-        raise PermanentError(
-            f"The registry {context.settings.registry!r} shows no runs of trials.", safe="nothing was sent.",
-            hint="it is chosen by SLIPSTREAM_REGISTRY.",
-        )  # fmt: skip
-    sent: int = adapter(name)(
-        context.settings, context.ledger.storage, metrics_folder(key, context.ledger.generation(key)), model
-    )
-    return sent
+    ledger = context.ledger
+    return deliver(context.settings, ledger.storage, metrics_folder(key, ledger.generation(key)), model)
 
 
 def _words(told: Mapping[str, Any], metric: Metric, report: str | None, delivered: int | None) -> Iterator[str]:

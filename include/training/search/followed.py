@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from include.core.adapters import ADAPTERS, adapter
 from include.core.digest import canonical_json
+from include.core.errors import PermanentError
 from include.core.settings import Settings
 from include.core.storage import Storage
 from include.core.task import Task
@@ -47,6 +48,22 @@ def tracked(settings: Settings, storage: Storage, folder: str, model: str) -> Ab
         return nullcontext()
     opener: Opener = adapter(name)
     return opener(settings, storage, folder, model)
+
+
+def deliver(settings: Settings, storage: Storage, folder: str, model: str) -> int:
+    """Bring the registry's server what it lacks of a search's runs; returns how many metrics that were.
+
+    Raises UnreachableError, and PermanentError where the registry shows no runs, or refuses.
+    """
+    name = f"search.{settings.registry}.deliver"
+    if name not in ADAPTERS:
+        raise PermanentError(
+            f"The registry {settings.registry!r} shows no runs of trials.",
+            safe="nothing was sent.",
+            hint="it is chosen by SLIPSTREAM_REGISTRY.",
+        )
+    sender: Callable[[Settings, Storage, str, str], int] = adapter(name)
+    return sender(settings, storage, folder, model)
 
 
 def trial_folder(folder: str, number: int) -> str:

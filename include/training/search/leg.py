@@ -10,7 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.core.author import as_slipstream_error, log_exception
-from include.core.errors import DataError, IntegrityError, JobFailedError, PermanentError, SlipstreamError, SpecError
+from include.core.errors import (
+    DataError,
+    IntegrityError,
+    JobFailedError,
+    MemoryLimitError,
+    PermanentError,
+    SlipstreamError,
+    SpecError,
+    TimeLimitError,
+)
 from include.core.json_types import Json
 from include.core.needs import Needs
 from include.core.reference import load
@@ -77,13 +86,15 @@ def run_leg(leg: Leg, material: Material, records: Records) -> Found:
 def _failure(error: Exception) -> SlipstreamError:
     """What a trial died of. Raises what is no fault of the trial: network, disk, a store."""
     failed = as_slipstream_error(error)
-    if isinstance(error, SlipstreamError) and not isinstance(error, PermanentError):
+    if isinstance(error, TimeLimitError) or (
+        isinstance(error, SlipstreamError) and not isinstance(error, PermanentError | MemoryLimitError)
+    ):
         raise error  # a store that is away; or the fit was asked to end, and left
     if not isinstance(failed, PermanentError) and _of_the_machine(error):
         raise failed from error
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return JobFailedError(
-            f"The trial ran out of memory: {failed.what}",
+    if isinstance(failed, MemoryLimitError):
+        return MemoryLimitError(
+            failed.what,
             hint="let fewer run at once (training.search.concurrent), bound what makes a model large in training.search.space, "
             "or look at fewer rows (training.search.rows).",
         )

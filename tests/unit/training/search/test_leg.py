@@ -23,7 +23,7 @@ def records(tmp_path: Path) -> Records:
     [
         ("value", "no such width"),
         ("nan", "120 outputs that are not finite"),
-        ("memory", "The trial ran out of memory"),
+        ("memory", "of 3 GB"),
         ("runtime", "training.search.concurrent"),
     ],
 )
