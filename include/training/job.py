@@ -24,6 +24,7 @@ from include.problems.truth import Truth
 from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
 from include.training.interruptions import Interruption
+from include.training.rung import Rung
 from include.training.spool import MetricSpool
 from include.training.warm_start import WEIGHTS, Begun, Champion
 
@@ -107,6 +108,7 @@ class TrainingJob:
     workers: int = 1  # at most
     minimum_workers: int | None = None  # where they may come and go; None: as many as `workers`
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
+    rung: Rung | None = None  # of a trial of a search: where the fit is measured, and leaves
     needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
     wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
     champion: Champion | None = None  # what the fit is to begin from, where it can

@@ -16,6 +16,7 @@ from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
+from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
@@ -26,6 +27,7 @@ __all__ = [
     "Athena",
     "Binary",
     "BusinessMetric",
+    "Choice",
     "Costs",
     "Cron",
     "DailyCron",
@@ -36,7 +38,9 @@ __all__ = [
     "Evaluation",
     "Feature",
     "Features",
+    "Float",
     "Frozen",
+    "Integer",
     "ModelSpec",
     "Monitoring",
     "MultiClass",
@@ -50,6 +54,7 @@ __all__ = [
     "Regression",
     "Retraining",
     "Rollout",
+    "Search",
     "Serving",
     "Training",
     "Triggers",
