@@ -28,6 +28,8 @@ def _fit(spec: ModelSpec, chosen: Mapping[str, Json]) -> dict[str, Json]:
     training: dict[str, Json] = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)
     if training.get("inputs") == "tensor":  # as every model once took them: its key says nothing new
         del training["inputs"]
+    if training.get("memory_rows") is None:  # as ever: in memory
+        training.pop("memory_rows", None)
     return {**training, "params": {**spec.training.model_dump(mode="json")["params"], **chosen}}
 
 

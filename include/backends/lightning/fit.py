@@ -47,7 +47,7 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, **t
     _quiet()
     torch.set_num_threads(THREADS)
     seed_all(plan.course.seed)
-    module = build(plan, data.train.features)
+    module = build(plan, data.train.sample().features)
     check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
@@ -124,7 +124,7 @@ def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: Chec
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)
         store.save(MODEL, path.read_bytes())
-    store.save(SCORES, score(model, validation.features).tobytes())
+    store.save(SCORES, b"".join(score(model, rows.features).tobytes() for rows in validation.batches()))
     store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from include.core.errors import JobFailedError, PermanentError, SlipstreamError,
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
-from include.training.job import Rows, TrainingJob
+from include.training.job import TrainingJob
 from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
@@ -67,11 +66,13 @@ def _fit_with_workers(job: TrainingJob, plan: Plan, build: Build, folder: str) -
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
 
+    from include.backends.ray.rows import hand_over
+
     _attach()
     config = {
         "plan": plan,
         "build": build,
-        "rows": [[None if each is None else ray.put(each) for each in _arrays(rows)] for rows in (job.train, job.validation)],
+        "rows": [hand_over(rows) for rows in (job.train, job.validation)],
         "root": job.checkpoints.storage.root,
         "folder": job.checkpoints.folder,
         "metrics": job.spool.folder if job.spool else "",
@@ -99,19 +100,6 @@ def _fit_with_workers(job: TrainingJob, plan: Plan, build: Build, folder: str) -
                 log_exception(error)
                 raise failed from None
             log.warning("%s Trying again.", failed)
-
-
-def _arrays(rows: Rows) -> tuple[np.ndarray[Any, Any] | None, ...]:
-    """What a worker needs of the rows."""
-    return rows.features, rows.labels, rows.weights
-
-
-def _rows(arrays: Sequence[Any]) -> Rows:
-    """The rows of a worker, from what the driver has put into the cluster."""
-    import ray
-
-    features, labels, weights = arrays
-    return Rows(ray.get(features), ray.get(labels), weights=None if weights is None else ray.get(weights))
 
 
 def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
@@ -153,13 +141,14 @@ def _worker(config: dict[str, Any]) -> None:
     from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
 
     from include.backends.lightning.fit import Data, Kept, fit_here
+    from include.backends.ray.rows import received
 
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size())
-    train, validation = (_rows(arrays) for arrays in config["rows"])
     try:
         on_node.require_same_code(config["code"])  # it may be another node than the driver's
         storage = Settings(root=config["root"], environ=on_node.environment()).storage()
+        train, validation = (received(rows, storage) for rows in config["rows"])
         spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
         fit_here(
             config["plan"],

@@ -51,6 +51,10 @@ class Training(Frozen):
     """The values to try for parameters, by name. Only a run that asks to tune tries them, at most 8 combinations, and the best
     replaces the `params` of the same names."""
 
+    memory_rows: int | None = Field(None, ge=0)
+    """The number of rows up to which a training set is held in memory. A larger one is streamed from blocks on disk: a fit by
+    `fit_lightning` does so by itself, another one takes `job.train.batches()`. None: in memory, however many there are."""
+
     workers: int = Field(1, ge=1)
     """How many worker processes fit the model together, for a `fit` that can distribute its work."""
 
