@@ -24,6 +24,7 @@ from include.core.scratch import scratch_folder
 from include.core.spec import Feature
 from include.core.storage import Storage
 from include.model_contract.encoder import Encoder, Form
+from include.problems.label_counts import LabelCounts
 from include.problems.problem import Problem
 from include.training.checks import check_truth, encoded_rows, require_letters
 from include.training.rows import scan
@@ -116,7 +117,7 @@ def _split(path: Path, asked: Asked, rows: int) -> int:
     """How many of the rows are trained on. Raises DataError where either part is too small, or its labels tell nothing."""
     cut = int(rows * (1 - SHARE))
     older = scan.rows_before(path, cut)
-    known, newer = (scan.Labels(asked.problem, asked.label) for _ in range(2))
+    known, newer = (LabelCounts(asked.problem, asked.label) for _ in range(2))
     names = list(dict.fromkeys((asked.label, TIME, *asked.problem.value.columns)))
     for labels, first, end in ((known, 0, older), (newer, older, rows)):
         for table in scan.tables(path, [*names], first, end):

@@ -1,14 +1,12 @@
 """The first pass over a training set that is streamed: where it is split, whether it can be learned from, what its encoder is.
 
-It gives what the same questions give of the table in memory (include/training/split.py, train_step.py), exactly. In memory
-are one batch of rows, the vocabularies, and how often each of a bounded number of labels is there.
+It gives what the same questions give of the table in memory (include/training/split.py, checks.py), exactly. In memory are one
+batch of rows, the vocabularies, and how often each of a bounded number of labels is there.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +17,9 @@ import pyarrow.parquet as pq
 
 from include.data.session import open_session
 from include.data.sql import copy, parquet
-from include.problems.problem import Problem
-from include.problems.truth import Truth
 from include.training.split import TIME
 
 BATCH = 1 << 17  # rows that are read at once: about a row group of a training set
-VALUES = 4096  # different labels that are counted: more than there can be classes
 MEMORY = "1GB"  # of DuckDB, where a file has to be sorted first: the rest is spilled
 
 
@@ -70,36 +65,3 @@ def rows_before(path: Path, cut: int) -> int:
     for table in tables(path, [TIME], 0, cut):
         older += pc.sum(pc.less(table[TIME], moment)).as_py() or 0
     return older
-
-
-@dataclass
-class Labels:
-    """What has been seen of the labels of many batches: enough to say whether rows can be learned from."""
-
-    problem: Problem
-    label: str
-    counts: Counter[float] = field(default_factory=Counter)
-    rows: int = 0
-
-    def add(self, table: pa.Table) -> None:
-        """Raises DataError for rows without a label, and for labels that are none of the problem's."""
-        truth = self.problem.truth(table, self.label)
-        self.rows += len(truth)
-        for value, count in zip(*np.unique(truth.labels, return_counts=True), strict=True):
-            if value in self.counts or len(self.counts) < VALUES:
-                self.counts[float(value)] += int(count)
-
-    def with_those_of(self, other: Labels) -> Labels:
-        """What has been seen of both."""
-        return Labels(self.problem, self.label, self.counts + other.counts, self.rows + other.rows)
-
-    @property
-    def truth(self) -> Truth:
-        """Rows of which the problem says what it says of all: each label twice."""
-        return Truth(np.repeat(np.array(sorted(self.counts)), 2))
-
-    @property
-    def whole(self) -> Truth:
-        """Each label as often as it was seen, for the words of an error."""
-        values = sorted(self.counts)
-        return Truth(np.repeat(np.array(values), [self.counts[value] for value in values]))

@@ -9,10 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.core.spec import Regression
-from include.problems.of import problem_of
 from include.training.rows import scan
-from include.training.rows.scan import Labels, in_order, rows_before, tables
+from include.training.rows.scan import in_order, rows_before, tables
 from include.training.split import TIME
 
 MOMENTS = [0, 0, 1, 2, 2, 2, 3, 5, 5, 9]
@@ -46,14 +44,3 @@ def test_a_file_in_order_is_read_where_it_is_and_another_is_sorted_rows_of_one_m
     path = written(tmp_path, shuffled)
     found = pq.read_table(in_order(path, tmp_path))
     assert found["n"].to_pylist() == np.argsort(shuffled, kind="stable").tolist()
-
-
-def test_labels_of_many_values_are_counted_up_to_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan, "VALUES", 5)
-    labels = Labels(problem_of(Regression(scale=1)), "y")
-    for start in (0, 3):
-        labels.add(pa.table({"y": np.arange(start, start + 8, dtype=np.float64)}))
-    assert labels.rows == 16
-    assert len(labels.counts) == 5
-    assert labels.counts[3.0] == 2
-    assert labels.problem.too_few(labels.truth, 1) == ""
