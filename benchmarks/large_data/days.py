@@ -102,7 +102,8 @@ class World:
         folder = self.home / "made" / str(day)
         folder.mkdir(parents=True)
         orders = _orders(day, rows)
-        hours = f"SELECT (i % {MEMBERS})::VARCHAR AS member, DATE '{day}'::TIMESTAMP + to_hours(i // {MEMBERS} * 4) AS event_timestamp"
+        moment = f"DATE '{day}'::TIMESTAMP + to_hours(i // {MEMBERS} * 4)"
+        hours = f"SELECT (i % {MEMBERS})::VARCHAR AS member, {moment} AS event_timestamp"
         files = {
             folder
             / "entities.parquet": f"SELECT id AS request_id, ordered_at AS event_timestamp, member, price, shelf FROM ({orders})",
