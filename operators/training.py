@@ -9,14 +9,15 @@ from typing import Any, ClassVar
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.core.needs import Needs
 from include.core.request import Json, Request
-from include.core.spec.training import Resources
 from include.core.time import end_of_day, parse_time
 from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import JobLink
+from operators.resources import spec_of_run
 from operators.run import as_of, event_extra, event_extras, is_asset_run, run_type
 
 
@@ -42,7 +43,7 @@ class PlanTrainingOperator(SlipstreamOperator):
 
     def execute(self, context: Context) -> Json:
         services = open_services()
-        spec = services.spec(self.model)
+        spec = spec_of_run(context, services, self.model)  # what is wrong in `resources` is refused before anything is made
         newest = _newest_day(services, self.model)
         self._consume(context, services)
         moment = as_of(context, newest, self.as_of)
@@ -116,10 +117,12 @@ class TuneModelOperator(ComputeOperator):
     def build(self, context: Context, services: Services) -> Request:
         from include.training.request import tune_request
 
-        return tune_request(services.spec(self.model), self.ref("training_set", services))
+        return tune_request(spec_of_run(context, services, self.model), self.ref("training_set", services))
 
-    def machine(self, services: Services) -> Resources:
-        return services.spec(self.model).training.resources
+    def machine(self, context: Context, services: Services) -> Needs:
+        from include.training.run_resources import needs_of
+
+        return needs_of(spec_of_run(context, services, self.model))
 
 
 class TrainModelOperator(ComputeOperator):
@@ -163,10 +166,12 @@ class TrainModelOperator(ComputeOperator):
             found = services.ledger.resolve(tuned)
             self.agree("tuned", services.ledger.request(found.key), "training_set", training_set)
             chosen = found.value["params"]
-        return train_request(services.spec(self.model), training_set, chosen)
+        return train_request(spec_of_run(context, services, self.model), training_set, chosen)
 
-    def machine(self, services: Services) -> Resources:
-        return services.spec(self.model).training.resources
+    def machine(self, context: Context, services: Services) -> Needs:
+        from include.training.run_resources import needs_of
+
+        return needs_of(spec_of_run(context, services, self.model))
 
 
 def _newest_day(services: Services, model: str) -> date | None:

@@ -183,6 +183,10 @@ PORTS: Mapping[str, Variable] = {
     )
 }
 
+JOB_NEEDS = _named(
+    "JOB_NEEDS", "JSON", "Set by a task for its jobs: the machines that the spec asks for, and by when the job is to be over."
+)
+
 # -- a job on a Ray cluster elsewhere: set by whoever submits it -------------------------------------------------------------
 
 JOB_NAME = _named("JOB_NAME", "name", "The job's name, which its sealed logins are bound to.")
@@ -282,7 +286,7 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
-        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM,
+        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM,
     ),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),

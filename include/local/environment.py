@@ -226,6 +226,8 @@ def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
         # Else Ray replaces 127.0.0.1 by the machine's address, and listens on every one.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "DASHBOARD_METRIC_PORT": "0",  # any free one
+        # An entry point that waits for a machine; Ray would give it up after a quarter of an hour, whatever the time limit.
+        "RAY_JOB_START_TIMEOUT_SECONDS": "86400",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(platform.home / "secrets" / "ray_token"),
     }

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from include.core.errors import DataError
+from include.core.errors import DataError, SpecError
+from include.core.needs import Needs
 from include.metrics.arrays import Groups
 from include.model_contract.batch import Columns, Encoded
 from include.model_contract.encoder import Encoder
@@ -116,9 +117,18 @@ class TrainingJob:
     seed: int = 7
     workers: int = 1
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
+    needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
+    wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
+    taken: set[str] = field(default_factory=set, init=False)  # which of the spec's wishes the fit has read
+
+    @property
+    def precision(self) -> str:
+        """In which numbers to compute: `32`, `bf16` or `16-mixed`. A fit that never asks is refused any other than `32`."""
+        self.taken.add("precision")
+        return self.wanted_precision
 
     @property
     def label(self) -> str:
@@ -149,6 +159,15 @@ class TrainingJob:
     def encoder(self) -> Encoder:
         """What makes the model's rows of values by name, in training and in serving."""
         return Encoder.from_json(self.signature)
+
+    def require_taken(self) -> None:
+        """Raises SpecError where the fit has not asked for a precision that the spec wants: its result is of another one."""
+        if self.wanted_precision != "32" and "precision" not in self.taken:
+            raise SpecError(
+                f"training.fit computes in its own precision: it has not asked for training.precision {self.wanted_precision!r}.",
+                safe="the model that it wrote is not taken; the training set and older versions are as they were.",
+                hint='leave training.precision at "32", or have the fit read job.precision and compute in it.',
+            )
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a row to the history that the result and the evaluation report show, and to live tracking."""

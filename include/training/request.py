@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from include.core.request import Json, Ref, Request
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, Training
 from include.problems.of import params_of, uses_of
 
 # Of the spec's training section: what the training set is asked with, or the machine, and no part of the fit.
-NOT_OF_A_FIT = {"schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn", "resources"}
+NOT_OF_A_FIT = {
+    "schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn", "resources", "time_limit", "pool", "queue",
+}  # fmt: skip
+# What came later: with its default it says nothing new, and the key is what it was without it.
+CAME_LATER = ("inputs", "precision", "memory_rows")
 
 
 def tune_request(spec: ModelSpec, training_set: Ref) -> Request:
@@ -26,10 +30,9 @@ def train_request(spec: ModelSpec, training_set: Ref, chosen: Mapping[str, Json]
 
 def _fit(spec: ModelSpec, chosen: Mapping[str, Json]) -> dict[str, Json]:
     training: dict[str, Json] = spec.training.model_dump(mode="json", exclude=NOT_OF_A_FIT)
-    if training.get("inputs") == "tensor":  # as every model once took them: its key says nothing new
-        del training["inputs"]
-    if training.get("memory_rows") is None:  # as ever: in memory
-        training.pop("memory_rows", None)
+    for name in CAME_LATER:
+        if training.get(name) == Training.model_fields[name].default:
+            del training[name]
     return {**training, "params": {**spec.training.model_dump(mode="json")["params"], **chosen}}
 
 

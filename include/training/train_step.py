@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from include.core.errors import DataError, one_line
+from include.core.needs import Needs
 from include.core.reference import load
 from include.core.request import Outcome
 from include.core.task import Task
@@ -58,9 +59,12 @@ def run(task: Task) -> Outcome:
         seed=int(training.get("seed", 7)),
         workers=int(training.get("workers", 1)),
         spool=spool,
+        needs=Needs.received(task.settings.environ),
+        wanted_precision=str(training.get("precision", "32")),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
+    job.require_taken()
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))

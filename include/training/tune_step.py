@@ -11,6 +11,7 @@ from typing import Any
 from include.core.digest import digest_json
 from include.core.errors import DataError
 from include.core.json_types import Json
+from include.core.needs import Needs
 from include.core.reference import load
 from include.core.request import Outcome
 from include.core.task import Task
@@ -37,6 +38,7 @@ def run(task: Task) -> Outcome:
         params = {**training.get("params", {}), **chosen}
         job = _trial(task, Path(task.workdir), recent, validation, signature, params)
         load(training["fit"])(job)
+        job.require_taken()
         found = verify(job)[name]
         if found is None:
             raise DataError(
@@ -70,4 +72,6 @@ def _trial(
     name = digest_json(dict(params))[:16]
     store = CheckpointStore(task.storage, f"{task.attempt.checkpoints}/trial-{name}")
     seed = int(task.params["training"].get("seed", 7))
-    return TrainingJob(train, validation, signature, params, store, workdir / f"{name}.onnx", seed, workers=1)
+    precision = str(task.params["training"].get("precision", "32"))
+    given = (train, validation, signature, params, store, workdir / f"{name}.onnx", seed)
+    return TrainingJob(*given, workers=1, needs=Needs.received(task.settings.environ), wanted_precision=precision)

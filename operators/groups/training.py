@@ -49,7 +49,8 @@ def training_group(
     :param tune: whether to search the spec's grid; by default as the run's parameter `tune` says
     :param announce: whether a candidate's event starts the DAG `<model>_rollout`; False where this DAG rolls it out itself
     :param where: of tuning and training: "job" on the job backend, "process" in the task itself
-    :param pool, queue: of tuning and training; by default the pool `ray` for jobs
+    :param pool, queue: of tuning and training; by default the spec's (`training.pool`, `training.queue`), else the pool `ray` for
+        jobs
 
     **Example** ::
 
@@ -68,7 +69,9 @@ def training_group(
             **given(withdrawn=listed, feedback=_told(spec, planned.output)),
         )
         training_set = built.output
-        trained = _fit(name, training_set, tune, job_options(where, pool, queue))
+        trained = _fit(
+            name, training_set, tune, job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
+        )
         evaluated = EvaluateModelOperator(task_id="evaluate", model=name, training_set=training_set, trained=trained)
         gate = CheckGateOperator(task_id="gate", model=name, evaluation=evaluated.output)
         registered = RegisterModelOperator(

@@ -12,7 +12,7 @@ import io
 import logging
 import pickle
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ import torch
 
 from include.backends.lightning import state as kept
 from include.backends.lightning.checks import cannot_keep, check_callback
+from include.backends.lightning.finite import require_finite
 from include.backends.lightning.plan import Place, Plan
 from include.core import fault
 from include.training.checkpoint import CheckpointStore
@@ -57,8 +58,22 @@ def seed_all(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+class Left(Exception):
+    """The fit was asked to leave, and is saved up to `step`: the next one goes on there."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"the fit left at step {step}, which is saved")
+        self.step = step
+
+    def __reduce__(self) -> tuple[type[Left], tuple[int]]:
+        return Left, (self.step,)
+
+
 class StepCheckpoint(pl.Callback):
     """Restores what Lightning's own checkpoint lacks, and saves every `every` batches and at each epoch's end."""
+
+    beside: tuple[pl.Callback, ...] = ()  # callbacks of the platform
+    leaves: Callable[[], bool] | None = None
 
     def __init__(self, store: CheckpointStore, plan: Plan, place: Place, state: State | None, spool: MetricSpool | None) -> None:
         self._store, self._course, self._place, self._state = store, plan.course, place, state
@@ -68,7 +83,7 @@ class StepCheckpoint(pl.Callback):
         self.history: list[dict[str, Any]] = list(state["history"]) if state else []
         losses, counted = state["losses"] if state else (0.0, 0)
         self._losses, self._counted = float(losses), int(counted)  # of the epoch so far: sum, and batches that had one
-        self._due, self._accumulate = False, 0
+        self._due, self._leaving, self._accumulate = False, False, 0
         if state and self._spool:
             self._spool.restore(state.get("metrics", []))
 
@@ -138,17 +153,26 @@ class StepCheckpoint(pl.Callback):
 
     def after_batch(self, trainer: pl.Trainer) -> None:
         step = self._step(trainer)
-        self._due = self._due or step % self._every == 0
+        self._leaving = self._leaving or (self.leaves is not None and self.leaves())
+        self._due = self._due or self._leaving or step % self._every == 0
         # Where the epoch ends here, its end is saved. Half a sum of gradients is each worker's own: the next batch will do.
         ends = step % self._course.steps_per_epoch == 0 or trainer.should_stop
         waits = trainer.lightning_module.automatic_optimization and trainer.fit_loop._should_accumulate()
         if self._due and not ends and not waits:
             self._save(trainer, step)
+            self._leave(step)
 
     def after_epoch(self, trainer: pl.Trainer) -> None:
         self._losses, self._counted = 0.0, 0
         if not trainer.fit_loop.done:  # what follows the last epoch belongs to it: `finish` saves the whole
-            self._save(trainer, trainer.current_epoch * self._course.steps_per_epoch)
+            step = trainer.current_epoch * self._course.steps_per_epoch
+            self._save(trainer, step)
+            self._leave(step)
+
+    def _leave(self, step: int) -> None:
+        """Raises Left where that was asked for; a fit that is at its end is not left."""
+        if self._leaving:
+            raise Left(step)
 
     def finish(self, module: pl.LightningModule) -> None:
         """Save the trained model, once every hook of the fit is done."""
@@ -173,7 +197,7 @@ class StepCheckpoint(pl.Callback):
         seed_all((self._course.seed * 1_000_003 + step) * 64 + self._place.rank)
 
     def _others(self, trainer: pl.Trainer) -> list[pl.Callback]:
-        return [callback for callback in trainer.callbacks if callback is not self]  # type: ignore[attr-defined]
+        return [callback for callback in trainer.callbacks if callback is not self and callback not in self.beside]  # type: ignore[attr-defined]
 
     def _pending(self) -> list[Any]:
         return self._spool.pending() if self._spool else []
@@ -216,6 +240,7 @@ class StepCheckpoint(pl.Callback):
 
     def _save(self, trainer: pl.Trainer, step: int) -> None:
         self._due = False
+        require_finite(trainer)
         losses = self._mean_losses(trainer)  # all workers take part
         workers = self._of_all(self._mine(trainer))
         if self._place.rank == 0:

@@ -102,8 +102,9 @@ class AsItIs(Dataset[tuple[Tensor, ...]]):
 class BatchData(pl.LightningDataModule):
     """Feeds a Trainer that reloads its loader each epoch, starting at step `start`."""
 
-    def __init__(self, train: Rows, validation: Rows, course: Course, start: int, place: Place) -> None:
+    def __init__(self, train: Rows, validation: Rows, course: Course, start: int, place: Place, *, pinned: bool = False) -> None:
         super().__init__()
+        self._pinned = pinned
         self._train, self._validation = (rows if isinstance(rows, StreamedRows) else Table(rows) for rows in (train, validation))
         self._course, self._start, self._place = course, start, place
 
@@ -112,11 +113,12 @@ class BatchData(pl.LightningDataModule):
         start = max(epoch * self._course.steps_per_epoch, self._start)
         if isinstance(self._train, StreamedRows):
             streamed = StreamedEpoch(self._train, self._course, start, self._place)
-            return DataLoader(AsItIs(), sampler=streamed, batch_size=None)
-        return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None)
+            return DataLoader(AsItIs(), sampler=streamed, batch_size=None, pin_memory=self._pinned)
+        return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None, pin_memory=self._pinned)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         if isinstance(self._validation, StreamedRows):
-            return DataLoader(AsItIs(), sampler=StreamedStretch(self._validation, self._place), batch_size=None)
+            stretch = StreamedStretch(self._validation, self._place)
+            return DataLoader(AsItIs(), sampler=stretch, batch_size=None, pin_memory=self._pinned)
         mine = torch.arange(self._place.rank, len(self._validation), self._place.world)
-        return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None)
+        return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None, pin_memory=self._pinned)

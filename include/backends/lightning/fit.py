@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 
-from include.backends.lightning.checkpoint import State, StepCheckpoint, read_state, seed_all
+from include.backends.lightning.checkpoint import Left, State, StepCheckpoint, read_state, seed_all
 from include.backends.lightning.checks import check_module
 from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
+from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
 from include.backends.lightning.state import restore
@@ -23,9 +25,7 @@ from include.training.checkpoint import CheckpointStore
 from include.training.job import Rows
 from include.training.spool import MetricSpool
 
-# A batch of a small network gains nothing from a second thread, and OpenMP's threads spin while they wait for
-# each other: on a busy machine two took 147 s for what one did in 2 s.
-THREADS = 1
+__all__ = ["Data", "Hooks", "Kept", "Left", "fit_here"]
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,32 @@ class Kept:
     spool: MetricSpool | None = None  # rank 0 writes it
 
 
-def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, **trainer: Any) -> None:
-    """Train to the end of the course as worker `place`; `trainer` are more arguments of pl.Trainer."""
+@dataclass(frozen=True)
+class Hooks:
+    """What the platform adds to a fit. Its callbacks are no part of the model: neither checked nor kept as state of the fit.
+
+    `leaves` is asked by every worker after every batch, and must say the same to all of them: where it is true, the fit is
+    saved as soon as it can be, and raises Left.
+    """
+
+    callbacks: Sequence[pl.Callback] = ()
+    leaves: Callable[[], bool] | None = None
+
+
+def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hooks: Hooks = Hooks(), **trainer: Any) -> None:
+    """Train to the end of the course as worker `place`; `trainer` are arguments of pl.Trainer, instead of ours or beside them.
+
+    Raises Left where `hooks.leaves` has said so, with all that was done in a checkpoint.
+    """
     _quiet()
-    torch.set_num_threads(THREADS)
+    plan.devices.settle()
     seed_all(plan.course.seed)
     module = build(plan, data.train.sample().features)
     check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
     if state and state.get("done"):
         module.load_state_dict(state["trainer"]["state_dict"])
         restore(state["workers"][0], module, [])
@@ -74,7 +90,7 @@ def _train(
     more: dict[str, Any],
 ) -> None:
     start = int(state["step"]) if state else 0
-    feed = BatchData(data.train, data.validation, plan.course, start, place)
+    feed = BatchData(data.train, data.validation, plan.course, start, place, pinned=plan.devices.pinned)
     trainer = _trainer(plan, checkpoint, **more)
     install_loops(trainer, checkpoint, plan.course.epochs)
     if state is None:
@@ -87,19 +103,17 @@ def _train(
 
 
 def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
-    return pl.Trainer(
-        max_epochs=plan.course.epochs,
-        accelerator="cpu",
-        callbacks=[checkpoint],
-        reload_dataloaders_every_n_epochs=1,  # after a resume the first epoch's loader begins within it
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **more,
-    )
+    ours: dict[str, Any] = {
+        **plan.devices.trainer(),
+        "reload_dataloaders_every_n_epochs": 1,  # after a resume the first epoch's loader begins within it
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return pl.Trainer(max_epochs=plan.course.epochs, callbacks=[checkpoint, *checkpoint.beside], **{**ours, **more})
 
 
 def _agree(store: CheckpointStore, place: Place) -> State | None:
@@ -119,7 +133,7 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
 
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
-    model = Probability(module, plan.inputs, plan.link)
+    model = Probability(module.cpu(), plan.inputs, plan.link)  # its weights are float32 whatever the fit computed in
     with scratch_folder() as folder:
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from include.backends.lightning.devices import Devices
 from include.core.errors import SpecError
 from include.training.job import Floats, Input, TrainingJob
 
@@ -54,10 +55,12 @@ class Plan:
     track_every: int = 50  # steps between two values of the loss in live tracking, as in Lightning's loggers
     outputs: tuple[str, ...] = ("score",)
     link: str = "sigmoid"  # what makes outputs of what the module says: see include/problems/problem.py
+    devices: Devices = field(default_factory=Devices)
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
-        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or the workers cannot share a batch evenly."""
+        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, the workers cannot share a batch evenly, or a
+        worker could not use what the spec asks for."""
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
         if batch_size % job.workers:  # DDP averages the workers' means: of unequal parts that is not the batch's mean
             raise SpecError(
@@ -69,7 +72,8 @@ class Plan:
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
-        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link)
+        devices = Devices.of(job.needs.resources, job.precision)
+        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link, devices)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level

@@ -91,12 +91,17 @@ def restore_metrics(saved: dict[str, Any], trainer: pl.Trainer, *, within: bool)
         should, rank_zero_only = item["sync"]
         meta.sync = _Sync(_should=should, fn=trainer.strategy.reduce, rank_zero_only=rank_zero_only)
         metric = _ResultMetric(meta, is_tensor=True)
-        metric.value, metric._forward_cache, metric.has_reset = item["value"], item["last"], item["reset"]
+        value, last, count = (_moved(item[name], trainer.strategy.root_device) for name in ("value", "last", "count"))
+        metric.value, metric._forward_cache, metric.has_reset = value, last, item["reset"]
         metric._update_count = 1
-        if item["count"] is not None:
-            metric.cumulated_batch_size = item["count"]
+        if count is not None:
+            metric.cumulated_batch_size = count
         results[item["key"]] = metric
     trainer._logger_connector._first_loop_iter = True  # the next batch is not the epoch's first, which would clear them
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def _owners(module: pl.LightningModule, callbacks: list[pl.Callback]) -> Iterator[tuple[str, object]]:
@@ -121,7 +126,8 @@ def encode(value: Any, depth: int = 0) -> Encoded | None:
     if isinstance(value, _PLAIN):
         return ["plain", value]
     if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-        return ["tensor", value.detach().clone()]
+        kept = value.detach().clone()
+        return ["tensor", kept] if kept.device.type == "cpu" else ["tensor", kept, kept.device.type]  # it is read on the CPU
     if isinstance(value, _NOT_STATE) or depth > _DEEPEST:
         return None
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
@@ -159,7 +165,7 @@ def decode(kept: Encoded | None, old: Any) -> Any:
         if isinstance(old, Tensor) and old.shape == content.shape and old.dtype == content.dtype:
             with torch.no_grad():
                 return old.copy_(content)
-        return content
+        return content.to(kept[2]) if len(kept) > 2 else content
     if kind == "array":
         return content.numpy()
     if kind == "number":

@@ -15,6 +15,8 @@ import httpx
 
 from include.backends.job_environment import environment
 from include.backends.process.log_tail import last_bytes, last_lines, of_json_field
+from include.backends.ray import waiting
+from include.backends.ray.scaling import entry_point
 from include.core import fault, tls
 from include.core.address import without_login
 from include.core.connection import from_env
@@ -89,7 +91,8 @@ class RayJobs:
             "entrypoint": shlex.join(command),
             "submission_id": job.name,
             "runtime_env": {"env_vars": env, **folder},
-            "metadata": {**job.labels, **({"code": job.code} if job.code else {})},
+            "metadata": {**job.labels, **({"code": job.code} if job.code else {}), **waiting.asked(job)},
+            **entry_point(job),
         }
 
     def _bring(self, package: Package) -> None:
@@ -125,6 +128,15 @@ class RayJobs:
                 safe="the job goes on; nothing was submitted.",
                 hint=f"known: {', '.join(JobStatus)}; use the Ray of requirements.txt, then clear the task.",
             ) from error
+
+    def waits_for(self, name: str) -> str:
+        """What a pending job has asked for, what the cluster has and what of it is free."""
+        response = self._call("GET", f"/api/jobs/{name}")
+        job = {} if response.status_code == httpx.codes.NOT_FOUND else self._ok(response)
+        if job.get("status") != JobStatus.PENDING:
+            return ""
+        seen = self._call("GET", "/api/cluster_status")
+        return waiting.words(job, self._ok(seen) if seen.is_success else {})
 
     def under_way(self) -> list[str]:
         """Names of the jobs that are pending or running, sorted; those that others submitted among them."""

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
-from include.backends.ray import on_node
+from include.backends.ray import memory, on_node
+from include.backends.ray.scaling import scaling, wait_for_room
 from include.core import code_check
 from include.core.author import as_slipstream_error, describe, log_exception
 from include.core.environment import RAY_ADDRESS
-from include.core.errors import JobFailedError, PermanentError, SlipstreamError, UnreachableError
+from include.core.errors import JobFailedError, MemoryLimitError, PermanentError, SlipstreamError, UnreachableError
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.training.checkpoint import CheckpointStore
@@ -78,13 +79,13 @@ def _fit_with_workers(job: TrainingJob, plan: Plan, build: Build, folder: str) -
         "metrics": job.spool.folder if job.spool else "",
         "code": code_check.checked(),
     }
+    wait_for_room(job.needs, job.workers)
     for tries_left in reversed(range(1 + RESTARTS)):  # a lost worker resumes within this attempt
         trainer = TorchTrainer(
             _worker,
             train_loop_config=config,
-            # Half a core each: the head's other half is for batch scoring, and two models may train at once.
-            scaling_config=ScalingConfig(num_workers=job.workers, resources_per_worker={"CPU": 0.5}),
-            torch_config=TorchConfig(backend="gloo"),
+            scaling_config=ScalingConfig(num_workers=job.workers, **scaling(job.needs.resources, job.workers)),
+            torch_config=TorchConfig(backend=plan.devices.process_group),
             run_config=RunConfig(
                 name="ray",
                 storage_path=folder,
@@ -96,7 +97,7 @@ def _fit_with_workers(job: TrainingJob, plan: Plan, build: Build, folder: str) -
             return
         except ray.train.TrainingFailedError as error:
             failed = _failure(job, error)
-            if isinstance(failed, PermanentError) or not tries_left:
+            if isinstance(failed, PermanentError | MemoryLimitError) or not tries_left:
                 log_exception(error)
                 raise failed from None
             log.warning("%s Trying again.", failed)
@@ -108,14 +109,15 @@ def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
     Where one worker's code fails, its peers lose their connection to it: that is no cause of its own.
     """
     causes = [as_slipstream_error(cause) for _, cause in sorted(getattr(error, "worker_failures", {}).items())]
-    permanent = [cause for cause in causes if isinstance(cause, PermanentError)]
-    if permanent:
-        return permanent[0]
-    return JobFailedError(
+    for kind in (PermanentError, MemoryLimitError):
+        if found := next((cause for cause in causes if isinstance(cause, kind)), None):
+            return found
+    failed = JobFailedError(
         f"Distributed training on {job.workers} workers failed: {describe(causes[0] if causes else error)}.",
         safe=f"checkpoints of steps {job.checkpoints.steps()} are kept.",
         hint="the next attempt resumes from the newest; read the job's log for the first traceback.",
     )
+    return memory.named(job.checkpoints.folder, failed, getattr(error, "worker_failures", {}).values())
 
 
 def _attach() -> None:
@@ -147,6 +149,7 @@ def _worker(config: dict[str, Any]) -> None:
     place = Place(context.get_world_rank(), context.get_world_size())
     try:
         on_node.require_same_code(config["code"])  # it may be another node than the driver's
+        memory.note(config["folder"])
         storage = Settings(root=config["root"], environ=on_node.environment()).storage()
         train, validation = (received(rows, storage) for rows in config["rows"])
         spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it

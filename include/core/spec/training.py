@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from datetime import timedelta
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from include.core.spec.base import Cron, Frozen, OptionalReference
+from include.core.spec.resources import Resources
 
-
-class Resources(Frozen):
-    """What a fit needs at least of the machine that it runs on, where each job gets one of its own (SageMaker)."""
-
-    cpus: int = Field(0, ge=0, le=192)
-    """Virtual CPUs. 0: as the platform's settings say."""
-
-    memory_gb: float = Field(0.0, ge=0)
-    """GiB of memory. 0: as the platform's settings say."""
-
-    gpus: int = Field(0, ge=0, le=16)
-    """GPUs. 0: none is needed."""
+Precision = Literal["32", "bf16", "16-mixed"]
 
 
 class Training(Frozen):
@@ -59,11 +50,38 @@ class Training(Frozen):
     """How many worker processes fit the model together, for a `fit` that can distribute its work."""
 
     resources: Resources = Resources()
-    """What the fit needs at least of its machine. It chooses the instance type on SageMaker; Ray and local processes run where
-    they are. It is no part of the result's key."""
+    """What each worker needs at least of its machine: on Ray it is reserved, on SageMaker it chooses the instance type, and a
+    local process is refused where this machine lacks it. It is no part of the result's key."""
+
+    precision: Precision = "32"
+    """In which numbers a `fit` of Lightning computes. `bf16`: products in bfloat16, weights and sums in float32, on CPUs as well;
+    `16-mixed`: in float16 with a scaled loss, on GPUs alone. The model that is written computes in float32."""
+
+    time_limit: timedelta = Field(timedelta(0), ge=timedelta(0), le=timedelta(days=28))
+    """How long an attempt to fit may take, the wait for its machines included. After it the job is stopped, and the task fails
+    with what was kept. 0: as long as it takes. It is no part of the result's key."""
+
+    pool: str = Field("", max_length=256)
+    """Airflow's pool that a slot of is held while the model is fitted. Empty: the pool `ray` for jobs. It is no part of the
+    result's key."""
+
+    queue: str = Field("", max_length=256)
+    """Airflow's queue whose workers run the task that fits. Empty: the default. It is no part of the result's key."""
 
     seed: int = 7
     """The seed of every random number that the fit draws."""
 
     without_withdrawn: bool = False
     """Whether to leave out requests that were answered by a version that has since been rolled back. By default they stay."""
+
+    @model_validator(mode="after")
+    def _fits_its_machines(self) -> Self:
+        if self.precision == "16-mixed" and not self.resources.gpus:
+            raise ValueError(
+                'precision "16-mixed" needs a GPU: on CPUs float16 is slower than float32 and loses gradients; '
+                'ask for resources.gpus, or say "bf16", which CPUs compute'
+            )
+        most = int(getattr(self.workers, "maximum", self.workers))
+        if self.resources.nodes > most:
+            raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
+        return self

@@ -43,7 +43,9 @@ KINDS = [
 ]  # fmt: skip
 
 
-def fit(folder: Path, kind: str, seen: list[float], kill_at: int = 0, streams_from: Path | None = None) -> tuple[bytes, bytes]:
+def fit(
+    folder: Path, kind: str, seen: list[float], kill_at: int = 0, streams_from: Path | None = None, **more: Any
+) -> tuple[bytes, bytes]:
     """The model's weights and the history, as they were left; raises Killed at that batch."""
     models: list[Any] = []
 
@@ -52,7 +54,7 @@ def fit(folder: Path, kind: str, seen: list[float], kill_at: int = 0, streams_fr
         return models[0]
 
     store = CheckpointStore(LocalStorage(str(folder)), "c")
-    lightning.fit_here(PLAN, build, data(streams_from), lightning.Kept(store), Place())
+    lightning.fit_here(PLAN, build, data(streams_from), lightning.Kept(store), Place(), **more)
     weights = b"".join(value.numpy().tobytes() for value in models[0].state_dict().values())
     return weights, store.load("history.json") or b""
 
@@ -118,6 +120,32 @@ def test_a_kill_at_the_end_of_an_epoch_or_of_the_fit_loses_nothing(
         with pytest.raises(networks.Killed):
             fit(tmp_path / "torn", "Plateau", [])
     assert fit(tmp_path / "torn", "Plateau", []) == whole
+
+
+@pytest.mark.parametrize("asked_at", [2, 5, 7])
+def test_a_fit_that_is_asked_to_leave_is_saved_at_that_batch_and_goes_on_from_it(asked_at: int, tmp_path: Path) -> None:
+    once: list[float] = []
+    whole = fit(tmp_path / "whole", "Noisy", once)
+    before, after = list[float](), list[float]()
+    with pytest.raises(lightning.Left) as left:
+        fit(tmp_path / "left", "Noisy", before, hooks=lightning.Hooks(leaves=lambda: len(before) >= asked_at))
+    assert left.value.step == asked_at
+    assert fit(tmp_path / "left", "Noisy", after) == whole
+    assert before + after == once
+
+
+def test_the_platforms_own_callbacks_see_the_fit_and_are_no_part_of_its_state(tmp_path: Path) -> None:
+    import pytorch_lightning as pl
+
+    class Counts(pl.Callback):
+        batches = 0
+
+        def on_train_batch_end(self, *_: Any) -> None:
+            self.batches += 1
+
+    whole, counts = fit(tmp_path / "without", "Noisy", []), Counts()
+    assert fit(tmp_path / "with", "Noisy", [], hooks=lightning.Hooks([counts])) == whole
+    assert counts.batches == 20
 
 
 def test_a_fit_that_is_done_is_not_repeated(tmp_path: Path) -> None:
