@@ -43,7 +43,7 @@ ELSEWHERE = {
     "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
-    "tests/integration/test_training_ray.py": "backends/ray/rows backends/ray/train models/flight_delay/network",
+    "tests/integration/test_training_ray.py": "backends/ray/train models/flight_delay/network",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
@@ -187,6 +187,7 @@ ELSEWHERE = {
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
+    "tests/unit/training/rows/test_prepare.py": "training/checks",  # each refusal, in memory and streamed
     "tests/unit/training/test_train_step.py": "training/job training/tune_step",
     "tests/unit/operators/test_validation.py": "step_values/validation",
     "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",
