@@ -36,6 +36,7 @@ PARTS = {
     "features.views": "View",
     "features.views.features, features.request": "Feature",
     "training": "Training",
+    "training.workers, where they may come and go": "Workers",
     "evaluation": "Evaluation",
     "rollout": "Rollout",
     "rollout.outcomes": "BusinessMetric",
@@ -62,6 +63,7 @@ Written by `scripts/spec_reference.py` from the docstrings in `include/core/spec
 | `Cron` | a cron expression of five fields, or a preset such as `"@weekly"` |
 | `DailyCron` | a cron expression that fires exactly once in every day |
 | `Dtype` | `"float"`, `"int"`, `"bool"`, `"category"`, `"text"` or `"vector[n]"`, such as `"vector[64]"` |
+| `Count` | `int`, at least 1 |
 | `timedelta` | a span of time, such as `timedelta(days=7)` |
 """
 

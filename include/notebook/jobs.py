@@ -19,8 +19,8 @@ POLL = 1.0  # seconds
 def find_or_submit(request: Request, services: Services, poll: float = POLL, needs: Needs | None = None) -> Computed:
     """The request's result; computed by a job, under the attempt's name, unless it is there.
 
-    `needs`: its machines. A job that is under way already, another's or one whose waiting was cut off, is waited for.
-    Raises the job's own error.
+    `needs`: its machines.
+    A job that is under way already, another's or one whose waiting was cut off, is waited for. Raises the job's own error.
     """
     ledger = services.ledger
     generation, known = open_generation(request, ledger)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from include.core.json_types import Json
 
@@ -11,12 +11,18 @@ Metrics = dict[str, float | None]
 
 
 class TrainValue(TypedDict):
-    """A fitted model: its metrics on the validation rows, and what the fit reported as it went, a row a step."""
+    """A fitted model: its metrics on the validation rows, and what the fit reported as it went, a row a step.
+
+    Of a fit whose workers came, went or were lost: each time as `include.training.interruptions:Interruption` has it, and the
+    seconds that they cost together.
+    """
 
     metrics: Metrics
     history: list[dict[str, float]]
     params: dict[str, Json]
     rows: int
+    interruptions: NotRequired[list[dict[str, Json]]]
+    seconds_lost: NotRequired[float]
 
 
 Trial = dict[str, Any]

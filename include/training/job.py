@@ -23,6 +23,7 @@ from include.problems.problem import Problem
 from include.problems.truth import Truth
 from include.retrieval.version import FILES
 from include.training.checkpoint import CheckpointStore
+from include.training.interruptions import Interruption
 from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
@@ -115,13 +116,15 @@ class TrainingJob:
     checkpoints: CheckpointStore
     model_path: Path
     seed: int = 7
-    workers: int = 1
+    workers: int = 1  # at most
+    minimum_workers: int | None = None  # where they may come and go; None: as many as `workers`
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
     wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
+    interruptions: list[Interruption] = field(default_factory=list, init=False)
     taken: set[str] = field(default_factory=set, init=False)  # which of the spec's wishes the fit has read
 
     @property

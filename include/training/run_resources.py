@@ -10,7 +10,7 @@ from typing import Any
 
 from include.core.errors import SpecError
 from include.core.needs import Needs
-from include.core.spec import ModelSpec, Training
+from include.core.spec import ModelSpec, Training, Workers
 from include.core.spec.resources import Resources
 
 OF_MACHINES = tuple(Resources.model_fields)
@@ -50,7 +50,7 @@ def overridden(spec: ModelSpec, given: object) -> ModelSpec:
 def needs_of(spec: ModelSpec) -> Needs:
     """What an attempt to fit is given."""
     training = spec.training
-    workers = int(getattr(training.workers, "maximum", training.workers))
+    workers = Workers.of(training.workers).maximum
     return Needs(training.resources, workers, training.time_limit.total_seconds())
 
 

@@ -15,6 +15,7 @@ from include.core.errors import DataError, one_line
 from include.core.needs import Needs
 from include.core.reference import load
 from include.core.request import Outcome
+from include.core.spec.workers import Workers
 from include.core.task import Task
 from include.model_contract.batch import Encoded
 from include.model_contract.encoder import Encoder, Input
@@ -24,6 +25,7 @@ from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
 from include.training.checks import encoded_rows as encoded_rows
+from include.training.interruptions import seconds_lost
 from include.training.job import Floats, Rows, TrainingJob
 from include.training.reading import forget_rows
 from include.training.reading import read_rows as read_rows
@@ -49,6 +51,7 @@ def run(task: Task) -> Outcome:
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
     spool = MetricSpool(task.storage, task.attempt.metrics)
+    workers = Workers.of(training.get("workers", 1))
     job = TrainingJob(
         train,
         validation,
@@ -57,7 +60,8 @@ def run(task: Task) -> Outcome:
         checkpoints=CheckpointStore(task.storage, task.attempt.checkpoints),
         model_path=task.workdir / "model.onnx",
         seed=int(training.get("seed", 7)),
-        workers=int(training.get("workers", 1)),
+        workers=workers.maximum,
+        minimum_workers=workers.minimum,
         spool=spool,
         needs=Needs.received(task.settings.environ),
         wanted_precision=str(training.get("precision", "32")),
@@ -69,6 +73,9 @@ def run(task: Task) -> Outcome:
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value: TrainValue = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
+    if job.interruptions:
+        value["interruptions"] = [each.to_json() for each in job.interruptions]
+        value["seconds_lost"] = seconds_lost(job.interruptions)
     open_retrieval(job.shipped, Encoder.from_json(signature))
     if isinstance(train, StreamedRows):
         forget_rows(task)

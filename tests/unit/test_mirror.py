@@ -16,7 +16,7 @@ SMALL = 30  # lines; a module of so few has no logic to test by itself
 ELSEWHERE = {
     # A vendor's part is tested by its port's suite, or against the vendor itself.
     "tests/contract/test_gateway.py": "backends/ray/serve",
-    "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
+    "tests/contract/test_jobs.py": "core/ports",
     "tests/contract/test_dynamodb.py": "backends/dynamodb/online_store backends/dynamodb/table",
     "tests/unit/backends/sagemaker/test_jobs.py": (  # against the fake of AWS, as SageMaker answers
         "backends/sagemaker/requests backends/sagemaker/state"
@@ -43,7 +43,9 @@ ELSEWHERE = {
     "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
-    "tests/integration/test_training_ray.py": "backends/ray/train models/flight_delay/network",
+    "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
+    "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/rows backends/ray/train models/flight_delay/network",
+    "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state"
@@ -188,7 +190,7 @@ ELSEWHERE = {
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
     "tests/unit/training/rows/test_prepare.py": "training/checks",  # each refusal, in memory and streamed
-    "tests/unit/training/test_train_step.py": "training/job training/tune_step",
+    "tests/unit/training/test_train_step.py": "step_values/training training/job training/tune_step",
     "tests/unit/operators/test_validation.py": "step_values/validation",
     "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",
     "tests/unit/validation/test_scan.py": "validation/plan_columns validation/plan_rows",

@@ -23,6 +23,7 @@ from include.backends.lightning import state as kept
 from include.backends.lightning.checks import cannot_keep, check_callback
 from include.backends.lightning.finite import require_finite
 from include.backends.lightning.plan import Place, Plan
+from include.backends.lightning.shares import factor
 from include.core import fault
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
@@ -206,7 +207,8 @@ class StepCheckpoint(pl.Callback):
         """Over the workers: each sees its share of every batch."""
         if self._place.world == 1:
             return self._losses, self._counted
-        both = torch.tensor([self._losses, self._counted], dtype=torch.float64)
+        share = factor(self._course, self._place)
+        both = torch.tensor([self._losses * share, self._counted], dtype=torch.float64)
         losses, counted = trainer.strategy.reduce(both, reduce_op="mean").tolist()
         return losses, round(counted)
 

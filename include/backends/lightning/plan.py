@@ -59,14 +59,15 @@ class Plan:
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
-        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, the workers cannot share a batch evenly, or a
-        worker could not use what the spec asks for."""
+        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or a worker would have no row of a batch or could
+        not use what the spec asks for."""
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
-        if batch_size % job.workers:  # DDP averages the workers' means: of unequal parts that is not the batch's mean
+        if (batch := min(batch_size, len(job.train))) < job.workers:
             raise SpecError(
-                f"training.params.batch_size must be a multiple of training.workers ({job.workers}).",
-                seen=batch_size,
+                f"A batch of {batch} rows cannot be shared by {job.workers} workers: one would have none.",
+                seen={"training.params.batch_size": batch_size, "rows": len(job.train)},
                 safe="nothing was trained; checkpoints that exist are kept.",
+                hint="ask for fewer workers, or give larger batches.",
             )
         course = Course(len(job.train), batch_size, epochs, job.seed)
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))

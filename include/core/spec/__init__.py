@@ -19,6 +19,7 @@ from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
+from include.core.spec.workers import Workers
 
 __all__ = [
     "AnyKind",
@@ -54,5 +55,6 @@ __all__ = [
     "Triggers",
     "View",
     "Warehouse",
+    "Workers",
     "problem_from",
 ]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from include.core.spec.base import Cron, Frozen, OptionalReference
 from include.core.spec.resources import Resources
+from include.core.spec.workers import Count, Workers
 
 Precision = Literal["32", "bf16", "16-mixed"]
 
@@ -46,8 +47,9 @@ class Training(Frozen):
     """The number of rows up to which a training set is held in memory. A larger one is streamed from blocks on disk: a fit by
     `fit_lightning` does so by itself, another one takes `job.train.batches()`. None: in memory, however many there are."""
 
-    workers: int = Field(1, ge=1)
-    """How many worker processes fit the model together, for a `fit` that can distribute its work."""
+    workers: Count | Workers = 1
+    """How many worker processes fit the model together, for a `fit` that can distribute its work. `Workers(minimum=2,
+    maximum=8)`: as many of them as the cluster has machines for, which may come and go while it trains."""
 
     resources: Resources = Resources()
     """What each worker needs at least of its machine: on Ray it is reserved, on SageMaker it chooses the instance type, and a
@@ -81,7 +83,7 @@ class Training(Frozen):
                 'precision "16-mixed" needs a GPU: on CPUs float16 is slower than float32 and loses gradients; '
                 'ask for resources.gpus, or say "bf16", which CPUs compute'
             )
-        most = int(getattr(self.workers, "maximum", self.workers))
+        most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
         return self
