@@ -44,7 +44,7 @@ ELSEWHERE = {
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
     "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
-    "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/rows backends/ray/train models/flight_delay/network",
+    "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
