@@ -32,7 +32,7 @@ def trained(table: Table, home: Path, rows: int) -> None:
     older = int(rows * 0.9)
     np.save(home / "seen.npy", np.zeros(rows, dtype=np.int32))
     steps = older // world.PARAMS["batch_size"]
-    kill_at = steps // 2 + 77  # within an interval of checkpoints
+    kill_at = steps // 2 + 7  # within an interval of checkpoints
     killed = _process(home, request, {fit.KILL: str(kill_at)})
     at = f"at step {kill_at:,} of {steps:,}"
     table.line("killed -9 in the middle of the epoch", f"{killed['seconds']:12.0f} s", at, killed["rc"] == -9)
