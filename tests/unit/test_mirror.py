@@ -44,7 +44,7 @@ ELSEWHERE = {
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
     "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
-    "tests/integration/test_training_ray.py": ("backends/ray/group backends/ray/train models/flight_delay/network"),
+    "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
@@ -199,6 +199,7 @@ ELSEWHERE = {
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
+    "tests/unit/training/rows/test_prepare.py": "training/checks",  # each refusal, in memory and streamed
     "tests/unit/training/test_train_step.py": "step_values/training training/job",
     "tests/unit/operators/test_validation.py": "step_values/validation",
     "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",

@@ -44,6 +44,10 @@ class Training(Frozen):
     """What to try for parameters: a `Search`, or the values by name, of which at most 8 combinations are tried. Only a run that
     asks to tune tries them, and the best replaces the `params` of the same names."""
 
+    memory_rows: int | None = Field(None, ge=0)
+    """The number of rows up to which a training set is held in memory. A larger one is streamed from blocks on disk: a fit by
+    `fit_lightning` does so by itself, another one takes `job.train.batches()`. None: in memory, however many there are."""
+
     workers: Count | Workers = 1
     """How many worker processes fit the model together, for a `fit` that can distribute its work. `Workers(minimum=2,
     maximum=8)`: as many of them as the cluster has machines for, which may come and go while it trains."""
