@@ -13,15 +13,15 @@ standard errors and x = n r^2,
 
     e = exp( z^2 / 2 * x / (1 + x) ) / sqrt(1 + x)
 
-is a nonnegative supermartingale where there is no difference, which exceeds 1 / alpha ever with probability alpha at most (Ville).
-So 1 / e is a p-value at every look, and the interval is the differences that e does not speak against.
+is a nonnegative supermartingale where there is no difference, which ever exceeds 1 / alpha with probability alpha at most
+(Ville). So 1 / e is a p-value at every look, and the interval is the differences that e does not speak against.
 
 `information` is x: it grows with the entities that were counted, and is optimal at the planned end, where the interval is the
 narrowest that this family has. Any other length is as valid.
 
-The planned end is one moment that is stated before the start, and half of alpha is kept for it: there alone the interval is that of
-a test which is done once. All intervals together miss with probability alpha at most (the sum of both halves), and the experiment
-loses little power to a test that nobody may look at before its end.
+The planned end is one moment that is stated before the start, and half of alpha is kept for it: there alone the interval is that
+of a test which is done once. All intervals together miss with probability alpha at most (the sum of both halves), and the
+experiment loses little power to a test that nobody may look at before its end.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """What the treatment changes: the difference of two arms, with an interval that holds at every look.
 
-With `before` the variance is reduced by regression on the time before the experiment (CUPED: A. Deng, Y. Xu, R. Kohavi, T. Walker,
+With `cuped` the variance is reduced by regression on the time before the experiment (A. Deng, Y. Xu, R. Kohavi, T. Walker,
 Improving the sensitivity of online controlled experiments, WSDM 2013): the slope is estimated from both arms, and what no
-assignment can have changed is taken off. The variance falls by the square of the correlation. An entity without a past has the mean
-of those who have one: it neither helps nor hurts.
+assignment can have changed is taken off. The variance falls by the square of the correlation. An entity without a past has the
+mean of those who have one: it neither helps nor hurts.
 """
 
 from __future__ import annotations

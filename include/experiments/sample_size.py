@@ -27,8 +27,8 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Promise:
-    """What is said beforehand. `smallest`: the difference that is seen with the wanted power; `weeks_needed`: None where ten years
-    would not do."""
+    """What is said beforehand. `smallest`: the difference that is seen with the wanted power; `weeks_needed`: None: not in ten
+    years."""
 
     entities: float
     power: float

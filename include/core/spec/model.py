@@ -11,6 +11,7 @@ from include.core.names import clashes
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
+from include.core.spec.experiments import Experiment
 from include.core.spec.features import Features
 from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
@@ -56,6 +57,9 @@ class ModelSpec(Frozen):
     rollout: Rollout = Rollout()
     """How a candidate takes over the traffic."""
 
+    experiments: tuple[Experiment, ...] = ()
+    """Versions held against the champion on what callers report. By default there are none."""
+
     monitoring: Monitoring = Monitoring()
     """How predictions and labels are watched."""
 
@@ -80,7 +84,7 @@ class ModelSpec(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._unmanaged(), *self._unfit(), *clashes(self)]
+        problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *clashes(self)]
         if problems:
             raise ValueError("; ".join(problems))
         texts = [feature.name for feature in self.features.inputs if feature.dtype == "text"]
@@ -126,6 +130,16 @@ class ModelSpec(Frozen):
             yield f"data.sources: there are none, and {', '.join(given)} stand on them; give both or neither"
         if not features.request:
             yield "features.request: is needed where there are no data.sources: every input comes with the request then"
+
+    def _untried(self) -> Iterator[str]:
+        """What is wrong between experiments and the rest."""
+        names = [each.name for each in self.experiments]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            yield f"experiments: {twice} is the name of several"
+        if names and self.serving.target != "gateway":
+            yield "experiments: an endpoint splits by request, so no entity stays in its arm; serve the model by the gateways"
+        if self.rollout.experiment and self.rollout.experiment not in names:
+            yield f"rollout.experiment: {self.rollout.experiment!r} is none of this model's experiments ({', '.join(names)})"
 
     def _unfit(self) -> Iterator[str]:
         """What does not go with the kind of problem."""

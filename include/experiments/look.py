@@ -1,0 +1,61 @@
+"""One look at an experiment: from the prediction log to a decision. The same look, taken again, finds the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from include.experiments.decision import Decision, decide
+from include.experiments.entities import Period, gather
+from include.experiments.evidence import evidence
+from include.experiments.heard import hear
+from include.experiments.plan import A_WEEK, Look
+from include.experiments.record import ExperimentRecord, StoredLook
+from include.prediction_log.shared import Where
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a look found, and what follows of it."""
+
+    evidence: dict[str, Any]
+    decision: Decision
+
+
+def look_at(where: Where, experiment: ExperimentRecord, look: Look) -> Seen:
+    """Read what was written to the log by the cutoff, and decide on it."""
+    plan, spec = experiment.plan, experiment.plan.experiment
+    before = plan.start - spec.before_weeks * A_WEEK if spec.before_weeks else None
+    heard = hear(where, experiment.model, [metric.name for metric in spec.metrics], before or plan.start, look.cutoff)
+    period = Period(plan.start, plan.until, spec.horizon, look.cutoff)
+    found = evidence(plan, look, gather(heard, experiment.id, period, spec.metrics, before))
+    return Seen(found, decide(plan, found))
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """`decided`: whether the stored numbers lead to the stored decision. `counted`: whether the log leads to the stored numbers;
+    None where it was not read."""
+
+    cutoff: str
+    answer: str
+    decided: bool
+    counted: bool | None
+
+
+def recompute(experiment: ExperimentRecord, stored: StoredLook, where: Where | None = None) -> Recomputed:
+    """Make a stored look's decision again: from its numbers and, with a log, from the log."""
+    again = decide(experiment.plan, stored.evidence)
+    counted = None
+    if where is not None:
+        counted = look_at(where, experiment, experiment.plan.look(stored.evidence["day"])).evidence == stored.evidence
+    return Recomputed(stored.cutoff, again.answer, again.to_json() == stored.decision, counted)
+
+
+def next_look(experiment: ExperimentRecord, taken: list[StoredLook], moment: datetime) -> Look | None:
+    """The newest look that is due by the moment (UTC, without zone), unless it was taken; None where there is nothing to do."""
+    look = experiment.plan.due(moment)
+    if look is None or any(each.evidence["day"] >= look.day for each in taken):
+        return None
+    return look
