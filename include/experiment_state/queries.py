@@ -53,12 +53,6 @@ def answer(control: ControlStore, model: str, name: str, version: int) -> str:
         return connection.execute(query.order_by(experiments.c.ended_at.desc()).limit(1)).scalar() or ""
 
 
-def answered_better_in(connection: sa.Connection, model: str, name: str) -> set[int]:
-    """The versions that experiments of that name have found better."""
-    mine = sa.and_(experiments.c.model == model, experiments.c.name == name, experiments.c.answer == BETTER)
-    return set(connection.execute(sa.select(experiments.c.treatment).where(mine)).scalars())
-
-
 def require_better(control: ControlStore, model: str, name: str, version: int) -> None:
     """Raises GateClosed where the version's rollout depends on an experiment that has not found it better."""
     if name and (said := answer(control, model, name, version)) != BETTER:

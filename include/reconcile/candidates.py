@@ -9,8 +9,9 @@ from functools import partial
 import sqlalchemy as sa
 
 from include.core.digest import digest_json
-from include.core.errors import FencedError
+from include.core.errors import FencedError, SlipstreamError
 from include.core.request import Json
+from include.experiment_state.queries import BETTER, answer
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Effect, Finding, PendingAlert, World, make_run, record_once, remedy
 from include.rollout.candidates import WaitingCandidates, all_waiting
@@ -26,8 +27,17 @@ def find(world: World) -> Iterator[Finding]:
             yield _superseded(world, each)
         if each.again and not each.live:
             yield from _offered_again(world, each)
-        if each.due is not None and world.now - each.registered >= GRACE:
+        if each.due is not None and world.now - each.registered >= GRACE and not _on_trial(world, each.model, each.due):
             yield from _next_candidate(world, each, each.due)
+
+
+def _on_trial(world: World, model: str, version: int) -> bool:
+    """Whether its rollout waits for an experiment that has not found it better: that is as it should be."""
+    try:
+        name = world.spec(model).rollout.experiment
+    except SlipstreamError:  # its folder is broken, and whoever loads it says so
+        return False
+    return bool(name) and answer(world.control, model, name, version) != BETTER
 
 
 def _superseded(world: World, each: WaitingCandidates) -> Finding:

@@ -164,6 +164,12 @@ class Services:
             record = at_version(connection, model, version)
         require_approval(spec, approvals, record)
 
+    def require_experiment(self, model: str, version: int) -> None:
+        """Raises GateClosed where the version's rollout waits for an experiment that has not found it better."""
+        from include.experiment_state.queries import require_better
+
+        require_better(self.control, model, self.spec(model).rollout.experiment, version)
+
     def gateway(self) -> GatewayClient:
         from include.serving.client import open_client
 

@@ -97,10 +97,10 @@ def started(control: ControlStore, what: Plan | None = None, treatment: int = 2,
 
 
 def lived(
-    control: ControlStore, home: Path, behaviour: Behaviour, experiment: Experiment = TRIAL, days: int = 7
+    control: ControlStore, home: Path, behaviour: Behaviour, experiment: Experiment = TRIAL, days: int = 7, treatment: int = 2
 ) -> ExperimentRecord:
     """An experiment that has run for so many days of traffic."""
-    record = started(control, plan(experiment))
+    record = started(control, plan(experiment), treatment)
     write(home, traffic(behaviour, read_route(control, MODEL)[1], START, days))
     return record
 
