@@ -10,7 +10,7 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core import fault
-from include.core.errors import ConflictError, GateClosed, InputError, one_line
+from include.core.errors import ConflictError, GateClosed, InputError, NotReadyError, one_line
 from include.core.time import utc_now
 from include.services.services import Services
 from operators.alert import Alert, send_alert
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PLAYBOOK = "docs/experiments.md#what-an-answer-means"
 STARTED = Takes("", "StartExperimentOperator")  # what every task after it takes
-PATIENCE = timedelta(days=1)  # after a look's cutoff, for a gateway that has not shipped its log
+PATIENCE = timedelta(days=1)  # after a look's cutoff, for a gateway that has not shipped its log; twice that for a partition
 
 
 def await_experiments(context: Context, services: Services, model: str, version: int) -> None:
@@ -101,7 +101,7 @@ class StartExperimentOperator(ExperimentOperator):
         asked = said(self.version) or context["params"].get("version")
         treatment = treatment_of(services.control, spec, experiment, int(str(asked)) if asked else None)
         services.require_approval(self.model, treatment)
-        plan = make_plan(services.prediction_log, self.model, experiment, utc_now())
+        plan = make_plan(services.prediction_log, self.model, experiment, utc_now(), services.tables(self.model))
         record = start_experiment(
             services.control, self.model, plan, treatment, request=run_token(context), actor=person(context), epoch=epoch
         )
@@ -168,7 +168,12 @@ class LookAtExperimentOperator(LiveExperimentOperator):
         if look is None:
             raise AirflowSkipException(f"No look at {record.name} is due: the next one is a day after the last.")
         self._require_shipped(services, record, look)
-        seen = look_at(services.prediction_log, record, look)
+        try:
+            seen = look_at(services.prediction_log, record, look, services.tables(self.model))
+        except NotReadyError as early:
+            if utc_now() >= look.cutoff + 2 * PATIENCE:
+                raise
+            raise AirflowSkipException(f"The next run looks again: {one_line(early)}") from early
         fault.point("experiment.looked")
         decision = seen.decision.to_json()
         kept = record_look(services.control, record, seen.evidence, decision, epoch)

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _plan(context: CliContext, options: argparse.Namespace) -> int:
     experiment = find_experiment(context.spec(options.model), _named(options))
-    plan = make_plan(context.prediction_log, options.model, experiment, utc_now())
+    plan = make_plan(context.prediction_log, options.model, experiment, utc_now(), context.tables(options.model))
     told = words(plan)
     promise = None if plan.promise is None else plan.promise.to_json()
     answer(options, {"model": options.model, "name": experiment.name, "promise": promise, "words": told}, told)
@@ -82,7 +82,7 @@ def _start(context: CliContext, options: argparse.Namespace) -> int:
     experiment = find_experiment(spec, _named(options))
     treatment = treatment_of(context.control, spec, experiment, options.version)
     context.require_approval(model, treatment)
-    plan = make_plan(context.prediction_log, model, experiment, utc_now())
+    plan = make_plan(context.prediction_log, model, experiment, utc_now(), context.tables(model))
     epoch = context.control.take(resource_of(model), context.actor)
     request = f"{context.actor} at {precise()}"
     record = start_experiment(
@@ -133,7 +133,9 @@ def _recompute(context: CliContext, options: argparse.Namespace) -> int:
     record = _found(context, options)
     if record is None:
         raise DataError(f"{options.model} has had no experiment.")
-    again = [recompute(record, look, context.prediction_log) for look in looks(context.control, record.id)]
+    of_tables = any(metric.table for metric in record.plan.experiment.metrics)
+    tables = context.tables(record.model) if of_tables else None
+    again = [recompute(record, look, context.prediction_log, tables) for look in looks(context.control, record.id)]
     same = all(each.decided and each.counted is not False for each in again)
     rows = [[each.cutoff, each.answer or "-", _yes(each.decided), _yes(each.counted)] for each in again]
     lines = [table(["cutoff (UTC)", "answer", "numbers lead to it", "log leads to the numbers"], rows)]

@@ -9,7 +9,7 @@ from typing import Any
 from include.experiments.decision import Decision, decide
 from include.experiments.entities import Period, gather
 from include.experiments.evidence import evidence
-from include.experiments.heard import hear
+from include.experiments.heard import Tables, hear
 from include.experiments.plan import A_WEEK, Look
 from include.experiments.record import ExperimentRecord, StoredLook
 from include.prediction_log.shared import Where
@@ -23,11 +23,11 @@ class Seen:
     decision: Decision
 
 
-def look_at(where: Where, experiment: ExperimentRecord, look: Look) -> Seen:
-    """Read what was written to the log by the cutoff, and decide on it."""
+def look_at(where: Where, experiment: ExperimentRecord, look: Look, tables: Tables | None = None) -> Seen:
+    """Read what was written to the log by the cutoff, and decide on it. `tables` reads the metrics that are of tables."""
     plan, spec = experiment.plan, experiment.plan.experiment
     before = plan.start - spec.before_weeks * A_WEEK if spec.before_weeks else None
-    heard = hear(where, experiment.model, [metric.name for metric in spec.metrics], before or plan.start, look.cutoff)
+    heard = hear(where, experiment.model, spec.metrics, before or plan.start, look.cutoff, tables)
     period = Period(plan.start, plan.until, spec.horizon, look.cutoff)
     found = evidence(plan, look, gather(heard, experiment.id, period, spec.metrics, before))
     return Seen(found, decide(plan, found))
@@ -44,12 +44,15 @@ class Recomputed:
     counted: bool | None
 
 
-def recompute(experiment: ExperimentRecord, stored: StoredLook, where: Where | None = None) -> Recomputed:
+def recompute(
+    experiment: ExperimentRecord, stored: StoredLook, where: Where | None = None, tables: Tables | None = None
+) -> Recomputed:
     """Make a stored look's decision again: from its numbers and, with a log, from the log."""
     again = decide(experiment.plan, stored.evidence)
     counted = None
     if where is not None:
-        counted = look_at(where, experiment, experiment.plan.look(stored.evidence["day"])).evidence == stored.evidence
+        look = experiment.plan.look(stored.evidence["day"])
+        counted = look_at(where, experiment, look, tables).evidence == stored.evidence
     return Recomputed(stored.cutoff, again.answer, again.to_json() == stored.decision, counted)
 
 

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
+from include.core.errors import NotReadyError
 from include.core.spec import Experiment
 from include.experiments.entities import Period, gather
 from include.experiments.evidence import metric_evidence
-from include.experiments.heard import hear
+from include.experiments.heard import Tables, hear
 from include.experiments.plan import A_WEEK, Plan
 from include.experiments.sample_size import Promise, Traffic, promise
 from include.prediction_log.shared import Where
@@ -19,9 +20,9 @@ UNKNOWN = 10_000.0  # entities that the intervals are made narrowest for where n
 FEW = 20  # entities below which nothing is promised
 
 
-def make_plan(where: Where, model: str, experiment: Experiment, start: datetime) -> Plan:
+def make_plan(where: Where, model: str, experiment: Experiment, start: datetime, tables: Tables | None = None) -> Plan:
     """`start`: UTC, without zone. The last week whose horizons are over by then says how many entities come and how they vary."""
-    said = _promise(where, model, experiment, start)
+    said = _promise(where, model, experiment, start, tables)
     planned = said.entities if said is not None else UNKNOWN
     return Plan(experiment, start, experiment.salt, planned, said)
 
@@ -42,10 +43,13 @@ def words(plan: Plan) -> list[str]:
     return told
 
 
-def _promise(where: Where, model: str, experiment: Experiment, start: datetime) -> Promise | None:
+def _promise(where: Where, model: str, experiment: Experiment, start: datetime, tables: Tables | None) -> Promise | None:
     first = start - A_WEEK - experiment.horizon
     primary, past = experiment.primary, first - timedelta(weeks=experiment.before_weeks)
-    heard = hear(where, model, [primary.name], past, start)
+    try:
+        heard = hear(where, model, [primary], past, start, tables)
+    except NotReadyError:  # a day of its table has not landed: its past is not known yet
+        return None
     before = past if experiment.before_weeks else None
     found = gather(heard, "", Period(first, first + A_WEEK, experiment.horizon, start), (primary,), before)
     if len(found.units) < FEW:

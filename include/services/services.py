@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from include.backends.airflow.client import AirflowClient
     from include.core.control import ControlStore
     from include.core.request import Request
+    from include.experiments.heard import Tables
     from include.governance.approval import Approvals
     from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
@@ -169,6 +170,12 @@ class Services:
         from include.experiment_state.queries import require_better
 
         require_better(self.control, model, self.spec(model).rollout.experiment, version)
+
+    def tables(self, model: str) -> Tables:
+        """What reads the metrics of the model's experiments that are of tables."""
+        from include.services.metric_tables import MetricTables
+
+        return MetricTables(self.spec(model), self.storage, self.settings.home / "scratch").rows
 
     def gateway(self) -> GatewayClient:
         from include.serving.client import open_client

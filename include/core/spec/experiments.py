@@ -7,14 +7,18 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from include.core.spec.base import Frozen, Name
+from include.core.spec.base import Frozen, Name, OptionalReference
 
 
 class Metric(Frozen):
-    """A metric of an experiment, made of the outcomes that callers report by name (`POST /feedback` with `metric`)."""
+    """A metric of an experiment: of outcomes that callers report by name (`POST /feedback` with `metric`), or of a table."""
 
     name: Name
-    """The name by which callers report it."""
+    """Its name, by which callers report it."""
+
+    table: OptionalReference = ""
+    """The function `() -> SQL over the sources` that selects request_id, value and event_timestamp (when it was so), where the
+    metric is of the raw partitions of the model's sources. By default it is of what callers report."""
 
     kind: Literal["binary", "continuous"] = "binary"
     """`binary`: whether any outcome above 0 was reported of an entity, or of a request. `continuous`: the sum of what was."""

@@ -138,6 +138,8 @@ class ModelSpec(Frozen):
             yield f"experiments: {twice} is the name of several"
         if names and self.serving.target != "gateway":
             yield "experiments: an endpoint splits by request, so no entity stays in its arm; serve the model by the gateways"
+        if self._tables() and not self.managed:
+            yield "experiments: a metric's table is made of data.sources, and there are none; have callers report it"
         if self.rollout.experiment and self.rollout.experiment not in names:
             yield f"rollout.experiment: {self.rollout.experiment!r} is none of this model's experiments ({', '.join(names)})"
 
@@ -169,7 +171,11 @@ class ModelSpec(Frozen):
         """Import strings of all the model's own code."""
         named = (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
         decision = getattr(self.problem, "decision", "")
-        return tuple(filter(None, (*named, *self.problem.metrics, decision)))
+        return tuple(filter(None, (*named, *self.problem.metrics, decision, *self._tables())))
+
+    def _tables(self) -> tuple[str, ...]:
+        """Of the metrics of experiments."""
+        return tuple(metric.table for experiment in self.experiments for metric in experiment.metrics if metric.table)
 
     @classmethod
     def heading(cls, values: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ SUM = Metric(name="sale", kind="continuous")
 def found(home: Path, records: list[Record], metric: Metric = SALE, days: int = 7, before: bool = False) -> Entities:
     write(home, records)
     cutoff = START + days * DAY
-    heard = hear(home, MODEL, ["sale"], START - WEEK, cutoff)
+    heard = hear(home, MODEL, [SALE], START - WEEK, cutoff)
     return gather(heard, "x", Period(START, START + WEEK, DAY, cutoff), (metric,), START - WEEK if before else None)
 
 

@@ -44,6 +44,15 @@ def test_a_model_s_experiments_have_names_of_their_own_and_gateways() -> None:
         rollout_spec("toy", experiments=(experiment(),), serving={"target": "sagemaker"})
 
 
+def test_a_table_is_made_of_sources() -> None:
+    tried = experiment(primary=Metric(name="sale", table="x:sales"))
+    assert "x:sales" in rollout_spec("toy", experiments=(tried,)).code
+    with pytest.raises(SpecError, match=r"a metric's table is made of data\.sources"):
+        rollout_spec(
+            "toy", experiments=(tried,), data={}, features={"request": ({"name": "size"},)}, expectations="", training={}
+        )
+
+
 def test_a_rollout_waits_for_an_experiment_that_there_is() -> None:
     assert rollout_spec("toy", {"experiment": "pricing"}, experiments=(experiment(),)).rollout.experiment == "pricing"
     with pytest.raises(SpecError, match=r"rollout.experiment: 'prices' is none of this model's experiments \(pricing\)"):
