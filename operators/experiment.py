@@ -93,7 +93,7 @@ class StartExperimentOperator(ExperimentOperator):
             live = live_experiment(services.control, self.model)
             if live is None:
                 raise AirflowSkipException(f"{self.model} has no live experiment, and this run names none to start.")
-            return self._follow(services, live)
+            return self._follow(services, live, epoch)
         if not may_deploy(context):
             raise AirflowSkipException("A backfill starts no experiment, unless its conf says `deploy`.")
         spec = services.spec(self.model)
@@ -107,14 +107,20 @@ class StartExperimentOperator(ExperimentOperator):
         )
         for line in words(record.plan):
             self.log.info("%s", line)
-        return self._follow(services, record)
+        return self._follow(services, record, epoch)
 
-    def _follow(self, services: Services, record: ExperimentRecord) -> dict[str, Any]:
+    def _follow(self, services: Services, record: ExperimentRecord, epoch: int) -> dict[str, Any]:
+        """Wait until the gateways draw its arms. One that they refuse to serve is ended: nobody would ever come to its arms."""
+        from include.experiments.machine import stop
         from include.routing.route import read_route
 
         generation, route = read_route(services.control, self.model)
         if route.experiment is not None and route.experiment.id == record.id:
-            services.target(self.model).wait_applied(self.model, generation)
+            try:
+                services.target(self.model).wait_applied(self.model, generation)
+            except GateClosed as refused:
+                stop(services.control, record, reason=one_line(refused), actor="experiment", epoch=epoch)
+                raise
         fault.point("experiment.applied")
         return {"experiment": record.id, "name": record.name, "version": record.treatment}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -42,6 +43,18 @@ def require_none_in(connection: sa.Connection, model: str) -> None:
             safe="nothing changed: its arms stay as they are.",
             hint=f"wait for its decision (slipstream experiment show {model}), or slipstream experiment stop {model}.",
         )
+
+
+def newest_experiment(control: ControlStore, model: str) -> dict[str, Any]:
+    """A model's newest experiment, running or not: id, name, champion, treatment, state, answer, reasons, started_at, ended_at.
+    Empty where there was none."""
+    query = sa.select(experiments).where(experiments.c.model == model).order_by(experiments.c.started_at.desc()).limit(1)
+    with control.transaction() as connection:
+        row = connection.execute(query).mappings().first()
+    if row is None:
+        return {}
+    names = ("id", "name", "champion", "treatment", "state", "answer", "started_at", "ended_at")
+    return {**{name: row[name] for name in names}, "reasons": list(row["decision"].get("reasons", ()))}
 
 
 def answer(control: ControlStore, model: str, name: str, version: int) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from include.core.control import ControlStore, experiments
 from include.core.errors import ConflictError, GateClosed
-from include.experiment_state.queries import answer, live_in, live_models_in, require_better, require_none_in
+from include.experiment_state.queries import answer, live_in, live_models_in, newest_experiment, require_better, require_none_in
 
 
 def add(control: ControlStore, name: str, version: int, said: str, ended: str = "2026-01-01") -> None:
@@ -29,6 +29,8 @@ def test_the_newest_answer_counts(control: ControlStore) -> None:
     add(control, "pricing", 2, "better", "2026-01-01")
     add(control, "pricing", 2, "worse", "2026-02-01")
     add(control, "pricing", 3, "better")
+    assert newest_experiment(control, "nothing") == {}
+    assert newest_experiment(control, "toy")["reasons"] == []
     assert (answer(control, "toy", "pricing", 2), answer(control, "toy", "pricing", 9)) == ("worse", "")
     require_better(control, "toy", "pricing", 3)
     require_better(control, "toy", "", 9)  # a spec that asks for none

@@ -172,6 +172,19 @@ def test_a_rollback_beneath_it_ends_it(services: Services) -> None:
     assert (record.state, live_experiment(services.control, MODEL)) == ("interrupted", None)
 
 
+def test_a_version_that_gateways_refuse_ends_it(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*given: object) -> None:
+        raise GateClosed("A gateway refused route 2 of shop.")
+
+    monkeypatch.setattr(Services, "target", lambda self, model: SimpleNamespace(wait_applied=refuses))
+    start, _, _ = tasks()
+    with pytest.raises(GateClosed, match="refused route 2"):
+        Run({"experiment": "pricing", "version": 2})(start)
+    (record,) = list_experiments(services.control, MODEL)
+    assert (record.state, record.decision["reasons"]) == ("stopped", ["A gateway refused route 2 of shop."])
+    assert read_route(services.control, MODEL)[1] == Route(champion=1)
+
+
 def test_what_cannot_be_started(services: Services) -> None:
     start, look, end = tasks()
     with pytest.raises(SpecError, match="no experiment 'prices'"):
