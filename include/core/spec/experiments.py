@@ -21,7 +21,7 @@ class Metric(Frozen):
     metric is of the raw partitions of the model's sources. By default it is of what callers report."""
 
     kind: Literal["binary", "continuous"] = "binary"
-    """`binary`: whether any outcome above 0 was reported of an entity, or of a request. `continuous`: the sum of what was."""
+    """What is made of the outcomes of an entity, or of a request: of `binary` whether any was above 0, of `continuous` the sum."""
 
     per: Literal["entity", "request"] = "entity"
     """What it is a mean of: entities, or requests. Either way an entity is one observation: its requests are a cluster."""
