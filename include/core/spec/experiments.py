@@ -21,7 +21,7 @@ class Metric(Frozen):
     metric is of the raw partitions of the model's sources. By default it is of what callers report."""
 
     kind: Literal["binary", "continuous"] = "binary"
-    """What is made of the outcomes of an entity, or of a request: of `binary` whether any was above 0, of `continuous` the sum."""
+    """What is made of the outcomes of an entity or a request: of `binary` whether any was above 0, of `continuous` the sum."""
 
     per: Literal["entity", "request"] = "entity"
     """What it is a mean of: entities, or requests. Either way an entity is one observation: its requests are a cluster."""
