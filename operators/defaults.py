@@ -12,6 +12,12 @@ TIMEZONE = pendulum.timezone("UTC")  # Airflow serialises no other kind of time 
 
 RETRIES = ExceptionRetryPolicy(
     rules=[
+        RetryRule(  # whoever took over may be a late one that woke up: if this one still counts, its next try has its turn
+            exception="include.core.errors.FencedError",
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=20),
+            reason="another attempt took over",
+        ),
         RetryRule(exception="include.core.errors.PermanentError", action=RetryAction.FAIL, reason="a retry cannot help"),
         RetryRule(
             exception="include.core.errors.TransientError",

@@ -11,6 +11,7 @@ from include.experiment_state.queries import newest_experiment
 from include.governance.mirror import behind
 from include.monitoring.retraining.retrainings import newest as newest_decisions
 from include.rollout_state.queries import newest_events, newest_rollout
+from include.routing.applied import newest_applied
 from include.routing.route import read_route, set_at
 from include.versions.lifecycle import Stage
 from include.versions.shown import ShownRecord, shown_records
@@ -37,6 +38,7 @@ class Overview:
     experiment: Row  # the newest, running or not; empty if there was none
     decisions: tuple[Row, ...]  # newest first
     partitions: Partitions
+    target: Row  # what an endpoint elsewhere was last seen to follow: generation, config, at; empty where gateways serve
     registry: str  # how far the registry is behind what stands here, in words; empty where it shows it
 
     @property
@@ -69,6 +71,7 @@ class Overview:
             "experiment": self.experiment,
             "decisions": list(self.decisions),
             "partitions": vars(self.partitions),
+            "target": self.target,
             "registry": self.registry,
         }
 
@@ -86,6 +89,7 @@ def overview(control: ControlStore, model: str) -> Overview:
         experiment=newest_experiment(control, model),
         decisions=tuple(newest_decisions(control, model, DECISIONS)),
         partitions=Partitions(str(newest_day or ""), days),
+        target=_target(control, model),
         registry=_registry(control, model),
     )
 
@@ -93,6 +97,11 @@ def overview(control: ControlStore, model: str) -> Overview:
 def _route(control: ControlStore, model: str) -> Row:
     generation, route = read_route(control, model)
     return {**route.to_json(), "generation": generation, "at": set_at(control, model)} if generation else {}
+
+
+def _target(control: ControlStore, model: str) -> Row:
+    found = newest_applied(control, model)
+    return {**vars(found)} if found is not None else {}
 
 
 def _registry(control: ControlStore, model: str) -> str:

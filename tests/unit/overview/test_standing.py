@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from include.overview.standing import Partitions, overview
+from include.routing.applied import applied_at, note_applied
 from include.routing.route import Route, set_route
 from include.routing.split import Split
 from include.versions.store import add_in
@@ -35,3 +36,13 @@ def test_an_experiment_s_shares_are_shown(tmp_path: Path) -> None:
     with control.transaction() as connection:
         set_route(connection, "toy", Route(champion=1, challenger=2, experiment=Split("x", "s", 5_000, 1_650)))
     assert overview(control, "toy").weights == {"1": 83.5, "2": 16.5}
+
+
+def test_an_endpoint_elsewhere_is_shown_with_the_route_that_it_was_last_seen_to_follow(tmp_path: Path) -> None:
+    control = empty_control(tmp_path)
+    assert overview(control, MODEL).target == {}
+    for generation, config in ((1, "toy-1"), (3, "toy-3"), (2, "toy-2")):
+        note_applied(control, MODEL, generation, config)
+    target = overview(control, MODEL).target
+    assert (target["generation"], target["config"]) == (3, "toy-3")
+    assert target["at"] == applied_at(control, MODEL, 3)
