@@ -27,17 +27,21 @@ def find(world: World) -> Iterator[Finding]:
             yield _superseded(world, each)
         if each.again and not each.live:
             yield from _offered_again(world, each)
-        if each.due is not None and world.now - each.registered >= GRACE and not _on_trial(world, each.model, each.due):
-            yield from _next_candidate(world, each, each.due)
+        due = _due(world, each)
+        if due is not None and world.now - each.registered >= GRACE:
+            yield from _next_candidate(world, each, due)
 
 
-def _on_trial(world: World, model: str, version: int) -> bool:
-    """Whether its rollout waits for an experiment that has not found it better: that is as it should be."""
+def _due(world: World, each: WaitingCandidates) -> int | None:
+    """Whose turn it is: the newest; where rollouts wait for an experiment, the newest that it has found better."""
     try:
-        name = world.spec(model).rollout.experiment
+        name = world.spec(each.model).rollout.experiment if each.due is not None else ""
     except SlipstreamError:  # its folder is broken, and whoever loads it says so
-        return False
-    return bool(name) and answer(world.control, model, name, version) != BETTER
+        name = ""
+    if not name:
+        return each.due
+    waiting = (version for version in each.fresh if version not in each.superseded)
+    return max((version for version in waiting if answer(world.control, each.model, name, version) == BETTER), default=None)
 
 
 def _superseded(world: World, each: WaitingCandidates) -> Finding:

@@ -40,6 +40,8 @@ class Metric(Frozen):
     def _one_cut(self) -> Self:
         if self.cap is not None and self.winsorise is not None:
             raise ValueError("cap and winsorise are two rules for one thing: give one")
+        if self.kind == "binary" and (self.cap is not None or self.winsorise is not None):
+            raise ValueError('cap and winsorise cut large values, and a binary metric has none: say kind="continuous"')
         return self
 
 

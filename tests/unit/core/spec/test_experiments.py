@@ -33,7 +33,9 @@ def test_impossible_values_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_one_rule_cuts_a_metric() -> None:
     with pytest.raises(SpecError, match="two rules for one thing"):
-        Metric(name="revenue", cap=10.0, winsorise=0.99)
+        Metric(name="revenue", kind="continuous", cap=10.0, winsorise=0.99)
+    with pytest.raises(SpecError, match="a binary metric has none"):
+        Metric(name="sale", winsorise=0.99)
 
 
 def test_a_model_s_experiments_have_names_of_their_own_and_gateways() -> None:
