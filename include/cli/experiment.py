@@ -158,8 +158,10 @@ def _told(record: ExperimentRecord, taken: Sequence[StoredLook], reasons: Sequen
         return
     last = taken[-1]
     arms, left = last.evidence["entities"], last.evidence["left_out"]
-    yield f"look {last.evidence['day']}, up to {last.cutoff[:16]}: {arms['control']:,} entities of the champion, "
-    yield f"{arms['treatment']:,} of the treatment" + "".join(f"; {count:,} {name}" for name, count in left.items())
+    counted = f"{arms['control']:,} entities of the champion, {arms['treatment']:,} of the treatment"
+    yield f"look {last.evidence['day']}, up to {last.cutoff[:16]}: {counted}"
+    if left:
+        yield f"left out: {', '.join(f'{count:,} {name}' for name, count in left.items())}"
     rows = [[name, *_row(effect)] for name, effect in last.decision["effects"].items()]
     yield table(["metric", "champion", "treatment", "difference", "interval", "p"], rows)
 

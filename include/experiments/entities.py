@@ -54,7 +54,8 @@ def gather(
     the experiment, `before` the entity's first one or their own request, `late`, `unusable`, `repeated`; `contested` ids.
     """
     exposed, crossed = _exposures(heard, experiment, period)
-    span, cutoff = microseconds(period.start + period.horizon) - microseconds(period.start), microseconds(period.cutoff)
+    first, cutoff = microseconds(period.start), microseconds(period.cutoff)
+    span = microseconds(period.start + period.horizon) - first
     mature = {unit: one.at for unit, one in exposed.items() if unit not in crossed and one.at + span <= cutoff}
     units = sorted(mature)
     found = Entities(units, np.array([exposed[unit].arm == TREATMENT for unit in units], bool), np.zeros(len(units)))
@@ -66,7 +67,8 @@ def gather(
         if since is not None and since <= asked.at <= since + span:
             found.requests[place[asked.unit]] += 1
     for metric in metrics:
-        counted = _within(heard, heard.outcomes[metric.name], exposed, mature, span, found.left_out)
+        reports = {request: each for request, each in heard.outcomes[metric.name].items() if each.at >= first}
+        counted = _within(heard, reports, exposed, mature, span, found.left_out)
         found.values[metric.name] = _summed(metric, counted, place)
         if before is not None:
             found.before[metric.name] = _past(heard, metric, place, before, period.start)

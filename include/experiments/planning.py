@@ -34,13 +34,17 @@ def words(plan: Plan) -> list[str]:
         return ["Nothing is known of the traffic before the start, so nothing can be said of the power."]
     share = f"{said.power:.0%} (a test done once, at the end, {said.power_once:.0%})"
     told = [
-        f"{experiment.weeks} weeks bring about {said.entities:,.0f} entities: a difference of {experiment.minimum_effect:g} in "
-        f"{experiment.primary.name} is found with a probability of {share}; {experiment.power:.0%} are for {said.smallest:.4g}."
+        f"{_weeks(experiment.weeks)} of traffic, {said.entities:,.0f} entities: a difference of {experiment.minimum_effect:g} in "
+        f"{experiment.primary.name} is found with a probability of {share}; {experiment.power:.0%} for one of {said.smallest:.4g}."
     ]
     if said.power < experiment.power:
-        longer = f"{said.weeks_needed} weeks would do" if said.weeks_needed else "ten years would not do"
+        longer = f"{_weeks(said.weeks_needed)} would do" if said.weeks_needed else "ten years would not do"
         told.append(f"That is less than the {experiment.power:.0%} that the spec asks for: {longer}.")
     return told
+
+
+def _weeks(number: int) -> str:
+    return "1 week" if number == 1 else f"{number} weeks"
 
 
 def _promise(where: Where, model: str, experiment: Experiment, start: datetime, tables: Tables | None) -> Promise | None:

@@ -21,7 +21,7 @@ def test_the_last_week_is_what_is_planned_with(tmp_path: Path) -> None:
     assert made.promise is not None
     assert made.promise.power == pytest.approx(0.72, abs=0.1)
     text = " ".join(words(made))
-    assert "2 weeks bring about 700 entities" in text
+    assert "2 weeks of traffic, 700 entities" in text
     assert "That is less than the 80% that the spec asks for" in text
 
 
