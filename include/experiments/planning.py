@@ -34,8 +34,8 @@ def words(plan: Plan) -> list[str]:
         return ["Nothing is known of the traffic before the start, so nothing can be said of the power."]
     share = f"{said.power:.0%} (a test done once, at the end, {said.power_once:.0%})"
     told = [
-        f"{_weeks(experiment.weeks)} of traffic, {said.entities:,.0f} entities: a difference of {experiment.minimum_effect:g} in "
-        f"{experiment.primary.name} is found with a probability of {share}; {experiment.power:.0%} for one of {said.smallest:.4g}."
+        f"{_weeks(experiment.weeks)} of traffic, {said.entities:,.0f} entities: a difference of {experiment.minimum_effect:g} "
+        f"in {experiment.primary.name} is found with a probability of {share}; one of {said.smallest:.4g} with {experiment.power:.0%}."
     ]
     if said.power < experiment.power:
         longer = f"{_weeks(said.weeks_needed)} would do" if said.weeks_needed else "ten years would not do"
