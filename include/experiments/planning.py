@@ -33,9 +33,10 @@ def words(plan: Plan) -> list[str]:
     if said is None:
         return ["Nothing is known of the traffic before the start, so nothing can be said of the power."]
     share = f"{said.power:.0%} (a test done once, at the end, {said.power_once:.0%})"
+    traffic = f"{_weeks(experiment.weeks)} of traffic, {said.entities:,.0f} entities"
     told = [
-        f"{_weeks(experiment.weeks)} of traffic, {said.entities:,.0f} entities: a difference of {experiment.minimum_effect:g} "
-        f"in {experiment.primary.name} is found with a probability of {share}; one of {said.smallest:.4g} with {experiment.power:.0%}."
+        f"{traffic}: a difference of {experiment.minimum_effect:g} in {experiment.primary.name} is found with a probability of "
+        f"{share}; one of {said.smallest:.4g} with {experiment.power:.0%}."
     ]
     if said.power < experiment.power:
         longer = f"{_weeks(said.weeks_needed)} would do" if said.weeks_needed else "ten years would not do"
