@@ -19,12 +19,14 @@ from operators.inputs import Input, Inputs, Takes
 from operators.run import is_manual, may_deploy, person, run_token, said
 
 if TYPE_CHECKING:
+    from include.experiments.look import Seen
     from include.experiments.plan import Look
     from include.experiments.record import ExperimentRecord
 
 PLAYBOOK = "docs/experiments.md#what-an-answer-means"
 STARTED = Takes("", "StartExperimentOperator")  # what every task after it takes
-PATIENCE = timedelta(days=1)  # after a look's cutoff, for a gateway that has not shipped its log; twice that for a partition
+PATIENCE = timedelta(hours=6)  # after a look's cutoff, for a gateway that has not shipped its log
+LANDING = timedelta(days=3)  # the same for a partition that a metric's table is made of
 
 
 def await_experiments(context: Context, services: Services, model: str, version: int) -> None:
@@ -160,7 +162,7 @@ class LookAtExperimentOperator(LiveExperimentOperator):
     """
 
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
-        from include.experiments.look import look_at, next_look
+        from include.experiments.look import due_looks
         from include.experiments.machine import interrupt, record_look
         from include.experiments.record import looks
 
@@ -170,31 +172,41 @@ class LookAtExperimentOperator(LiveExperimentOperator):
             raise AirflowSkipException("A rollback or a restore took its arms from the route: it has ended.")
         if not record.live:
             raise AirflowSkipException(f"The experiment {record.name} is over: {record.state}.")
-        look = next_look(record, looks(services.control, record.id), utc_now())
-        if look is None:
+        due = due_looks(record, looks(services.control, record.id), utc_now())
+        if not due:
             raise AirflowSkipException(f"No look at {record.name} is due: the next one is a day after the last.")
-        self._require_shipped(services, record, look)
-        try:
-            seen = look_at(services.prediction_log, record, look, services.tables(self.model))
-        except NotReadyError as early:
-            if utc_now() >= look.cutoff + 2 * PATIENCE:
-                raise
-            raise AirflowSkipException(f"The next run looks again: {one_line(early)}") from early
+        seen = self._newest(services, record, due)
         fault.point("experiment.looked")
         decision = seen.decision.to_json()
         kept = record_look(services.control, record, seen.evidence, decision, epoch)
         self._tell(record, decision)
         return {"experiment": record.id, **kept}
 
-    def _require_shipped(self, services: Services, record: ExperimentRecord, look: Look) -> None:
-        """A gateway that has not shipped its log is waited for by the next run, a day at most; then it is only told of."""
+    def _newest(self, services: Services, record: ExperimentRecord, due: Sequence[Look]) -> Seen:
+        """Of the newest look for which all is there. Raises NotReadyError where a partition is missing for long."""
+        from include.experiments.look import look_at
+
+        waits = ""
+        for look in due:
+            if not self._shipped(services, record, look):
+                waits = waits or "a gateway has not shipped its log"
+                continue
+            try:
+                return look_at(services.prediction_log, record, look, services.tables(self.model))
+            except NotReadyError as early:
+                if utc_now() >= look.cutoff + LANDING:
+                    raise
+                waits = waits or one_line(early)
+        raise AirflowSkipException(f"The next run looks again: {waits}")
+
+    def _shipped(self, services: Services, record: ExperimentRecord, look: Look) -> bool:
+        """Whether nobody's lines are waited for: a gateway that has been late for long is only told of."""
         from include.prediction_log.watermarks import behind
 
         late = behind(services.prediction_log, record.plan.start, look.cutoff)
         for each in late:
-            self.log.warning("This look may lack requests: %s", each.words)
-        if late and utc_now() < look.cutoff + PATIENCE:
-            raise AirflowSkipException(f"The next run looks again: {late[0].words}.")
+            self.log.warning("The look of day %d may lack requests: %s", look.day, each.words)
+        return not late or utc_now() >= look.cutoff + PATIENCE
 
     def _tell(self, record: ExperimentRecord, decision: Mapping[str, Any]) -> None:
         primary = record.plan.experiment.primary.name

@@ -72,6 +72,9 @@ def hear(
     """
     heard = Heard(outcomes={metric.name: {} for metric in metrics})
     told = {metric.name for metric in metrics if not metric.table}
+    for metric in metrics:  # first: a day that has not landed is known before the log is read
+        if metric.table:
+            _read(heard, metric, since, cutoff, tables)
     last, asked = precise(cutoff.replace(tzinfo=UTC)), dict[tuple[str, str], Asked]()
     for record in read_records(where, model, since.isoformat()):
         if record.at > last:
@@ -83,9 +86,6 @@ def hear(
     entities = Counter(request for request, _ in asked)
     heard.asked = {request: one for (request, _), one in asked.items() if entities[request] == 1}
     heard.contested = sum(1 for many in entities.values() if many > 1)
-    for metric in metrics:
-        if metric.table:
-            _read(heard, metric, since, cutoff, tables)
     return heard
 
 

@@ -14,6 +14,8 @@ from include.experiments.plan import A_WEEK, Look
 from include.experiments.record import ExperimentRecord, StoredLook
 from include.prediction_log.shared import Where
 
+LOOKS = 4  # that are tried in turn, where the newest has to wait for a gateway or for a partition
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -56,9 +58,12 @@ def recompute(
     return Recomputed(stored.cutoff, again.answer, again.to_json() == stored.decision, counted)
 
 
-def next_look(experiment: ExperimentRecord, taken: list[StoredLook], moment: datetime) -> Look | None:
-    """The newest look that is due by the moment (UTC, without zone), unless it was taken; None where there is nothing to do."""
-    look = experiment.plan.due(moment)
-    if look is None or any(each.evidence["day"] >= look.day for each in taken):
-        return None
-    return look
+def due_looks(experiment: ExperimentRecord, taken: list[StoredLook], moment: datetime) -> list[Look]:
+    """The looks whose cutoff is over by the moment (UTC, without zone) and that follow the last one taken, the newest first.
+
+    The newest that can be taken is enough: an interval holds at whichever looks are taken.
+    """
+    newest = experiment.plan.due(moment)
+    last = max((int(each.evidence["day"]) for each in taken), default=0)
+    days = range(newest.day, max(last, newest.day - LOOKS), -1) if newest is not None else range(0)
+    return [experiment.plan.look(day) for day in days]

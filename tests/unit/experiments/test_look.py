@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from include.core.control import ControlStore
-from include.experiments.look import look_at, next_look, recompute
+from include.experiments.look import due_looks, look_at, recompute
 from include.experiments.record import ExperimentRecord, StoredLook
 from tests.support.experiment_log import START, TRIAL, Behaviour, changed, lived, outcome, prediction, write
 
@@ -61,12 +61,15 @@ def test_a_later_look_counts_nothing_after_its_cutoff(control: ControlStore, tmp
     assert recompute(record, early, tmp_path).counted is True
 
 
-def test_each_look_is_taken_once_and_missed_ones_are_passed_over(control: ControlStore, tmp_path: Path) -> None:
+def test_each_look_is_taken_once_and_the_newest_goes_first(control: ControlStore, tmp_path: Path) -> None:
     record = lived(control, tmp_path, Behaviour(), days=1)
-    moment = START + timedelta(days=3, hours=13)
-    due = next_look(record, [], moment)
-    assert due is not None
-    assert due.day == 3
+
+    def days(taken: list[StoredLook], **since: float) -> list[int]:
+        return [look.day for look in due_looks(record, taken, START + timedelta(**since))]
+
+    assert days([], days=3, hours=13) == [3, 2, 1]
     taken = [stored(tmp_path, record, 3)]
-    assert next_look(record, taken, moment) is None
-    assert next_look(record, [], START) is None
+    assert days(taken, days=3, hours=13) == []
+    assert days(taken, days=5, hours=12) == [5, 4]
+    assert days(taken, days=100) == [7, 6, 5, 4]  # the last look is the one at the planned end, however late it is taken
+    assert days([], hours=1) == []

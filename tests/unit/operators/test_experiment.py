@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,9 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core import fault
 from include.core.control import audit
-from include.core.errors import ConflictError, GateClosed, InputError, SpecError
+from include.core.errors import ConflictError, GateClosed, InputError, NotReadyError, SpecError
+from include.core.spec import Metric
+from include.experiments.heard import TableRow
 from include.experiments.machine import stop
 from include.experiments.record import list_experiments, live_experiment, looks, read_experiment
 from include.prediction_log.writer import PredictionLog
@@ -140,22 +142,50 @@ def test_each_task_killed_once_at_each_point_loses_and_doubles_nothing(
     assert [each for each in actions if each.startswith("experiment")] == ["experiment.start", "experiment.decided"]
 
 
-def test_a_look_waits_for_a_gateway_that_has_not_shipped(
+def test_a_look_waits_for_a_gateway_that_has_not_shipped_and_takes_the_one_before_it(
     services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start, look, _ = tasks()
     run = Run({"experiment": "pricing", "version": 2})
     run(start)
-    ask(services, days=1)
+    ask(services, days=2)
     monkeypatch.setattr("include.prediction_log.watermarks.behind", lambda *given: [SimpleNamespace(words="g is late")])
     clock.now = START + timedelta(days=1, hours=13)
-    with pytest.raises(AirflowSkipException, match="g is late"):
+    with pytest.raises(AirflowSkipException, match="a gateway has not shipped its log"):
         run(look)
-    clock.now = START + timedelta(days=2, hours=12) - timedelta(seconds=1)
-    with pytest.raises(AirflowSkipException, match="g is late"):
+    clock.now += timedelta(days=1)
+    assert run(look)["day"] == 1  # a gateway that has been late for a day is only told of
+    with pytest.raises(AirflowSkipException, match="a gateway has not shipped its log"):
         run(look)
-    monkeypatch.setattr("operators.experiment.PATIENCE", timedelta(0))
-    assert run(look)["day"] == 1
+    clock.now += timedelta(hours=5)
+    assert run(look)["day"] == 2
+
+
+def test_a_look_waits_for_the_partitions_of_a_table(services: Services, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def tables(self: Services, model: str) -> Any:
+        def rows(metric: Metric, since: datetime, cutoff: datetime) -> list[TableRow]:
+            if cutoff.date() > landed:
+                raise NotReadyError(f"The orders partition of {cutoff.date()} has not landed.")
+            return []
+
+        return rows
+
+    landed = START.date()
+    told = changed(primary=Metric(name="sale", table="x:sales"))
+    spec = services.spec(MODEL).model_copy(update={"experiments": (told,)})
+    monkeypatch.setattr(Services, "spec", lambda self, model: spec)
+    monkeypatch.setattr(Services, "tables", tables)
+    start, look, _ = tasks()
+    run = Run({"experiment": "pricing", "version": 2})
+    run(start)
+    clock.now = START + timedelta(days=2, hours=13)
+    with pytest.raises(AirflowSkipException, match="orders partition of 2026-01-07 has not landed"):
+        run(look)
+    landed = START.date() + timedelta(days=1)
+    assert run(look)["day"] == 1  # that of the second day waits for its partition
+    clock.now = START + timedelta(days=6, hours=13)
+    with pytest.raises(NotReadyError):
+        run(look)
 
 
 def test_a_rollback_beneath_it_ends_it(services: Services) -> None:
