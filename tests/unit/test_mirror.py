@@ -184,6 +184,8 @@ ELSEWHERE = {
     "tests/unit/prediction_log/test_shipping.py": "prediction_log/rotated prediction_log/shipping_state",
     "tests/unit/reconcile/test_candidates.py": "rollout/candidates",
     "tests/unit/reconcile/test_rollouts.py": "rollout/driver",
+    "tests/unit/experiments/test_machine.py": "experiments/record",
+    "tests/unit/operators/test_experiment.py": "experiments/request operators/groups/experiment",
     "tests/unit/reconcile/test_run.py": "reconcile/airflow reconcile/world",
     "tests/unit/rollout/test_evidence_merge.py": "rollout/evidence_accumulator rollout/stage_terms",
     "tests/unit/rollout/test_evidence_publisher.py": "rollout/evidence_store rollout/live_stages",
