@@ -17,7 +17,7 @@ from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import JobLink
-from operators.resources import needs_of, spec_of_run
+from operators.resources import spec_of_run
 from operators.run import as_of, event_extra, event_extras, is_asset_run, is_backfill, run_type
 
 if TYPE_CHECKING:
@@ -123,6 +123,8 @@ class TuneModelOperator(ComputeOperator):
         return tune_request(spec_of_run(context, services, self.model), self.ref("training_set", services))
 
     def machine(self, context: Context, services: Services) -> Needs:
+        from include.training.run_resources import needs_of
+
         return needs_of(spec_of_run(context, services, self.model))
 
 
@@ -191,6 +193,8 @@ class TrainModelOperator(ComputeOperator):
         return champion
 
     def machine(self, context: Context, services: Services) -> Needs:
+        from include.training.run_resources import needs_of
+
         return needs_of(spec_of_run(context, services, self.model))
 
 

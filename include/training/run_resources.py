@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.core.errors import SpecError
-from include.core.spec import ModelSpec, Training
+from include.core.needs import Needs
+from include.core.spec import ModelSpec, Training, Workers
 from include.core.spec.resources import Resources
 
 OF_MACHINES = tuple(Resources.model_fields)
@@ -44,6 +45,13 @@ def overridden(spec: ModelSpec, given: object) -> ModelSpec:
             seen=dict(given), safe=_SAFE, hint="trigger the run again with other values, or none.",
         ) from None  # fmt: skip
     return spec.model_copy(update={"training": made})
+
+
+def needs_of(spec: ModelSpec) -> Needs:
+    """What an attempt to fit is given."""
+    training = spec.training
+    workers = Workers.of(training.workers).maximum
+    return Needs(training.resources, workers, training.time_limit.total_seconds())
 
 
 def _check_names(given: Mapping[Any, Any]) -> None:

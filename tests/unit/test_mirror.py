@@ -16,7 +16,7 @@ SMALL = 30  # lines; a module of so few has no logic to test by itself
 ELSEWHERE = {
     # A vendor's part is tested by its port's suite, or against the vendor itself.
     "tests/contract/test_gateway.py": "backends/ray/serve",
-    "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
+    "tests/contract/test_jobs.py": "core/ports",
     "tests/contract/test_dynamodb.py": "backends/dynamodb/online_store backends/dynamodb/table",
     "tests/unit/backends/sagemaker/test_jobs.py": (  # against the fake of AWS, as SageMaker answers
         "backends/sagemaker/requests backends/sagemaker/state"
@@ -43,6 +43,7 @@ ELSEWHERE = {
     "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
+    "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
     "tests/integration/test_training_ray.py": ("backends/ray/group backends/ray/train models/flight_delay/network"),
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it

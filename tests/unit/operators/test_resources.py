@@ -14,9 +14,10 @@ from include.core.spec import Training
 from include.core.spec.resources import Resources
 from include.models.flight_delay.spec import SPEC
 from include.services.services import Services
+from include.training.run_resources import needs_of
 from operators.groups.training import training_group
 from operators.lifecycle import training_dag
-from operators.resources import needs_of, spec_of_run
+from operators.resources import spec_of_run
 from operators.training import PlanTrainingOperator
 
 Make = Callable[..., dict[str, Any]]
