@@ -10,13 +10,13 @@ from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.needs import Needs
-from include.core.request import Json, Ref, Request
+from include.core.request import Json, Ref, Request, Result
 from include.core.time import end_of_day, parse_time
 from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
-from operators.links import JobLink
+from operators.links import JobLink, ReportLink, report_url
 from operators.resources import spec_of_run
 from operators.run import as_of, event_extra, event_extras, is_asset_run, is_backfill, run_type
 
@@ -88,7 +88,7 @@ def _conf(context: Context) -> Mapping[str, Any]:
 
 
 class TuneModelOperator(ComputeOperator):
-    """Searches the spec's grid; skipped unless the run asks for it.
+    """Searches for parameters as `training.search` says; skipped unless the run asks for it. One that was killed goes on.
 
     Returns a reference to the search's result, which TrainModelOperator takes.
 
@@ -103,7 +103,7 @@ class TuneModelOperator(ComputeOperator):
 
     step = "tune"
     function = "include.training.tune_step:run"
-    operator_extra_links = (JobLink(),)
+    operator_extra_links = (JobLink(), ReportLink())
     takes: ClassVar[Inputs] = {"training_set": Takes("training_set", "BuildTrainingSetOperator")}
     template_fields = ("training_set",)
 
@@ -121,6 +121,11 @@ class TuneModelOperator(ComputeOperator):
         from include.training.request import tune_request
 
         return tune_request(spec_of_run(context, services, self.model), self.ref("training_set", services))
+
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        if "report.html" in result.files:  # an earlier release wrote none
+            self.links[ReportLink.kind] = report_url(result.files["report.html"].path)
+        return super().deliver(result, context, services)
 
     def machine(self, context: Context, services: Services) -> Needs:
         from include.training.run_resources import needs_of

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -72,7 +73,7 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     if plan.strategy == "fsdp":
         _fit_sharded(plan, build, data, kept, place, hooks, trainer)
         return
-    module = build(plan, data.train.features)
+    module = build(plan, data.train.sample().features)
     check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
@@ -96,7 +97,7 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
 def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hooks: Hooks, trainer: dict[str, Any]) -> None:
     """As above, where no worker has the model whole. Worker 0 writes its file from the blobs."""
     strategy: ShardedStrategy = trainer["strategy"]
-    module = strategy.build(plan, build, data.train.features, place)
+    module = strategy.build(plan, build, data.train.sample().features, place)
     check_module(module)
     check_size(module)
     store = kept.checkpoints
@@ -110,14 +111,15 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     else:
         _train(module, plan, data, checkpoint, state, place, {"inference_mode": False, **trainer})
         checkpoint.finish(module)
-    scores = score_together(strategy.whole, plan, data.validation.features, place)
+    some = data.validation.batches()  # every worker has the same ones
+    scores = np.concatenate([score_together(strategy.whole, plan, rows.features, place) for rows in some])
     strategy.release()
     del module
     gc.collect()
     if place.rank == 0:
         if kept.spool:
             kept.spool.flush()
-        _leave_sharded(plan, build, data.train.features, store)
+        _leave_sharded(plan, build, data.train.sample().features, store)
         store.save(SCORES, scores.tobytes())
         store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
@@ -182,7 +184,7 @@ def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: Chec
         store.save(MODEL, path.read_bytes())
     if plan.keeps_weights:
         store.save(TRAINED, weights_of(module, plan))
-    store.save(SCORES, score(model, validation.features).tobytes())
+    store.save(SCORES, b"".join(score(model, rows.features).tobytes() for rows in validation.batches()))
     store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 

@@ -80,11 +80,12 @@ class Plan:
         course = Course(len(job.train), batch_size, epochs, job.seed)
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
         checkpoint_every, track_every = every
+        given = job.inputs, dict(job.params), course
         devices = Devices.of(job.needs.resources, job.precision)
         known = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
         return cls(
-            job.inputs, dict(job.params), course, checkpoint_every, track_every, job.outputs, job.problem.link, devices,
-            job.strategy, job.offload, known, job.keeps_weights,
+            *given, checkpoint_every, track_every, job.outputs, job.problem.link, devices, job.strategy, job.offload,
+            categories=known, keeps_weights=job.keeps_weights,
         )  # fmt: skip
 
 

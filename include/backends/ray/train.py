@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +28,9 @@ from include.core.spec.workers import Workers
 from include.training.interruptions import Account, left_at
 from include.training.job import TrainingJob
 from include.training.warm_start import Begun
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 
 def fit_lightning(job: TrainingJob, build: Build) -> None:
@@ -62,7 +66,7 @@ def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> N
             hint="run it on the job backend ray, or allow for one: Workers(minimum=1, ...).",
         )
     asked, account = threading.Event(), Account(job.checkpoints)
-    hooks = Hooks([Pace(lambda: account.resume(1))], Agreement(asked))
+    hooks = Hooks([Pace(lambda: account.resume(1)), *_rungs(job, plan, build)], Agreement(asked))
     try:
         with on_sigterm(asked):
             fit_here(plan, build, Data(job.train, job.validation), Kept(job.checkpoints, job.spool), Place(), hooks)
@@ -70,6 +74,15 @@ def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> N
         account.stop(left.step)
         pass_on()
         raise left_at(left.step) from None
+
+
+def _rungs(job: TrainingJob, plan: Plan, build: Build) -> list[Callback]:
+    """What a trial of a search is measured by."""
+    if job.rung is None:
+        return []
+    from include.backends.lightning.rungs import RungCallback
+
+    return [RungCallback(job.rung, plan, build, job.train, job.validation)]
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:

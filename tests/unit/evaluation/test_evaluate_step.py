@@ -15,6 +15,7 @@ from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Json, Request, Result
 from include.core.task import perform
+from include.evaluation import evaluate_step
 from include.model_contract.encoder import Encoder
 from include.monitoring.performance.comparison import Baseline
 from include.monitoring.performance.comparison import measure as monitored
@@ -163,3 +164,10 @@ def test_a_holdout_without_rows_is_refused(bench: Bench) -> None:
     empty = training_set(bench.ledger, bench.home / "empty", table(700), table(600).slice(0, 0))
     with pytest.raises(DataError, match="rows with the label"):
         bench.evaluate(empty)
+
+
+def test_of_more_training_rows_than_a_bound_every_so_many_are_read(tmp_path: Path) -> None:
+    rows = pa.table({"n": list(range(1000))})
+    pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=130)
+    for most, every in ((1000, 1), (999, 2), (334, 3), (333, 4), (1, 1000)):
+        assert evaluate_step._sampled(tmp_path / "rows.parquet", most)["n"].to_pylist() == list(range(0, 1000, every)), most
