@@ -83,8 +83,10 @@ class Plan:
         given = job.inputs, dict(job.params), course
         devices = Devices.of(job.needs.resources, job.precision)
         known = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
-        what = job.outputs, job.problem.link, devices, job.strategy, job.offload
-        return cls(*given, checkpoint_every, track_every, *what, categories=known, keeps_weights=job.keeps_weights)
+        return cls(
+            *given, checkpoint_every, track_every, job.outputs, job.problem.link, devices, job.strategy, job.offload,
+            categories=known, keeps_weights=job.keeps_weights,
+        )  # fmt: skip
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level
