@@ -50,8 +50,8 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Ageing:
-    """What the errors of the models so far say of age: the mean gap by age (`curve`), the spread of one gap at one age, the share of
-    a gap beyond the curve that lasts, and that rest of each model in each of the `known` windows. `now`: the window to come."""
+    """What the errors of the models so far say of age: the mean gap by age (`curve`), the spread of one gap at one age, the share
+    of a gap beyond the curve that lasts, and that rest of each model in each `known` window. `now`: the window to come."""
 
     now: int
     known: int
