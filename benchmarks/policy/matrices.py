@@ -29,7 +29,7 @@ def kept(stream: Stream, delay: int, learner: Callable[[], Any] | None = None) -
 
 
 def drifted(stream: Stream, delay: int) -> list[bool]:
-    """Whether each window that is served drifted, by the test of `monitor`, against those before it. Nothing of a wide stream, and
+    """Whether each window that is served drifted against those before it, by the test of `monitor`. Nothing of a wide stream, and
     of one that is no evidence of its own."""
     if stream.inputs.shape[1] > NARROW or stream.kin:
         return []
