@@ -12,6 +12,12 @@ TIMEZONE = pendulum.timezone("UTC")  # Airflow serialises no other kind of time 
 
 RETRIES = ExceptionRetryPolicy(
     rules=[
+        RetryRule(  # whoever took over may be a late one that woke up: if this one still counts, its next try has its turn
+            exception="include.core.errors.FencedError",
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(seconds=20),
+            reason="another attempt took over",
+        ),
         RetryRule(exception="include.core.errors.PermanentError", action=RetryAction.FAIL, reason="a retry cannot help"),
         RetryRule(
             exception="include.core.errors.TransientError",
@@ -28,4 +34,4 @@ RETRYING: dict[str, Any] = {"retries": TRIES, "retry_delay": DELAY, "retry_polic
 
 # Who goes first where tasks wait for a slot, of a pool or of the workers: what moves traffic, then what a decision waits for,
 # then what there is plenty of. A backfill of features or scores so never stands before a training, beyond the task in hand.
-PRIORITY = {"rollout": 100, "training": 20, "monitoring": 10}
+PRIORITY = {"rollout": 100, "experiment": 50, "training": 20, "monitoring": 10}

@@ -15,6 +15,7 @@ from include.core.request import Json
 from include.services.services import Services
 from operators.alert import MONITORING, Alert, send_alert
 from operators.base import ReconcileOperator, SlipstreamOperator
+from operators.experiment import await_experiments
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, evidence_url
@@ -154,6 +155,7 @@ class OpenRolloutOperator(TrafficOperator):
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
         services.require_approval(self.model, int(version))
+        await_experiments(context, services, self.model, int(version))
         rollout = open_rollout(
             services.control,
             services.spec(self.model),
@@ -314,16 +316,34 @@ class RolloutStageOperator(RolloutOperator):
                 method_name="resume",
             )
         answer = record_verdict(services.control, rollout, self.stage, decision, epoch)
-        self.require(rollout, self.stage, answer, decision["reasons"])
-        return {"stage": self.stage, "answer": answer, "reasons": decision["reasons"]}
+        return self._concluded(rollout, {**decision, "answer": answer})
 
     def resume(self, context: Context, event: Mapping[str, Any]) -> Json:
         """The trigger has seen a decision, or the deadline. What it saw is not trusted: the evidence is read again."""
         with seen("task RolloutStage", self.model, context, {"slipstream.resumed": True}):
             return self._resume(context)
 
+    def done(self, services: Services) -> dict[str, Any] | None:
+        """The verdict on the stage, once there is one: it stands."""
+        from include.rollout.history import verdict_on
+
+        rollout = self.driven(services)
+        decision = verdict_on(services.control, rollout, self.stage)
+        if decision is None:
+            return None
+        self.links[ReportLink.kind] = evidence_url(self.model, rollout.id)
+        return self._concluded(rollout, decision)
+
+    def _concluded(self, rollout: Rollout, decision: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises GateClosed for roll_back."""
+        reasons = list(decision.get("reasons", ()))
+        self.require(rollout, self.stage, decision["answer"], reasons)
+        return {"stage": self.stage, "answer": decision["answer"], "reasons": reasons}
+
     def _resume(self, context: Context) -> Json:
         services = open_services()
+        if (known := self.done(services)) is not None:
+            return known
         epoch = services.control.take(self.resource(context), holder(context))
         try:
             value = self._evaluate(context, services, epoch)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -25,7 +25,7 @@ SHAPES: Shapes = {
         "components": "`name`, `address`, `problem` (empty where it answers)",
         "gateways": "all that report themselves: `gateway`, `place`, `host`, `pid`, `release`, `started`, `alive`, `silent` "
         "(seconds), `heard`, `serves` (by model the route's generation), `refused`",
-        "models": "where each stands: `champion`, `weights`, `versions`, `rollout`, `decisions`, `partitions`, `online` ...",
+        "models": "where each stands: `champion`, `weights`, `versions`, `rollout`, `decisions`, `partitions`, `target` ...",
         "jobs": "the names of those under way",
     },
 }
@@ -80,6 +80,11 @@ def _model(seen: Overview, online: Online) -> str:
     return "\n".join([f"{seen.model}:", *(f"  {name:<11}{value}" for name, value in facts)])
 
 
+def _tried(experiment: Mapping[str, Any]) -> str:
+    said = "runs" if experiment["state"] == "running" else experiment["answer"] or experiment["state"]
+    return f"{experiment['name']}, version {experiment['treatment']} against {experiment['champion']}: {said}"
+
+
 def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     champion = seen.champion
     yield (
@@ -89,6 +94,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     if champion and champion.override:
         yield "gate", champion.override.words
     yield "weights", ", ".join(f"version {version} {share} %" for version, share in seen.weights.items()) or "nothing is served"
+    if seen.target:
+        yield "endpoint", _endpoint(seen)
     if seen.live:
         paused = f", paused: {seen.rollout['reason']}" if seen.rollout["state"] == "paused" else ""
         yield "rollout", f"version {seen.rollout['challenger']} is in {seen.rollout['stage'] or 'its opening'}{paused}"
@@ -97,6 +104,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
         yield "rollout", f"none live; the last, of version {seen.rollout['challenger']}, was {seen.rollout['state']}{why}"
     else:
         yield "rollout", "none yet"
+    if seen.experiment:
+        yield "experiment", _tried(seen.experiment)
     if seen.decisions:
         last = seen.decisions[0]
         why = _reasons(last["reasons"])
@@ -107,6 +116,13 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     yield "versions", str(len(seen.versions))
     if seen.registry:
         yield "registry", seen.registry
+
+
+def _endpoint(seen: Overview) -> str:
+    """What the endpoint elsewhere was seen to follow, and whether the route has moved on."""
+    words = f"follows route {seen.target['generation']} ({seen.target['config'] or 'nothing'}) since {seen.target['at'][:19]} UTC"
+    wanted = int(seen.route.get("generation", 0))
+    return words if wanted <= seen.target["generation"] else f"{words}; route {wanted} is not yet in force"
 
 
 def _day(newest: str) -> str:

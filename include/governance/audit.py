@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -30,10 +31,40 @@ def row_hash(control: ControlStore, seq: int) -> str:
         return str(connection.execute(sa.select(table.c.hash).where(table.c.seq == seq)).scalar() or "")
 
 
-def history(control: ControlStore, subject: str | None = None, limit: int = 100) -> list[AuditRow]:
-    """The newest rows first; those of one subject (a model, or `model/...`) if it is given."""
-    query = sa.select(*(table.c[name] for name in AuditRow.__dataclass_fields__)).order_by(table.c.seq.desc()).limit(limit)
-    if subject is not None:
-        query = query.where((table.c.subject == subject) | table.c.subject.startswith(f"{subject}/", autoescape=True))
+@dataclass(frozen=True)
+class Search:
+    """What is looked for: all of it must hold. Texts are compared without regard to case."""
+
+    subject: str = ""  # a model, or another subject, with all below it: "model" finds "model/..."
+    actor: str = ""  # a part of the name
+    action: str = ""  # its beginning: "rollout" finds "rollout.promote"
+    since: str = ""  # UTC, ISO 8601, inclusive: "2026-11-01" or a moment
+    until: str = ""  # exclusive
+    text: str = ""  # a part of the detail, as JSON
+
+    def where(self) -> Iterator[sa.ColumnElement[bool]]:
+        if self.subject:
+            yield (table.c.subject == self.subject) | table.c.subject.startswith(f"{self.subject}/", autoescape=True)
+        if self.actor:
+            yield table.c.actor.icontains(self.actor, autoescape=True)
+        if self.action:
+            yield table.c.action.istartswith(self.action, autoescape=True)
+        if self.since:
+            yield table.c.at >= self.since
+        if self.until:
+            yield table.c.at < self.until
+        if self.text:
+            yield sa.cast(table.c.detail, sa.Text).icontains(self.text, autoescape=True)
+
+
+def search(control: ControlStore, wanted: Search, limit: int = 100) -> list[AuditRow]:
+    """The newest rows first."""
+    columns = (table.c[name] for name in AuditRow.__dataclass_fields__)
+    query = sa.select(*columns).where(*wanted.where()).order_by(table.c.seq.desc()).limit(limit)
     with control.transaction() as connection:
         return [AuditRow(**row) for row in connection.execute(query).mappings()]
+
+
+def history(control: ControlStore, subject: str | None = None, limit: int = 100) -> list[AuditRow]:
+    """The newest rows first; those of one subject (a model, or `model/...`) if it is given."""
+    return search(control, Search(subject=subject or ""), limit)

@@ -1,8 +1,8 @@
-"""Verifying the audit chain: row after row, and against its seals. It reads, and writes nothing."""
+"""Verifying the audit chain: row after row, and against its seals, in the stores or in a copy. It reads, and writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,8 @@ from include.governance.seals import ACTION, Seal, Stored, named_in, path_of, re
 PAGE = 5000  # rows read in one transaction: on SQLite nobody can write while one is open
 FIRST = "0" * 64
 SHOWN = 10
+
+Row = Mapping[str, Any] | sa.RowMapping
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class _Walk:
     sealed: dict[int, str] = field(default_factory=dict)  # the hashes of the rows that a seal names
     named: dict[int, tuple[int, str]] = field(default_factory=dict)  # seals that the table names: (row, digest)
 
-    def take(self, row: sa.RowMapping, wanted: set[int]) -> None:
+    def take(self, row: Row, wanted: set[int]) -> None:
         seq = int(row["seq"])
         if problem := self._problem(row):
             text = f"{row['action']} of {row['subject']} by {row['actor']} at {row['at'][:19]}"
@@ -87,7 +89,7 @@ class _Walk:
         if row["action"] == ACTION and (number := named_in(row["detail"])):
             self.named[number] = (seq, str(row["detail"].get("digest")))
 
-    def _problem(self, row: sa.RowMapping) -> str:
+    def _problem(self, row: Row) -> str:
         seq = int(row["seq"])
         if seq != self.seq + 1:
             gone = f"row {self.seq + 1} is" if seq == self.seq + 2 else f"rows {self.seq + 1} to {seq - 1} are"
@@ -100,11 +102,16 @@ class _Walk:
 def verify(control: ControlStore, storage: Storage) -> Verdict:
     """Read every row and every seal. Rows that are added meanwhile do no harm: a seal is of rows before it."""
     stored = read_seals(storage)
+    return judge(rows(control), stored, lambda number: storage.exists(path_of(number)))
+
+
+def judge(chain: Iterable[Row], stored: list[Stored], written: Callable[[int], bool] = lambda number: False) -> Verdict:
+    """What rows, oldest first, and seals say of each other. `written`: whether a seal that was not there is there by now."""
     walk = _Walk()
     wanted = {each.seal.seq for each in stored if each.seal}
-    for row in _rows(control):
+    for row in chain:
         walk.take(row, wanted)
-    findings = {each.id: each for each in (*walk.findings, *_of_seals(storage, stored, walk))}
+    findings = {each.id: each for each in (*walk.findings, *_of_seals(written, stored, walk))}
     excused = {found: each.seal for each in stored if each.seal for found in each.seal.accepted}
     good = [each.seal for each in stored if each.seal and _id(each.number, each) not in findings]
     newest = good[-1] if good else None
@@ -119,7 +126,8 @@ def verify(control: ControlStore, storage: Storage) -> Verdict:
     )
 
 
-def _rows(control: ControlStore) -> Iterator[sa.RowMapping]:
+def rows(control: ControlStore) -> Iterator[sa.RowMapping]:
+    """Every row of the table, oldest first."""
     last: Any = -(2**31)
     while True:
         query = sa.select(audit).where(audit.c.seq > last).order_by(audit.c.seq).limit(PAGE)
@@ -131,11 +139,11 @@ def _rows(control: ControlStore) -> Iterator[sa.RowMapping]:
         last = page[-1]["seq"]
 
 
-def _of_seals(storage: Storage, stored: list[Stored], walk: _Walk) -> Iterator[Finding]:
+def _of_seals(written: Callable[[int], bool], stored: list[Stored], walk: _Walk) -> Iterator[Finding]:
     known = {each.number: each for each in stored}
     for number in sorted({*known, *walk.named, *range(1, max(known, default=0))}):
-        if number not in known and storage.exists(path_of(number)):
-            continue  # written while the rows were read
+        if number not in known and written(number):
+            continue  # while the rows were read
         if problem := _seal_problem(number, known, walk):
             yield Finding(_id(number, known.get(number)), problem)
 

@@ -81,9 +81,13 @@ def read_seals(storage: Storage) -> list[Stored]:
     for path in storage.list(FOLDER):
         name = path.rpartition("/")[2].removesuffix(".json")
         if name.isdecimal():
-            data = storage.read(path)
-            found.append(Stored(int(name), digest_bytes(data), _seal(data, int(name))))
+            found.append(stored_seal(int(name), storage.read(path)))
     return sorted(found, key=lambda stored: stored.number)
+
+
+def stored_seal(number: int, data: bytes) -> Stored:
+    """What the file of that number says."""
+    return Stored(number, digest_bytes(data), _seal(data, number))
 
 
 def write_seal(

@@ -138,6 +138,13 @@ def events(control: ControlStore, rollout_id: str) -> list[dict[str, Any]]:
     return sorted(found, key=order)
 
 
+def verdict_on(control: ControlStore, rollout: Rollout, stage: str) -> dict[str, Any] | None:
+    """The decision on a stage as it was recorded, with its evidence; None before. It stands, whatever is asked later."""
+    with control.transaction() as connection:
+        event = event_in(connection, rollout.id, "verdict", stage)
+    return dict(event["evidence"]) if event is not None else None
+
+
 def alerted(control: ControlStore, rollout: Rollout, stage: str) -> bool:
     """Whether somebody was paged for the stage already."""
     with control.transaction() as connection:

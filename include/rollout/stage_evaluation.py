@@ -25,7 +25,7 @@ from include.rollout.endpoint_rails import Invocations, open_invocations, too_sl
 from include.rollout.evidence import Evidence
 from include.rollout.evidence_look import Look, begin_stage, look, settle
 from include.rollout.evidence_store import SILENT
-from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout
+from include.rollout.history import Rollout, alerted, entered, paused_for, read_rollout, verdict_on
 from include.rollout.judge import Verdict, judge
 from include.rollout.judge_plan import JudgePlan, judge_plan
 
@@ -37,6 +37,7 @@ PACE = Pace()
 def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | None:
     """The stage's final decision as `record_verdict` stores it, or None: evaluate again later.
 
+    Of a stage that was decided, that decision: what is counted by then is the next one's.
     The answer `hold`, until its alert is recorded: both arms are beyond the service's objective, so page someone.
     """
     settings = Settings.from_env()
@@ -44,6 +45,8 @@ def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | 
     known = read_rollout(control, rollout)
     if not known.live:
         return {"answer": "roll_back", "reasons": [f"ended by somebody else: {known.state} {known.reason}".rstrip()]}
+    if (decided := verdict_on(control, known, stage)) is not None:
+        return decided
     spec, at = load_spec(model, settings.models), now()
     held = look_elsewhere(control, settings, spec, known, stage, at) if spec.serving.target != "gateway" else None
     verdict, plan, evidence = read_and_judge(control, spec, known, stage, at, held)

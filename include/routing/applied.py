@@ -5,6 +5,8 @@ Gateways report themselves (include/routing/gateways.py). An endpoint elsewhere 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from include.core.control import ControlStore
 from include.core.documents import DocumentKind
 from include.core.versioned import Format
@@ -23,9 +25,25 @@ def applied_at(control: ControlStore, model: str, generation: int) -> str:
     return found.at if found is not None else ""
 
 
+@dataclass(frozen=True)
+class Applied:
+    """What a target was seen to follow. `at`: since when, UTC, ISO 8601. `config`: what the target calls it."""
+
+    generation: int
+    config: str
+    at: str
+
+
+def newest_applied(control: ControlStore, model: str) -> Applied | None:
+    """The last generation that was seen to be in force on the model's target; None for none, as of a model of gateways."""
+    found = max(APPLIED.about(control, model), key=lambda each: int(each.body["generation"]), default=None)
+    return Applied(int(found.body["generation"]), str(found.body["config"]), found.at) if found is not None else None
+
+
 def applied(control: ControlStore, model: str) -> int:
-    """The last generation that was seen to be in force on the model's target; 0 for none."""
-    return max((int(each.body["generation"]) for each in APPLIED.about(control, model)), default=0)
+    """Its number; 0 for none."""
+    found = newest_applied(control, model)
+    return found.generation if found is not None else 0
 
 
 def _key(model: str, generation: int) -> str:

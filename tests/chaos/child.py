@@ -39,7 +39,7 @@ class Ended:
     @property
     def permanent(self) -> bool:
         """The DAGs' retry policy fails the task at once."""
-        return "PermanentError" in self.kinds
+        return "PermanentError" in self.kinds and "FencedError" not in self.kinds
 
     @property
     def skipped(self) -> bool:

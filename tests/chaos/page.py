@@ -79,8 +79,7 @@ def write_page(book: Book, path: Path) -> None:
 
 def _lines(book: Book) -> Iterator[str]:
     yield HEAD
-    newest = f"commit {book.commit or 'unknown'}, {book.date}"
-    yield f"{book.ours.trials} trials. Each cell shows its latest run; the newest was of {newest}."
+    yield f"{book.ours.trials} trials. Each cell shows its latest run; a row says of which commit and day its cells are."
     yield "\n## The matrix\n\nA cell says how many trials, and in how many of them something was lost / doubled.\n"
     yield from _table(book.ours)
     yield ""
@@ -102,12 +101,12 @@ def _lines(book: Book) -> Iterator[str]:
 
 
 def _table(record: Record) -> Iterator[str]:
-    yield "| | " + " | ".join(FAULTS) + " |"
-    yield "|---" * (len(FAULTS) + 1) + "|"
+    yield "| | " + " | ".join(FAULTS) + " | of |"
+    yield "|---" * (len(FAULTS) + 2) + "|"
     for name in record.titles:
         cells = record.rows.get(name, {})
         texts = (cell_text(cells.get(fault), fault in record.absent.get(name, {})) for fault in FAULTS)
-        yield f"| {record.titles[name]} | " + " | ".join(texts) + " |"
+        yield f"| {record.titles[name]} | " + " | ".join(texts) + f" | {'; '.join(record.runs(name))} |"
 
 
 def _absent(record: Record) -> Iterator[str]:

@@ -19,6 +19,7 @@ class Tally:
     doubled: int = 0
     unclear: int = 0
     idle: int = 0  # trials in which the fault did not happen
+    of: str = ""  # the commit and the day of the run
 
     @property
     def good(self) -> bool:
@@ -35,10 +36,11 @@ class Record:
     promises: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, reports: Iterable[Report], steps: Mapping[str, Step]) -> Self:
+    def of(cls, reports: Iterable[Report], steps: Mapping[str, Step], run: str = "") -> Self:
+        """`run`: the commit and the day of it, which the cells keep."""
         record = cls()
         for report in reports:
-            tally = record.rows.setdefault(report.step, {}).setdefault(report.fault, Tally())
+            tally = record.rows.setdefault(report.step, {}).setdefault(report.fault, Tally(of=run))
             tally.trials += 1
             tally.lost += report.count("lost") > 0
             tally.doubled += report.count("doubled") > 0
@@ -70,6 +72,10 @@ class Record:
     def trials(self) -> int:
         return sum(tally.trials for tally in self.tallies)
 
+    def runs(self, name: str) -> list[str]:
+        """The commits and days that a row's cells are of."""
+        return sorted({tally.of for tally in self.rows.get(name, {}).values()})
+
     def missing(self, steps: Iterable[str]) -> list[str]:
         """Cells that should have been run and were not."""
         return [
@@ -88,8 +94,6 @@ class Book:
     stock: Record = field(default_factory=Record)
     series: dict[str, dict[str, Any]] = field(default_factory=dict)  # {"what", "trials", "lost", "doubled"} by name
     sections: dict[str, str] = field(default_factory=dict)
-    commit: str = ""
-    date: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -100,7 +104,7 @@ class Book:
 
     def write(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(asdict(self), indent=1))
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
 def cell_text(tally: Tally | None, absent: bool) -> str:

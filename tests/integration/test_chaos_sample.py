@@ -12,8 +12,10 @@ import pytest
 
 from include.core.digest import PROJECT
 from tests.chaos import points
-from tests.chaos.matrix import ON_AWS, STEPS, load_steps, sampled
+from tests.chaos.matrix import ON_AWS, PAGE, RECORD, STEPS, load_steps, sampled
+from tests.chaos.page import write_page
 from tests.chaos.protocol import FAULTS, Absent
+from tests.chaos.record import Book
 from tests.support.effort import effort
 
 EVERY = effort(4, 2)  # one in so many of the quick cells
@@ -31,11 +33,16 @@ def test_every_fail_point_is_used_and_every_used_one_exists() -> None:
     assert all(f'"{name}"' in (PROJECT / test).read_text() for name, test in points.ELSEWHERE.items())
 
 
+def test_the_page_says_what_the_kept_book_says(tmp_path: Path) -> None:
+    write_page(Book.read(RECORD), tmp_path / "page.md")
+    assert PAGE.read_text() == (tmp_path / "page.md").read_text()
+
+
 def test_the_sample_has_every_fault_and_every_row_that_a_minute_allows() -> None:
     trials = sampled(load_steps(STEPS), list(FAULTS), EVERY)
     assert {fault for _, fault, _ in trials} == set(FAULTS)
     # The others' trials train a network each, or need a server.
-    assert {name for name, _, _ in trials} == {*STEPS} - {"checkpoint", *ON_AWS}
+    assert {name for name, _, _ in trials} == {*STEPS} - {"checkpoint", "search", *ON_AWS}
 
 
 @pytest.mark.slow

@@ -30,10 +30,13 @@ ABSENT = ("could not find", "does not exist", "cannot find")  # SageMaker says V
 
 
 def endpoint_name(spec: ModelSpec, settings: Settings) -> str:
-    """The spec's, else the installation's prefix and the model."""
-    return spec.serving.endpoint.name or fitted(
-        f"{environment_aws.SAGEMAKER_PREFIX.read(settings.environ)}slipstream-{spec.name}"
-    )
+    """The spec's, else the model's."""
+    return spec.serving.endpoint.name or model_name(spec.name, settings)
+
+
+def model_name(model: str, settings: Settings) -> str:
+    """The name of a model's endpoint and of its package group in SageMaker: the installation's prefix, and the model."""
+    return fitted(f"{environment_aws.SAGEMAKER_PREFIX.read(settings.environ)}slipstream-{model}")
 
 
 def fitted(name: str, most: int = NAME) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from include.backends.aws.errors import reaching
-from include.backends.sagemaker.endpoint_parts import fitted, is_missing, is_taken
+from include.backends.sagemaker.endpoint_parts import is_missing, is_taken, model_name
 from include.core import environment_aws, fault
 from include.core.control import ControlStore
 from include.core.digest import digest_json
@@ -163,7 +163,7 @@ class ModelRegistry:
                     raise
 
     def _group(self, model: str) -> str:
-        return fitted(f"{environment_aws.SAGEMAKER_PREFIX.read(self._settings.environ) or 'slipstream'}-{model}")
+        return model_name(model, self._settings)
 
 
 def open_model_registry(settings: Settings, control: ControlStore, aws: OpenAws) -> ModelRegistry:

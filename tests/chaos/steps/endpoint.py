@@ -38,6 +38,7 @@ from tests.chaos.protocol import (
     Pause,
     Restart,
     State,
+    Strike,
     Variant,
 )
 from tests.chaos.steps import traffic
@@ -49,7 +50,10 @@ BEFORE = ("reconcile.begin", "control.taken", "endpoint.model", "endpoint.config
 MIDDLE = ("control.once.effect", "control.once.committed")
 UNRECORDED = ("endpoint.sent",)
 REPORTED = ("endpoint.applied", "traffic.applied", "reconcile.done")
+WAY_BACK = ("weights", "update")  # the changes of it: no traffic for the challenger, then no machine
+LOOK = 0.02  # seconds between two looks at the endpoint
 OUTSIDE_LOCKS = ("reconcile.begin", *REPORTED[1:])  # two attempts within the endpoint's lock wait for each other
+AWS_GOES_BACK = ("rolled_back", "silently_rolled_back", "stuck")  # with the change that takes the challenger off
 ANYWHERE = (*BEFORE, *UNRECORDED, *REPORTED)
 
 
@@ -76,7 +80,7 @@ class Endpoint(traffic.Traffic):
         "F7": ways(Pause(ANYWHERE)),
         "F8": (*ways(Restart())[:1], *ways(Overlap(OUTSIDE_LOCKS))[1:]),
         "F9": ways(Clear()),
-        "F10": ways(Down("jobs")),
+        "F10": (*ways(Down("jobs")), *(Variant(Strike(name), on(), traffic.BACK) for name in AWS_GOES_BACK)),
     }
 
     def run(self, world: World, call: Call) -> Done | Deferred:
@@ -109,11 +113,28 @@ class Endpoint(traffic.Traffic):
         finally:
             pump.kill()
 
+    def strike(self, world: World, name: str, share: float) -> bool:
+        """Once the canary has its half, AWS rolls one of the changes of the way back back: that of the weights or that of the
+        variants. One that hangs is rolled back later."""
+        time.sleep(LOOK)
+        endpoint, marks = endpoint_of(world), world.scratch / "struck"
+        if not marks.exists():
+            weights = world.endpoints("summary", prefix=endpoint)["endpoints"][endpoint]["weights"].values()
+            if len(weights) < 2 or len(set(weights)) > 1:
+                return False
+            kind = WAY_BACK[int(share * len(WAY_BACK))]
+            for outcome in (*["done"] * WAY_BACK.index(kind), name):
+                world.endpoints("plan", outcome=outcome, name=endpoint)
+            marks.write_text(kind)
+        return name != "stuck" or world.endpoints("give_up", name=endpoint)
+
     def state(self, world: World, runs: Sequence[Mapping[str, Any]]) -> State:
         name = hurry(world)
         world.endpoints("settle", name=name)
         summary = world.endpoints("summary", prefix=f"{name}")
-        found = summary["endpoints"].get(name, {})
+        found = summary["endpoints"][name]
+        if (struck := world.scratch / "struck").exists():  # AWS took one back, which is asked for again
+            found["asked"][struck.read_text()] -= 1
         holdings = Holdings()
         state = holdings.state()
         state["control"]["effects"] = [key for key in state["control"]["effects"] if not key.startswith("endpoint/")]
@@ -138,11 +159,15 @@ def hurry(world: World) -> str:
     """In a child: short pauses, the address of an online store that a container could reach, which nobody asks here, and the
     slot's own names in SageMaker. Returns the endpoint's."""
     os.environ["SLIPSTREAM_ONLINE_URL"] = "dynamodb://shop"
-    os.environ["SLIPSTREAM_SAGEMAKER_PREFIX"] = prefix = f"slot-{world.number}"
+    os.environ["SLIPSTREAM_SAGEMAKER_PREFIX"] = f"slot-{world.number}-"
     operators.rollout.EVALUATE_SECONDS = 0.1
     endpoint_target.POLL = endpoint_target.SLOWEST = 0.1
     stage_evaluation.PACE = Pace(0.2)
-    return f"{prefix}-{MODEL}"
+    return endpoint_of(world)
+
+
+def endpoint_of(world: World) -> str:
+    return f"slot-{world.number}-slipstream-{MODEL}"
 
 
 def ask_until(stop: Path, name: str) -> dict[str, Any]:

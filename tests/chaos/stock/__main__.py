@@ -24,7 +24,8 @@ NEEDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 1 only where a fault did not happen: what the peers lose is the finding, not a failure of ours."""
     prepare_process()
-    from tests.chaos.matrix import RECORD, SLOTS, needed, planned
+    from tests.chaos.matrix import PAGE, RECORD, SLOTS, needed, planned, this_run
+    from tests.chaos.page import write_page
     from tests.chaos.record import Book, Record, print_matrix
 
     parser = argparse.ArgumentParser(prog="tests.chaos.stock", description=__doc__)
@@ -46,11 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = run_trials(steps, trials, servers, SLOTS, verbose=options.verbose)
     for report in reports:  # how an error is worded is a promise of ours alone
         report.findings = [finding for finding in report.findings if finding.kind != "unclear"]
-    record = Record.of(reports, steps)
+    record = Record.of(reports, steps, this_run())
     print_matrix(record, time.monotonic() - began)
     book = Book.read(RECORD)
     book.stock.take(record)
     book.write(RECORD)
+    write_page(book, PAGE)
     return 0 if all(report.fired for report in reports) and len(reports) == len(trials) else 1
 
 

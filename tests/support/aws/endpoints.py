@@ -56,15 +56,15 @@ class Endpoints(EndpointTraffic):
         self._models: dict[str, Body] = {}
         self._configs: dict[str, Body] = {}
         self._held: dict[str, Held] = {}
-        self._planned: deque[tuple[str, str]] = deque()
+        self._planned: dict[str, deque[tuple[str, str]]] = {}  # by endpoint; "": whichever is changed next
         self._tick = 0.0
 
     # -- what a test says and asks -------------------------------------------------------------------------------------------
 
-    def plan(self, outcome: str, reason: str = "") -> None:
-        """What the next change that is begun comes to: one of OUTCOMES."""
+    def plan(self, outcome: str, reason: str = "", name: str = "") -> None:
+        """What the next change that is begun comes to, of any endpoint or of that one: one of OUTCOMES."""
         assert outcome in OUTCOMES, outcome
-        self._planned.append((outcome, reason))
+        self._planned.setdefault(name, deque()).append((outcome, reason))
 
     def unplan(self) -> None:
         self._planned.clear()
@@ -74,6 +74,14 @@ class Endpoints(EndpointTraffic):
         change = self._held[name].change
         if change is not None:
             change["outcome"], change["looks"] = "done", 0
+
+    def give_up(self, name: str) -> bool:
+        """Have a change that hangs rolled back, as AWS does in the end; whether there was one."""
+        change = self._held[name].change
+        if change is None or change["outcome"] != "stuck":
+            return False
+        change["outcome"], change["looks"] = "rolled_back", self.looks
+        return True
 
     def settle(self, name: str) -> None:
         """Let a change that is under way come to its end, without anybody's look; one that hangs goes on hanging."""
@@ -89,6 +97,7 @@ class Endpoints(EndpointTraffic):
                 "weights": held.weights,
                 "models": self._models_of(held),
                 "asked": dict(self._asked[name]),
+                "planned": len(self._planned.get(name, ())),
             }
             for name, held in self._held.items()
             if name.startswith(prefix)
@@ -251,7 +260,8 @@ class Endpoints(EndpointTraffic):
     def _begin(self, held: Held, kind: str, **more: Any) -> None:
         self.calls[kind] += 1
         self._asked.setdefault(held.name, Counter())[kind] += 1
-        outcome, reason = self._planned.popleft() if self._planned else ("done", "")
+        planned = self._planned.get(held.name) or self._planned.get("")
+        outcome, reason = planned.popleft() if planned else ("done", "")
         held.change = {"kind": kind, "outcome": outcome, "said": reason, "looks": self.looks, **more}
         held.status = "Creating" if kind == "create" else "Updating"
         held.reason, held.modified = "", self._stamp()

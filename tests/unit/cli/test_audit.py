@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, audit
+from tests.support.toy_ledger import MODEL
 from tests.unit.cli.conftest import Slipstream
 
 
@@ -53,3 +56,41 @@ def test_what_was_found_is_accepted_with_a_reason_only(slipstream: Slipstream, c
     assert slipstream("audit", "accept", "--reason", "a backup was restored")[0] == 0
     status, out, _ = slipstream("audit", "verify")
     assert (status, "(a backup was restored): row:1/" in out) == (0, True)
+
+
+def test_rows_are_searched_by_who_what_when_and_what_they_say(slipstream: Slipstream, control: ControlStore) -> None:
+    with control.transaction() as connection:
+        control.append_audit(connection, "Ada Lovelace", "rollout.abort", "toys", {"reason": "a 50 % rise"})
+        control.append_audit(connection, "ada", "rollback", "toy/canary", {"reason": "none"})
+
+    def found(*words: str) -> list[tuple[str, str]]:
+        told = json.loads(slipstream("audit", "search", *words, "--json")[1])["rows"]
+        return [(each["actor"], each["subject"]) for each in told]
+
+    assert found("--actor", "ADA") == [("ada", "toy/canary"), ("Ada Lovelace", "toys")]
+    assert found("--actor", "ada", "--subject", "toy") == [("ada", "toy/canary")], "what is below it, and no other name"
+    assert found("--action", "rollout.a", "--text", "50 % r") == [("Ada Lovelace", "toys")]
+    assert found("--actor", "ada", "--until", "2026-01-01") == found("--actor", "ada", "--since", "9999") == []
+    assert found("--actor", "ada", "--since", "2026-01-01", "--limit", "1") == [("ada", "toy/canary")]
+    assert found("--actor", "%") == [], "a text is no pattern"
+    out = slipstream("audit", "search", "--actor", "ada")[1]
+    assert "rollout.abort" in out
+    assert "a 50 % rise" in out
+    assert "No row of the audit is so." in slipstream("audit", "search", "--actor", "nobody")[1]
+
+
+def test_an_export_is_verified_without_the_stores(
+    slipstream: Slipstream, control: ControlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "An export is written to a file." in slipstream("audit", "export")[2]
+    slipstream("audit", "seal")
+    file = str(tmp_path / "audit.jsonl")
+    assert f"{rows(control)} rows are in {file}." in slipstream("audit", "export", "--file", file)[1]
+    monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path / "elsewhere"))
+    status, out, _ = slipstream("audit", "verify", "--file", file)
+    assert (status, "1 seals, the newest of row" in out) == (0, True)
+    text = Path(file).read_text()
+    Path(file).write_text(text.replace(MODEL, f"{MODEL}y", 1))
+    status, _, err = slipstream("audit", "verify", "--file", file)
+    assert status == 3
+    assert "it was changed after it was written" in err

@@ -27,6 +27,7 @@ from include.governance.audit import history
 from include.governance.waiters import Waiter, record
 from include.online_store.open import open_online
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
+from include.routing.applied import note_applied
 from include.routing.gateways import Identity, Report, report
 from include.routing.route import read_route
 from include.versions.queries import champion, records
@@ -58,6 +59,16 @@ def test_status_lists_every_gateway_with_what_it_serves(slipstream: Slipstream, 
     assert "g2       0.0.0.0:8500 on m2  alive  7 of toy; refused 8 of toy" in out
     told = {each["gateway"]: each for each in json.loads(slipstream("status", "--json")[1])["gateways"]}
     assert (told["g1"]["serves"], told["g1"]["alive"], told["g2"]["refused"]["toy"]["why"]) == ({"toy": 7}, True, {"3": "rotten"})
+
+
+def test_status_says_which_route_an_endpoint_elsewhere_follows(slipstream: Slipstream, control: ControlStore) -> None:
+    generation = read_route(control, MODEL)[0]
+    note_applied(control, MODEL, generation - 1, "toy-1")
+    assert f"endpoint   follows route {generation - 1} (toy-1) since 20" in (out := slipstream("status")[1])
+    assert f"UTC; route {generation} is not yet in force" in out
+    note_applied(control, MODEL, generation, "toy-2")
+    assert f"endpoint   follows route {generation} (toy-2) since 20" in (out := slipstream("status")[1])
+    assert "not yet in force" not in out
 
 
 def test_rollback_names_the_gateways_that_follow_and_those_that_are_silent(slipstream: Slipstream, control: ControlStore) -> None:

@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.core.control import versions
-from include.core.errors import ConflictError, DataError, GateClosed, PausedError
+from include.core.errors import ConflictError, DataError, FencedError, GateClosed, NotReadyError, PausedError
 from include.core.time import precise, timestamp
 from include.governance.mirror import behind
 from include.prediction_log.record import Record
@@ -26,6 +26,7 @@ from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
 from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
+from operators.defaults import RETRIES
 from operators.rollout import OpenRolloutOperator, RolloutOperator, TrafficOperator
 from tests.support.error_message import assert_says
 from tests.support.evidence import begun_and_published
@@ -179,6 +180,40 @@ def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
     assert evaluation.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") is None
     resume(services.control, MODEL, actor="ada", reason="back")
     assert run(canary())["answer"] == "promote"
+
+
+@pytest.mark.parametrize("verdict", ["promote", "roll_back"])
+def test_a_late_attempt_at_a_decided_stage_says_what_was_decided_and_fences_nobody_off(services: Services, verdict: str) -> None:
+    run, rollout = opened(services)
+    with pytest.raises(TaskDeferred):
+        run.task(canary()).execute(run.context("canary_50"))
+    epoch = services.control.take(rollout.resource, "who goes on")
+    record_verdict(services.control, rollout, "canary_50", {"answer": verdict, "reasons": ["seen"]}, epoch)
+    if verdict == "promote":
+        enter_stage(services.control, rollout, "full_100", epoch)
+        assert evaluation.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") == {
+            "answer": "promote", "reasons": ["seen"],
+        }  # fmt: skip
+    for late in (
+        lambda: run.task(canary()).execute(run.context("canary_50")),
+        lambda: run.task(canary()).resume(run.context("canary_50"), {"answer": None}),
+    ):
+        if verdict == "promote":
+            assert late() == {"stage": "canary_50", "answer": "promote", "reasons": ["seen"]}
+        else:
+            with pytest.raises(GateClosed, match="seen"):
+                late()
+    with services.control.transaction() as connection:
+        services.control.fence(connection, rollout.resource, epoch)  # it is still theirs
+
+
+def test_whoever_was_fenced_off_by_a_late_attempt_has_its_turn_again() -> None:
+    for error, action in (
+        (FencedError("taken over"), "retry"),
+        (GateClosed("shut"), "fail"),
+        (NotReadyError("not yet"), "retry"),
+    ):
+        assert RETRIES.evaluate(error, try_number=1, max_tries=3).action.value == action
 
 
 def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

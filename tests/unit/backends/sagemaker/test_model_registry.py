@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from include.backends.sagemaker.endpoint_parts import endpoint_name
 from include.backends.sagemaker.model_registry import ModelRegistry
 from include.core import fault
 from include.core.errors import GateClosed, SpecError
@@ -89,3 +90,11 @@ def test_a_persons_word_stops_a_promotion_or_is_needed_for_it_and_is_never_overw
     with pytest.raises(SpecError, match="no registry for it is switched on"):
         require_approval(asks, None, one)
     require_approval(spec, None, one)
+
+
+def test_what_is_a_models_is_called_alike_and_begins_as_the_roles_allow(followed: Followed) -> None:
+    settings = replace(followed.settings, environ={**followed.settings.environ, "SLIPSTREAM_SAGEMAKER_PREFIX": "staging-"})
+    registry, named = ModelRegistry(followed.access.client("sagemaker"), settings, followed.control), f"staging-{followed.name}"
+    registry.mirror(followed.spec.name, [record(followed.spec, 1, Stage.CANDIDATE)], {})
+    assert endpoint_name(followed.spec, settings) == named
+    assert followed.access.client("sagemaker").describe_model_package_group(ModelPackageGroupName=named)
