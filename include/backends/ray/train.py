@@ -21,6 +21,7 @@ from include.backends.lightning.plan import (
     Plan,
     cannot_shard,
 )  # fmt: skip
+from include.backends.lightning.sigterm import on_sigterm, pass_on
 from include.core import code_check
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, SpecError, UnreachableError
@@ -56,7 +57,7 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
 
 def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
     from include.backends.lightning.fit import Data, Hooks, Kept, Left, fit_here
-    from include.backends.lightning.leaving import Agreement, Pace, on_sigterm, pass_on
+    from include.backends.lightning.leaving import Agreement, Pace
 
     if workers.elastic and workers.minimum > 1:
         raise SpecError(
@@ -86,7 +87,6 @@ def _rungs(job: TrainingJob, plan: Plan, build: Build) -> list[Callback]:
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
-    from include.backends.lightning.leaving import on_sigterm
     from include.backends.ray.crew import Crew
     from include.backends.ray.elastic import Elastic
     from include.backends.ray.member import Work
