@@ -121,6 +121,8 @@ class TrainingJob:
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
     wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
+    strategy: str = "ddp"  # `training.strategy`: a `fit` that can do what it says adds it to `taken`
+    offload: bool = False
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
@@ -171,6 +173,15 @@ class TrainingJob:
                 safe="the model that it wrote is not taken; the training set and older versions are as they were.",
                 hint='leave training.precision at "32", or have the fit read job.precision and compute in it.',
             )
+
+    def check_taken(self, fit: str) -> None:
+        """Raises SpecError where `fit` has not done what the spec says, and said nothing of it."""
+        if self.strategy != "ddp" and "strategy" not in self.taken:
+            raise SpecError(
+                f"{fit} cannot share its model out to workers, which is what training.strategy asks for.", seen=self.strategy,
+                safe="what it has fitted was not kept.",
+                hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or say "ddp".',
+            )  # fmt: skip
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a row to the history that the result and the evaluation report show, and to live tracking."""

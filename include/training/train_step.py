@@ -65,10 +65,13 @@ def run(task: Task) -> Outcome:
         spool=spool,
         needs=Needs.received(task.settings.environ),
         wanted_precision=str(training.get("precision", "32")),
+        strategy=str(training.get("strategy", "ddp")),
+        offload=bool(training.get("offload", False)),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
     job.require_taken()
+    job.check_taken(str(training["fit"]))
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))

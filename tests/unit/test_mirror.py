@@ -48,7 +48,7 @@ ELSEWHERE = {
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
-        "backends/lightning/loops backends/lightning/plan backends/lightning/state"
+        "backends/lightning/loops backends/lightning/plan backends/lightning/state backends/lightning/state_file"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
     "tests/unit/backends/oip/test_model.py": "backends/oip/client backends/oip/tensors",

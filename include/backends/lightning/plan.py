@@ -56,11 +56,15 @@ class Plan:
     outputs: tuple[str, ...] = ("score",)
     link: str = "sigmoid"  # what makes outputs of what the module says: see include/problems/problem.py
     devices: Devices = field(default_factory=Devices)
+    strategy: str = "ddp"
+    offload: bool = False
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
         """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or a worker would have no row of a batch or could
         not use what the spec asks for."""
+        if job.strategy == "fsdp" and job.workers < 2:
+            raise cannot_shard(f"{job.workers} worker", "ask for at least 2 training.workers")
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
         if (batch := min(batch_size, len(job.train))) < job.workers:
             raise SpecError(
@@ -74,7 +78,8 @@ class Plan:
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
         devices = Devices.of(job.needs.resources, job.precision)
-        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link, devices)
+        link = job.problem.link
+        return cls(*given, checkpoint_every, track_every, job.outputs, link, devices, job.strategy, job.offload)
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level
@@ -82,6 +87,14 @@ class Plan:
 # of a binary label, logits [n, k] of classes, values or scores [n], and of an interval value, low and high [n, 3].
 # A batch is (features, labels), and (features, labels, weights) where the problem has a weight. A class is its place, float32.
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
+
+
+def cannot_shard(seen: str, hint: str) -> SpecError:
+    """The error for a fit that has nobody to share its model with."""
+    return SpecError(
+        'training.strategy "fsdp" shares a model out to workers of a Ray cluster.', seen=seen,
+        safe="nothing was trained; checkpoints that exist are kept.", hint=f'{hint}, or say training.strategy="ddp".',
+    )  # fmt: skip
 
 
 def _positive(params: Mapping[str, Any], name: str) -> int:

@@ -59,6 +59,15 @@ class Training(Frozen):
     """In which numbers a `fit` of Lightning computes. `bf16`: products in bfloat16, weights and sums in float32, on CPUs as well;
     `16-mixed`: in float16 with a scaled loss, on GPUs alone. The model that is written computes in float32."""
 
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """How the workers of a `fit` of Lightning share its model. `ddp`: each has it whole. `fsdp`: each has a part of the rows of
+    every weight, of its gradient and of the optimizer's state, and gathers a layer while it computes with it: for a model that
+    is too large for one worker."""
+
+    offload: bool = False
+    """Whether those parts lie in the memory of the CPU while a GPU does not compute with them. It needs `fsdp`, and changes
+    nothing where workers have no GPU."""
+
     time_limit: timedelta = Field(timedelta(0), ge=timedelta(0), le=timedelta(days=28))
     """How long an attempt to fit may take, the wait for its machines included. After it the job is stopped, and the task fails
     with what was kept. 0: as long as it takes. It is no part of the result's key."""
@@ -83,7 +92,11 @@ class Training(Frozen):
                 'precision "16-mixed" needs a GPU: on CPUs float16 is slower than float32 and loses gradients; '
                 'ask for resources.gpus, or say "bf16", which CPUs compute'
             )
+        if self.offload and self.strategy != "fsdp":
+            raise ValueError(f'offload is of the strategy "fsdp": with "{self.strategy}" each worker has the model whole')
         most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
+        if self.strategy == "fsdp" and most < 2:
+            raise ValueError('strategy "fsdp" shares a model out to workers: ask for at least 2 training.workers, or say "ddp"')
         return self

@@ -25,7 +25,7 @@ from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 from include.serving.models.loaded_model import LoadedModel
 from include.training.job import TrainingJob
-from tests.support.training_example import FEATURES, HERE, fit_logistic, settings, table, train_request, training_set
+from tests.support.training_example import FEATURES, HERE, NETWORK, fit_logistic, settings, table, train_request, training_set
 
 
 class Bench:
@@ -68,6 +68,22 @@ def test_a_pickle_is_refused_unopened(bench: Bench) -> None:
 def test_a_fit_that_writes_nothing_is_reported_so(bench: Bench) -> None:
     with pytest.raises(DataError, match=r"job\.model_path"):
         bench.train(table(), f"{HERE}:fit_nothing")
+
+
+def test_a_fit_that_cannot_share_its_model_out_is_refused(bench: Bench) -> None:
+    with pytest.raises(SpecError, match="fit_logistic cannot share its model out") as refused:
+        bench.train(table(), strategy="fsdp", workers=2)
+    assert "fit_lightning" in refused.value.hint
+
+
+@pytest.mark.parametrize(("workers", "lacks"), [(1, "at least 2 training.workers"), (2, "SLIPSTREAM_JOB_BACKEND=ray")])
+def test_a_model_is_shared_out_by_a_ray_cluster_alone(
+    workers: int, lacks: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(SpecError, match="shares a model out to workers") as refused:
+        bench.train(table(), "include.models.flight_delay.train:fit", strategy="fsdp", workers=workers, params=NETWORK)
+    assert lacks in refused.value.hint
 
 
 def fit_by_its_needs(job: TrainingJob) -> None:
