@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -111,8 +110,7 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     else:
         _train(module, plan, data, checkpoint, state, place, {"inference_mode": False, **trainer})
         checkpoint.finish(module)
-    some = data.validation.batches()  # every worker has the same ones
-    scores = np.concatenate([score_together(strategy.whole, plan, rows.features, place) for rows in some])
+    parts = [score_together(strategy.whole, plan, rows.features, place) for rows in data.validation.batches()]
     strategy.release()
     del module
     gc.collect()
@@ -120,7 +118,7 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
         if kept.spool:
             kept.spool.flush()
         _leave_sharded(plan, build, data.train.sample().features, store)
-        store.save(SCORES, scores.tobytes())
+        store.save(SCORES, b"".join(part.tobytes() for part in parts))
         store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 
