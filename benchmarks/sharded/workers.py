@@ -71,6 +71,7 @@ def _work(asked: Asked, place: Place, port: int) -> None:
 
     from include.backends.lightning import fit as lightning_fit
     from include.backends.lightning.sharded.strategy import ShardedStrategy
+    from include.backends.lightning.shares import SharedDDP, factor
 
     said = (asked.folder / f"said-{place.rank}.txt").open("a")
     os.dup2(said.fileno(), 2)
@@ -83,7 +84,8 @@ def _work(asked: Asked, place: Place, port: int) -> None:
     if asked.fault and place.rank == asked.struck:
         fault.arm(asked.fault)
     watch = Watch()
-    strategy: Any = ShardedStrategy(torch.device("cpu")) if asked.plan.strategy == "fsdp" else "ddp"
+    share = factor(asked.plan.course, place)
+    strategy = ShardedStrategy(torch.device("cpu"), share) if asked.plan.strategy == "fsdp" else SharedDDP(share)
     train, validation = asked.rows()
     hooks = lightning_fit.Hooks([watch.callback()])
     data, kept = lightning_fit.Data(train, validation), lightning_fit.Kept(asked.store)

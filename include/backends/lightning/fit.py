@@ -20,7 +20,6 @@ from include.backends.lightning.export import Probability, export, score
 from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
-from include.backends.lightning.sharded.export import check_size, export_rows
 from include.backends.lightning.sharded.resume import agree_on_step
 from include.backends.lightning.sharded.scores import score_together
 from include.backends.lightning.sharded.strategy import Resumed, ShardedStrategy
@@ -98,7 +97,6 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     strategy: ShardedStrategy = trainer["strategy"]
     module = strategy.build(plan, build, data.train.sample().features, place)
     check_module(module)
-    check_size(module)
     store = kept.checkpoints
     state = agree_on_step(store, place)
     strategy.resumed = Resumed(store, state, place) if state else None
@@ -187,6 +185,8 @@ def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: Chec
 
 
 def _leave_sharded(plan: Plan, build: Build, features: Floats, store: CheckpointStore) -> None:
+    from include.backends.lightning.sharded.export import export_rows  # what it needs is large, and the fit is over
+
     found = store.newest()
     assert found is not None
     state = read_state(found[1])
