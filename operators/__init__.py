@@ -68,6 +68,7 @@ if TYPE_CHECKING:
     from operators.sensors import s3_partition_sensor as s3_partition_sensor
     from operators.staleness import BuildHistoryOperator as BuildHistoryOperator
     from operators.staleness import TrainStalenessProbesOperator as TrainStalenessProbesOperator
+    from operators.training import ChooseFitOperator as ChooseFitOperator
     from operators.training import PlanTrainingOperator as PlanTrainingOperator
     from operators.training import TrainModelOperator as TrainModelOperator
     from operators.training import TuneModelOperator as TuneModelOperator
@@ -100,7 +101,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.scoring": "ScoreBatchOperator",
     "operators.sensors": "FreshnessSensor PartitionSensor s3_partition_sensor",
     "operators.staleness": "BuildHistoryOperator TrainStalenessProbesOperator",
-    "operators.training": "PlanTrainingOperator TrainModelOperator TuneModelOperator",
+    "operators.training": "ChooseFitOperator PlanTrainingOperator TrainModelOperator TuneModelOperator",
     "operators.unmanaged": "CollectFeedbackOperator GatherPastOperator",
     "operators.validation": "ValidateDataOperator ValidateTrainingSetOperator",
 }

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow.sdk import BaseOperator, Context
 
 from include.core import fault
-from include.core.errors import FencedError, IntegrityError, JobFailedError, PermanentError, SlipstreamError, UnreachableError
+from include.core.errors import FencedError, IntegrityError, MemoryLimitError, UnreachableError
+from include.core.hardware import require_hardware
 from include.core.ledger import Attempt
-from include.core.ports import Job, JobBackend, JobStatus
+from include.core.needs import Needs
+from include.core.ports import JobBackend, JobStatus
 from include.core.request import Json, Request, Result
 from include.core.task import job_of, perform
 from include.core.tracing import Span
@@ -25,15 +28,16 @@ from include.services.services import Services
 from operators.defaults import DELAY, RETRIES, TRIES
 from operators.hooks import open_services
 from operators.inputs import WithInputs
+from operators.job_end import failure, is_late, kept, stop_late, told_once_more, too_late
 from operators.run import holder, is_retry, run_token, wants_fresh
 from operators.seen import seen
 from operators.summary import subject, summary
+from operators.time_limit import within
 from operators.triggers import JobTrigger
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.retry_policy import RetryPolicy
 
-    from include.core.spec.training import Resources
     from include.overview.datasets import Flow
 
 
@@ -126,10 +130,10 @@ class ComputeOperator(SlipstreamOperator):
         """After the commit, on every run of the task: idempotent. Returns the XCom value."""
         return services.ledger.ref(result).to_json()
 
-    def machine(self, services: Services) -> Resources | None:
-        """What its job needs at least of a machine. A resubmission of the attempt asks for the same name, whatever this says."""
-        del services
-        return None
+    def machine(self, context: Context, services: Services) -> Needs:
+        """What an attempt needs of a machine, and its time. A resubmission asks for the same name, whatever this says."""
+        del context, services
+        return Needs()
 
     def flow(self, services: Services) -> Flow | None:
         from include.overview.datasets import flow_of
@@ -157,7 +161,7 @@ class ComputeOperator(SlipstreamOperator):
             self._log_result(known, services, reused=True)
             return self._deliver(known, context, services)
         if self.where == "job" and not is_retry(context):
-            self._end_unwatched(request.key, generation, services)
+            self._end_unwatched(request.key, generation, context, services)
         attempt = services.ledger.open_attempt(request.key, generation)
         about = {name: request.params[name] for name in ("day", "as_of") if name in request.params}
         self._show_progress(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
@@ -166,8 +170,18 @@ class ComputeOperator(SlipstreamOperator):
         return self._wait(attempt, context, services)
 
     def compute(self, request: Request, attempt: Attempt, context: Context, services: Services) -> Json:
-        """In this process."""
-        result = perform(request, attempt, services.ledger, services.for_request(request))
+        """In this process, where this machine has what it needs."""
+        needs = self._needs(attempt, context, services)
+        require_hardware(needs.resources, "a step in the task's own process")
+        settings = services.for_request(request)
+        settings = replace(settings, environ={**settings.environ, **needs.handed_on()})
+        try:
+            with within(needs.seconds, lambda: too_late(needs, kept(attempt, services))):
+                result = perform(request, attempt, services.ledger, settings)
+        except MemoryLimitError as short:
+            services.ledger.record_error(attempt, short)
+            services.ledger.end_attempt(attempt, str(short))
+            raise told_once_more(short, attempt, services) from short
         self._log_result(result, services)
         return self._deliver(result, context, services)
 
@@ -186,14 +200,19 @@ class ComputeOperator(SlipstreamOperator):
             return ledger.open_generation(key, f"repair:g{generation}", f"damaged: {', '.join(broken)}")
         return generation
 
-    def _end_unwatched(self, key: str, generation: int, services: Services) -> None:
-        """Where a person or a new run asks: a job that ended while nobody waited is logged, and another attempt is made.
+    def _end_unwatched(self, key: str, generation: int, context: Context, services: Services) -> None:
+        """Where a person or a new run asks: a job that ended while nobody waited is logged, and another attempt is made. So it is
+        where the attempt's time passed before there was a job.
 
         A retry of Airflow's own adopts such a job, and reports what became of it: to stop a job must stop its task.
         """
         ledger = services.ledger
         attempt = ledger.live_attempt(key, generation)
-        if attempt is None or not (status := services.jobs().status(attempt.job)).over or ledger.result(key, generation):
+        if attempt is None or ledger.result(key, generation):
+            return
+        status = services.jobs().status(attempt.job)
+        never = status is JobStatus.UNKNOWN and is_late(self._needs(attempt, context, services))
+        if not (status.over or never):
             return
         error = ledger.error(attempt)
         words = f"{status}, with nobody waiting for it{f': {error}' if error else ''}"
@@ -204,19 +223,30 @@ class ComputeOperator(SlipstreamOperator):
         jobs = services.jobs()
         self.links["Job"] = jobs.url(attempt.job)
         self._say_who_waits(attempt, context, services)
+        needs = self._needs(attempt, context, services)
         fault.point("compute.submit")
-        jobs.submit(self._job(attempt, services))
+        jobs.submit(job_of(attempt, services.ledger, needs))
         fault.point("compute.submitted")
         if self.deferrable and not self._is_over(attempt, jobs):
-            self._defer(attempt, services)
+            self._defer(attempt, needs, services)
+        said = ""
         while not (status := jobs.status(attempt.job)).over:
+            if is_late(needs):
+                return self._late(attempt, needs, context, services)
             if status is JobStatus.UNKNOWN:  # the backend forgot it: same name, so still one job
-                jobs.submit(self._job(attempt, services))
+                jobs.submit(job_of(attempt, services.ledger, needs))
+            if status is JobStatus.PENDING and (waits := jobs.waits_for(attempt.job)) != said:
+                self.log.info("Job %s waits: %s", attempt.job, said := waits)
             time.sleep(self.poll_seconds)
         return self._settle(attempt, status, context, services)
 
-    def _job(self, attempt: Attempt, services: Services) -> Job:
-        return job_of(attempt, services.ledger, self.machine(services))
+    def _needs(self, attempt: Attempt, context: Context, services: Services) -> Needs:
+        """With the moment at which the attempt is to be over: in the task's own process from now on, else since it was opened."""
+        needs = self.machine(context, services)
+        if not needs.seconds:
+            return needs
+        opened = services.ledger.opened_at(attempt) if self.where == "job" else None
+        return replace(needs, until=(opened.timestamp() if opened else time.time()) + needs.seconds)
 
     def _is_over(self, attempt: Attempt, jobs: JobBackend) -> bool:
         """A backend that does not answer now, or asks for fewer questions, says nothing of the job: the trigger asks again."""
@@ -234,9 +264,9 @@ class ComputeOperator(SlipstreamOperator):
         if ti.dag_id != own_dag(self.model, self.step):
             record(services.control, attempt.job, Waiter(ti.dag_id, ti.run_id, ti.task_id))
 
-    def _defer(self, attempt: Attempt, services: Services) -> NoReturn:
+    def _defer(self, attempt: Attempt, needs: Needs, services: Services) -> NoReturn:
         self.defer(
-            trigger=JobTrigger(backend=services.settings.job_backend, name=attempt.job, poll_seconds=self.poll_seconds),
+            trigger=JobTrigger(services.settings.job_backend, attempt.job, self.poll_seconds, needs.until),
             method_name="resume",
             kwargs={"key": attempt.key, "generation": attempt.generation, "number": attempt.number},
         )
@@ -251,6 +281,9 @@ class ComputeOperator(SlipstreamOperator):
         status = services.jobs().status(attempt.job)
         self.links["Job"] = services.jobs().url(attempt.job)  # this is a new operator: what execute set is gone
         if services.ledger.result(attempt.key, attempt.generation) is None and not status.over:
+            needs = self._needs(attempt, context, services)
+            if is_late(needs):
+                return self._late(attempt, needs, context, services)
             return self._wait(attempt, context, services)
         return self._settle(attempt, status, context, services)
 
@@ -262,36 +295,13 @@ class ComputeOperator(SlipstreamOperator):
                 raise IntegrityError(f"{result.path} is damaged.", seen=broken, hint="clear the task: it is computed again.")
             self._log_result(result, services)
             return self._deliver(result, context, services)
-        # The job's own error first: it is the better one, and its log may not come.
-        if (error := ledger.error(attempt)) is not None:
-            ledger.end_attempt(attempt, f"{status}: {error}")
-            raise error
-        try:
-            tail = services.jobs().logs(attempt.job, 30)
-        except SlipstreamError as unread:  # a log that does not come must not hide that the job is over
-            tail = f"(its log could not be read: {unread.what})"
-            error = self._error_before(attempt, services)
-        ledger.end_attempt(attempt, f"{status}: {tail}")
-        if error is not None:
-            raise error
-        if status is JobStatus.STOPPED:
-            raise PermanentError(
-                f"Job {attempt.job} was stopped on purpose.",
-                safe="its checkpoints are kept.",
-                hint="clear the task to go on from them.",
-            )
-        raise JobFailedError(
-            f"Job {attempt.job} ended as {status} without a result. Its last lines:\n{tail}\n",
-            safe="its checkpoints are kept; the next attempt resumes from the newest verified one.",
-            hint="none if retries are left; else clear the task.",
-        )
+        raise failure(attempt, status, services)
 
-    def _error_before(self, attempt: Attempt, services: Services) -> SlipstreamError | None:
-        """The newest error that an attempt before left, if it is permanent: the same inputs, so the likeliest reason of a silent
-        death."""
-        before = (Attempt(attempt.key, attempt.generation, number) for number in range(attempt.number - 1, 0, -1))
-        error = next(filter(None, map(services.ledger.error, before)), None)
-        return error if isinstance(error, PermanentError) else None
+    def _late(self, attempt: Attempt, needs: Needs, context: Context, services: Services) -> Json:
+        """Its time is over: the job is stopped, and what it has committed by then is taken."""
+        if (error := stop_late(attempt, needs, services)) is not None:
+            raise error
+        return self._settle(attempt, JobStatus.SUCCEEDED, context, services)
 
     def _log_result(self, result: Result, services: Services, *, reused: bool = False) -> None:
         """What was computed, in a few lines: before it is delivered, so that a verdict that stops the task is logged too."""

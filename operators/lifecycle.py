@@ -23,7 +23,7 @@ from operators.groups.monitoring import monitoring_group
 from operators.groups.rollout import rollout_group
 from operators.groups.scoring import scoring_group
 from operators.groups.training import training_group
-from operators.params import AS_OF, DAY, EXPERIMENT, FRESH, FROM, OVERRIDE, TO, TUNE, VERSION
+from operators.params import AS_OF, DAY, EXPERIMENT, FRESH, FROM, OVERRIDE, RESOURCES, TO, TUNE, VERSION
 
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
@@ -56,7 +56,7 @@ def training_dag(spec: ModelSpec) -> DAG:
     """By its cron floor, and when monitoring decides to retrain."""
     clock = CronDataIntervalTimetable(spec.training.schedule, timezone=TIMEZONE)
     schedule = AssetOrTimeSchedule(timetable=clock, assets=[retrain_asset(spec.name)])
-    params = {"as_of": AS_OF, "tune": TUNE, "fresh": FRESH}
+    params = {"as_of": AS_OF, "tune": TUNE, "resources": RESOURCES, "fresh": FRESH}
     with _dag(spec, "training", schedule, params, docs.TRAINING, max_active_runs=2) as dag:
         training_group(spec, group_id=None)
     return dag

@@ -39,6 +39,14 @@ AS_OF = Param(
     "Empty: the triggering event's, else the end of the data interval, else the newest published day.",
 )
 TUNE = Param(False, type="boolean", title="Tune", description="Search the spec's grid of parameters before training.")
+RESOURCES = Param(
+    None,
+    type=["null", "object"],
+    title="Resources",
+    description='Other machines than the spec\'s, for this run, such as {"gpus": 1, "memory_gb": 16, "precision": "bf16"}: cpus, '
+    "memory_gb, gpus, accelerator and so on of each worker, nodes, placement, workers, precision, time_limit (seconds). "
+    "Empty: the spec's.",
+)
 VERSION = Param(
     None,
     type=["null", "integer"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,19 +20,25 @@ from include.core.ports import JobStatus
 from include.core.reference import load
 
 LOST_AFTER = 3  # times in a row that the backend does not know the job, before the task is resumed
+SAY_AFTER = 30.0  # seconds between two questions for what a job waits
 LONGEST = 60.0  # seconds between two looks at a backend that does not answer, or asks for fewer questions
 
 
 class JobTrigger(BaseTrigger):
-    """Fires when a job is over, or when its backend no longer knows it (the task then submits it again)."""
+    """Fires when a job is over, when its backend no longer knows it (the task then submits it again), or when its time is over.
 
-    def __init__(self, backend: str, name: str, poll_seconds: float = 2.0) -> None:
+    `until`: that moment, in seconds since 1970; 0: never. While the job waits to begin, the log says for what.
+    """
+
+    def __init__(self, backend: str, name: str, poll_seconds: float = 2.0, until: float = 0.0) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.backend, self.name, self.poll_seconds = backend, name, poll_seconds
+        self.backend, self.name, self.poll_seconds, self.until = backend, name, poll_seconds, until
         self._jobs: Any = None  # opened by the first look
+        self._said, self._say_at = "", 0.0
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return f"{__name__}.JobTrigger", {"backend": self.backend, "name": self.name, "poll_seconds": self.poll_seconds}
+        given = {"backend": self.backend, "name": self.name, "poll_seconds": self.poll_seconds}
+        return f"{__name__}.JobTrigger", {**given, **({"until": self.until} if self.until else {})}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         lost = silent = 0
@@ -40,9 +47,24 @@ class JobTrigger(BaseTrigger):
             status = await self._status()
             silent = silent + 1 if status is None else 0
             lost = lost + 1 if status is JobStatus.UNKNOWN else 0
-            if (status is not None and status.over) or lost >= LOST_AFTER:
+            if (status is not None and status.over) or lost >= LOST_AFTER or 0 < self.until <= time.time():
                 yield TriggerEvent({"status": str(status)})  # type: ignore[no-untyped-call]
                 return
+            if status is JobStatus.PENDING:
+                await self._say_what_it_waits_for()
+
+    async def _say_what_it_waits_for(self) -> None:
+        """In the task's log: when it changes, and not more often than every half minute."""
+        if time.monotonic() < self._say_at:
+            return
+        self._say_at = time.monotonic() + SAY_AFTER
+        try:
+            said = await asyncio.to_thread(self._jobs.waits_for, self.name)
+        except Exception as error:  # noqa: BLE001 - only words are lost
+            said = described(error)
+        if said and said != self._said:
+            self.log.info("Job %s waits: %s", self.name, said)
+            self._said = said
 
     def _pause(self, silent: int) -> float:
         """Seconds until the next look. After looks without an answer ever longer, and each trigger's own: a backend that

@@ -36,6 +36,11 @@ PARTS = {
     "features.views": "View",
     "features.views.features, features.request": "Feature",
     "training": "Training",
+    "training.search": "Search",
+    "training.search.space, a number": "Float",
+    "training.search.space, a whole number": "Integer",
+    "training.search.space, one of a few values": "Choice",
+    "training.workers, where they may come and go": "Workers",
     "evaluation": "Evaluation",
     "rollout": "Rollout",
     "rollout.outcomes": "BusinessMetric",
@@ -65,6 +70,7 @@ Written by `scripts/spec_reference.py` from the docstrings in `include/core/spec
 | `Cron` | a cron expression of five fields, or a preset such as `"@weekly"` |
 | `DailyCron` | a cron expression that fires exactly once in every day |
 | `Dtype` | `"float"`, `"int"`, `"bool"`, `"category"`, `"text"` or `"vector[n]"`, such as `"vector[64]"` |
+| `Count` | `int`, at least 1 |
 | `timedelta` | a span of time, such as `timedelta(days=7)` |
 """
 

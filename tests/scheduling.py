@@ -38,6 +38,8 @@ LIBRARIES = {  # and the project's own sources, parsed
     "tests/integration/test_training_workers.py": "lightning",
     "tests/unit/backends/lightning/test_export.py": "lightning",
     "tests/unit/backends/lightning/test_fit.py": "lightning",
+    "tests/unit/backends/lightning/test_leaving.py": "lightning",
+    "tests/unit/backends/lightning/test_shares.py": "lightning",
     "tests/unit/backends/lightning/test_torch_trainer.py": "lightning",
     "tests/unit/examples/test_eta_network.py": "lightning",
     "tests/unit/backends/great_expectations/test_expectations.py": "great_expectations",

@@ -52,6 +52,7 @@ COMMANDS = {
     "completion": "what makes a shell complete commands, models and versions",
     "training-set": "the rows that a training would learn from, as a file",
     "fit": "fit a model here, without Airflow",
+    "search": "a search for parameters: how far it is, and what it found",
     "evaluate": "measure a fit on its held-out rows, and ask the gate",
     "compare": "two fits, or a fit and the champion, on the same rows",
     "new": "make a model's folder to start from",

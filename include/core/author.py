@@ -11,6 +11,7 @@ import logging
 import traceback
 from pathlib import Path
 
+from include.core import memory_limit
 from include.core.digest import PROJECT
 from include.core.errors import CodeError, JobFailedError, SlipstreamError
 from include.core.places import active_folders
@@ -30,10 +31,13 @@ _DEEPEST = 20  # links of a chain of causes
 
 
 def as_slipstream_error(error: BaseException) -> SlipstreamError:
-    """The exception as one of our errors: CodeError if a retry cannot help, else JobFailedError. Ours are kept."""
+    """The exception as one of our errors: CodeError if a retry cannot help, else JobFailedError, which a MemoryLimitError is.
+    Ours are kept."""
     if isinstance(error, SlipstreamError):
         return error
     what = f"{describe(error)}{_where(error)}."
+    if (short := memory_limit.of_error(error, what.rstrip("."))) is not None:
+        return short
     if is_permanent(error):
         return CodeError(
             what,

@@ -6,6 +6,9 @@ SlipstreamError
 │   ├── DataError             a partition, a label or a training set is wrong
 │   │   └── InputError        a task lacks an input, or has one of another step, model or run
 │   ├── CodeError             a model's own code failed, and would fail again
+│   ├── DivergedError         a fit's loss or weights are no numbers any more
+│   ├── TimeLimitError        an attempt took longer than it may
+│   ├── MemoryStillShort      two attempts in a row ended for want of memory
 │   ├── ValidationFailed      a batch broke a `stop` expectation
 │   ├── GateClosed            a model may not go further
 │   ├── FencedError           a newer holder owns the resource: this attempt is late
@@ -18,6 +21,7 @@ SlipstreamError
     ├── UnreachableError      a service does not answer (names the address and the setting)
     ├── StorageFullError      no space left (names the path and the bytes needed)
     └── JobFailedError        a job died; the next attempt resumes from its checkpoint
+        └── MemoryLimitError  it died for want of memory: once more, then MemoryStillShort
 """
 
 from __future__ import annotations
@@ -134,6 +138,14 @@ class CodeError(PermanentError):
     """A model's own code raised, and the same code on the same input would raise again."""
 
 
+class DivergedError(PermanentError):
+    """The loss or the weights of a fit are no finite numbers. The same steps lead there again."""
+
+
+class TimeLimitError(PermanentError):
+    """An attempt took longer than `training.time_limit`. What it had kept stays."""
+
+
 class ValidationFailed(PermanentError):
     """A batch broke an expectation that stops it. The verdict stays in the ledger."""
 
@@ -176,3 +188,11 @@ class StorageFullError(TransientError):
 
 class JobFailedError(TransientError):
     """A job ended without its outputs."""
+
+
+class MemoryLimitError(JobFailedError):
+    """A computation needed more memory than there was. Somebody else's may have been it: one more attempt may pass."""
+
+
+class MemoryStillShort(PermanentError):
+    """Two attempts in a row ended for want of memory: a third would, too."""

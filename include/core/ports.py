@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from include.core.adapters import adapter
 from include.core.settings import Settings
-from include.core.spec.training import Resources
+from include.core.spec.resources import Resources
 
 
 class JobStatus(StrEnum):
@@ -45,17 +45,25 @@ class Job:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Shown with the job, and of no effect."""
     resources: Resources = field(default_factory=Resources)
-    """What it needs at least, for a backend that chooses a machine for it."""
+    """What it needs at least: of its one process, or of each of its workers."""
+    workers: int = 1
+    """How many workers share its work, on a backend that has workers. With one, the job itself does the work."""
+    seconds: float = 0.0
+    """How long it may take, for a backend that can stop it by itself; 0: it may take as long as it takes."""
 
 
 class JobBackend(Protocol):
     def submit(self, job: Job) -> None:
         """Start it. Does nothing if a job of that name exists, whatever its state.
 
-        Raises UnreachableError, after which the job may or may not exist: submit again.
+        Raises UnreachableError, after which the job may or may not exist: submit again; SpecError where the backend has no
+        machine such as the job needs, which it says what is missing of.
         """
 
     def status(self, name: str) -> JobStatus: ...
+
+    def waits_for(self, name: str) -> str:
+        """Of a pending job: what it waits for, in a line; empty where the backend has nothing to say, or it does not wait."""
 
     def under_way(self) -> list[str]:
         """Names of the jobs that are pending or running, sorted. Raises UnreachableError."""

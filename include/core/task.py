@@ -18,8 +18,9 @@ from typing import Any, cast
 from include.core import error_reports, fault, logs, tracing
 from include.core.author import as_slipstream_error, log_exception
 from include.core.code_check import require_code
-from include.core.errors import SlipstreamError
+from include.core.errors import SlipstreamError, TimeLimitError
 from include.core.ledger import Attempt, Ledger
+from include.core.needs import Needs
 from include.core.ports import Job
 from include.core.private_files import set_mask
 from include.core.reference import load
@@ -27,7 +28,6 @@ from include.core.request import Outcome, Request, Result
 from include.core.requirements import require_met
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.core.spec.training import Resources
 from include.core.storage import Storage
 
 log = logging.getLogger(__name__)
@@ -102,15 +102,21 @@ def described(attempt: Attempt, model: str) -> dict[str, str | int]:
     }
 
 
-def job_of(attempt: Attempt, ledger: Ledger, resources: Resources | None = None) -> Job:
+def job_of(attempt: Attempt, ledger: Ledger, needs: Needs | None = None) -> Job:
     """The job that computes an attempt's request: the same whatever the backend. It goes on with the trace and the log of whoever
-    submits it. `resources`: what it needs at least, where the spec says so."""
-    request = ledger.request(attempt.key)
-    arguments = (attempt.key, "--generation", str(attempt.generation), "--attempt", str(attempt.number))
-    labels = {"model": request.model, "step": request.step}
-    env = {**tracing.handed_on(), **logs.handed_on()}
-    needs = resources or Resources()
-    return Job(attempt.job, "include.core.task", arguments, env, code=request.code, labels=labels, resources=needs)
+    submits it. `needs`: its machines and its time, where the spec says so."""
+    request, given = ledger.request(attempt.key), needs or Needs()
+    return Job(
+        attempt.job,
+        "include.core.task",
+        (attempt.key, "--generation", str(attempt.generation), "--attempt", str(attempt.number)),
+        env={**tracing.handed_on(), **logs.handed_on(), **given.handed_on()},
+        code=request.code,
+        labels={"model": request.model, "step": request.step},
+        resources=given.resources,
+        workers=given.workers,
+        seconds=given.seconds,
+    )
 
 
 def main(argv: list[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
@@ -143,10 +149,22 @@ def _run(attempt: Attempt, ledger: Ledger, settings: Settings) -> Result:
     error_reports.start("job")
     tracing.start("job")
     request = ledger.request(attempt.key)
+    _require_time(attempt)
     require_code(request.source)
     attributes = {"slipstream.job": attempt.job, **described(attempt, request.model)}
     with tracing.span(f"job {request.step}", attributes, tracing.received()):
         return perform(request, attempt, ledger, settings)
+
+
+def _require_time(attempt: Attempt) -> None:
+    """Raises TimeLimitError for a job that got its machine after its time was over: nobody waits for it any more."""
+    needs = Needs.received()
+    if needs.until and time.time() >= needs.until:
+        raise TimeLimitError(
+            f"Job {attempt.job} began after its time was over: it may take {needs.seconds:g} s, its wait included.",
+            safe="nothing was computed; checkpoints that exist are kept.",
+            hint="raise training.time_limit, or ask for machines that are free sooner (training.resources); then clear the task.",
+        )
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ COSTLY = (
     "mlflow.",
     "checkpoint.",
     "train.step",
+    "search.",
     "endpoint.",
 )  # passed where a server runs, or a network is trained: not in a sample
 

@@ -39,6 +39,10 @@ class FakeJobs:
         path = self.folder / name
         return JobStatus(path.read_text()) if path.exists() else JobStatus.UNKNOWN
 
+    def waits_for(self, name: str) -> str:
+        path = self.folder / f"{name}.waits"
+        return path.read_text() if path.exists() else ""
+
     def under_way(self) -> list[str]:
         return sorted(name for name in set(self.submitted()) if self.status(name) in (JobStatus.PENDING, JobStatus.RUNNING))
 

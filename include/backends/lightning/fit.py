@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from include.backends.lightning.checkpoint import State, StepCheckpoint, read_state, seed_all
+from include.backends.lightning.checkpoint import Left, StepCheckpoint, seed_all
 from include.backends.lightning.checks import check_module
 from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
+from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.lightning.plan import HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
+from include.backends.lightning.sharded.export import check_size, export_rows
+from include.backends.lightning.sharded.resume import agree_on_step
+from include.backends.lightning.sharded.scores import score_together
+from include.backends.lightning.sharded.strategy import Resumed, ShardedStrategy
 from include.backends.lightning.state import restore
+from include.backends.lightning.state_file import State, read_state
+from include.backends.lightning.warm import begin, weights_of
 from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
-from include.training.job import Rows
+from include.training.job import Floats, Rows
 from include.training.spool import MetricSpool
 
-# A batch of a small network gains nothing from a second thread, and OpenMP's threads spin while they wait for
-# each other: on a busy machine two took 147 s for what one did in 2 s.
-THREADS = 1
+__all__ = ["Data", "Hooks", "Kept", "Left", "fit_here"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +50,39 @@ class Kept:
     spool: MetricSpool | None = None  # rank 0 writes it
 
 
-def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, **trainer: Any) -> None:
-    """Train to the end of the course as worker `place`; `trainer` are more arguments of pl.Trainer."""
+@dataclass(frozen=True)
+class Hooks:
+    """What the platform adds to a fit. Its callbacks are no part of the model: neither checked nor kept as state of the fit.
+
+    `leaves` is asked by every worker after every batch, and must say the same to all of them: where it is true, the fit is
+    saved as soon as it can be, and raises Left.
+    """
+
+    callbacks: Sequence[pl.Callback] = ()
+    leaves: Callable[[], bool] | None = None
+
+
+def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hooks: Hooks = Hooks(), **trainer: Any) -> None:
+    """Train to the end of the course as worker `place`; `trainer` are arguments of pl.Trainer, instead of ours or beside them.
+
+    Raises Left where `hooks.leaves` has said so, with all that was done in a checkpoint.
+    """
     _quiet()
-    torch.set_num_threads(THREADS)
+    plan.devices.settle()
     seed_all(plan.course.seed)
-    module = build(plan, data.train.features)
+    if plan.strategy == "fsdp":
+        _fit_sharded(plan, build, data, kept, place, hooks, trainer)
+        return
+    module = build(plan, data.train.sample().features)
     check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
+    if state is None:
+        begin(module, plan, store, place.rank == 0)
     if state and state.get("done"):
+        module.configure_model()  # Lightning calls it before a fit, and there is none
         module.load_state_dict(state["trainer"]["state_dict"])
         restore(state["workers"][0], module, [])
     else:
@@ -62,6 +92,36 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, **t
         if kept.spool:
             kept.spool.flush()  # before HISTORY says that the fit is done
         _leave(module, plan, data.validation, store, checkpoint)
+
+
+def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hooks: Hooks, trainer: dict[str, Any]) -> None:
+    """As above, where no worker has the model whole. Worker 0 writes its file from the blobs."""
+    strategy: ShardedStrategy = trainer["strategy"]
+    module = strategy.build(plan, build, data.train.sample().features, place)
+    check_module(module)
+    check_size(module)
+    store = kept.checkpoints
+    state = agree_on_step(store, place)
+    strategy.resumed = Resumed(store, state, place) if state else None
+    checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
+    if state and state.get("done"):
+        strategy.load(module, state["trainer"]["state_dict"])
+        restore(state["workers"][0], module, [])
+    else:
+        _train(module, plan, data, checkpoint, state, place, {"inference_mode": False, **trainer})
+        checkpoint.finish(module)
+    some = data.validation.batches()  # every worker has the same ones
+    scores = np.concatenate([score_together(strategy.whole, plan, rows.features, place) for rows in some])
+    strategy.release()
+    del module
+    gc.collect()
+    if place.rank == 0:
+        if kept.spool:
+            kept.spool.flush()
+        _leave_sharded(plan, build, data.train.sample().features, store)
+        store.save(SCORES, scores.tobytes())
+        store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 
 def _train(
@@ -74,7 +134,7 @@ def _train(
     more: dict[str, Any],
 ) -> None:
     start = int(state["step"]) if state else 0
-    feed = BatchData(data.train, data.validation, plan.course, start, place)
+    feed = BatchData(data.train, data.validation, plan.course, start, place, pinned=plan.devices.pinned)
     trainer = _trainer(plan, checkpoint, **more)
     install_loops(trainer, checkpoint, plan.course.epochs)
     if state is None:
@@ -87,19 +147,17 @@ def _train(
 
 
 def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:
-    return pl.Trainer(
-        max_epochs=plan.course.epochs,
-        accelerator="cpu",
-        callbacks=[checkpoint],
-        reload_dataloaders_every_n_epochs=1,  # after a resume the first epoch's loader begins within it
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        **more,
-    )
+    ours: dict[str, Any] = {
+        **plan.devices.trainer(),
+        "reload_dataloaders_every_n_epochs": 1,  # after a resume the first epoch's loader begins within it
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return pl.Trainer(max_epochs=plan.course.epochs, callbacks=[checkpoint, *checkpoint.beside], **{**ours, **more})
 
 
 def _agree(store: CheckpointStore, place: Place) -> State | None:
@@ -107,10 +165,10 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
     found = store.newest() if place.rank == 0 else None
     if place.world == 1:
         return read_state(found[1]) if found else None
-    chosen = torch.tensor([found[0] if found else -1])
-    torch.distributed.broadcast(chosen, 0)
-    step = int(chosen)
-    if step < 0:
+    chosen = [found[0] if found else None]
+    torch.distributed.broadcast_object_list(chosen, 0)
+    step = chosen[0]
+    if step is None:
         return None
     data = found[1] if found else store.load_step(step)
     if data is None:
@@ -119,13 +177,26 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
 
 
 def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: CheckpointStore, checkpoint: StepCheckpoint) -> None:
-    model = Probability(module, plan.inputs, plan.link)
+    model = Probability(module.cpu(), plan.inputs, plan.link)  # its weights are float32 whatever the fit computed in
     with scratch_folder() as folder:
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)
         store.save(MODEL, path.read_bytes())
-    store.save(SCORES, score(model, validation.features).tobytes())
+    if plan.keeps_weights:
+        store.save(TRAINED, weights_of(module, plan))
+    store.save(SCORES, b"".join(score(model, rows.features).tobytes() for rows in validation.batches()))
     store.save(HISTORY, json.dumps(checkpoint.history).encode())
+
+
+def _leave_sharded(plan: Plan, build: Build, features: Floats, store: CheckpointStore) -> None:
+    found = store.newest()
+    assert found is not None
+    state = read_state(found[1])
+    assert state is not None
+    with scratch_folder() as folder:
+        path = folder / MODEL
+        export_rows(plan, build, features, store, state, path)
+        store.save_file(MODEL, path)
 
 
 def _quiet() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from include.backends.lightning.devices import Devices
 from include.core.errors import SpecError
 from include.training.job import Floats, Input, TrainingJob
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # What rank 0 leaves in the checkpoint folder when the fit is done; HISTORY is written last.
 MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
+# And of a fit whose weights are kept, or that was to begin from a champion's: CHAMPION is what it is handed, BEGUN how it began.
+TRAINED, CHAMPION, BEGUN = "trained-weights", "champion-weights", "begun.json"
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,36 @@ class Plan:
     track_every: int = 50  # steps between two values of the loss in live tracking, as in Lightning's loggers
     outputs: tuple[str, ...] = ("score",)
     link: str = "sigmoid"  # what makes outputs of what the module says: see include/problems/problem.py
+    devices: Devices = field(default_factory=Devices)
+    strategy: str = "ddp"
+    offload: bool = False
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, of a fit whose weights are kept
+    keeps_weights: bool = False
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
-        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or the workers cannot share a batch evenly."""
+        """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or a worker would have no row of a batch or could
+        not use what the spec asks for."""
+        if job.strategy == "fsdp" and job.workers < 2:
+            raise cannot_shard(f"{job.workers} worker", "ask for at least 2 training.workers")
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
-        if batch_size % job.workers:  # DDP averages the workers' means: of unequal parts that is not the batch's mean
+        if (batch := min(batch_size, len(job.train))) < job.workers:
             raise SpecError(
-                f"training.params.batch_size must be a multiple of training.workers ({job.workers}).",
-                seen=batch_size,
+                f"A batch of {batch} rows cannot be shared by {job.workers} workers: one would have none.",
+                seen={"training.params.batch_size": batch_size, "rows": len(job.train)},
                 safe="nothing was trained; checkpoints that exist are kept.",
+                hint="ask for fewer workers, or give larger batches.",
             )
         course = Course(len(job.train), batch_size, epochs, job.seed)
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
-        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link)
+        devices = Devices.of(job.needs.resources, job.precision)
+        known = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
+        return cls(
+            *given, checkpoint_every, track_every, job.outputs, job.problem.link, devices, job.strategy, job.offload,
+            categories=known, keeps_weights=job.keeps_weights,
+        )  # fmt: skip
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level
@@ -77,6 +94,14 @@ class Plan:
 # of a binary label, logits [n, k] of classes, values or scores [n], and of an interval value, low and high [n, 3].
 # A batch is (features, labels), and (features, labels, weights) where the problem has a weight. A class is its place, float32.
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
+
+
+def cannot_shard(seen: str, hint: str) -> SpecError:
+    """The error for a fit that has nobody to share its model with."""
+    return SpecError(
+        'training.strategy "fsdp" shares a model out to workers of a Ray cluster.', seen=seen,
+        safe="nothing was trained; checkpoints that exist are kept.", hint=f'{hint}, or say training.strategy="ddp".',
+    )  # fmt: skip
 
 
 def _positive(params: Mapping[str, Any], name: str) -> int:

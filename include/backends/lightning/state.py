@@ -17,6 +17,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from include.core.errors import SpecError
 
 Encoded = list[Any]  # [kind, value]
 
@@ -91,12 +94,17 @@ def restore_metrics(saved: dict[str, Any], trainer: pl.Trainer, *, within: bool)
         should, rank_zero_only = item["sync"]
         meta.sync = _Sync(_should=should, fn=trainer.strategy.reduce, rank_zero_only=rank_zero_only)
         metric = _ResultMetric(meta, is_tensor=True)
-        metric.value, metric._forward_cache, metric.has_reset = item["value"], item["last"], item["reset"]
+        value, last, count = (_moved(item[name], trainer.strategy.root_device) for name in ("value", "last", "count"))
+        metric.value, metric._forward_cache, metric.has_reset = value, last, item["reset"]
         metric._update_count = 1
-        if item["count"] is not None:
-            metric.cumulated_batch_size = item["count"]
+        if count is not None:
+            metric.cumulated_batch_size = count
         results[item["key"]] = metric
     trainer._logger_connector._first_loop_iter = True  # the next batch is not the epoch's first, which would clear them
+
+
+def _moved(value: Any, device: torch.device) -> Any:
+    return value.to(device) if isinstance(value, Tensor) else value
 
 
 def _owners(module: pl.LightningModule, callbacks: list[pl.Callback]) -> Iterator[tuple[str, object]]:
@@ -120,8 +128,14 @@ def encode(value: Any, depth: int = 0) -> Encoded | None:
     """A value as [kind, content], or None for what is no state: code, modules (theirs is a state dict), opaque objects."""
     if isinstance(value, _PLAIN):
         return ["plain", value]
+    if isinstance(value, DTensor) and not isinstance(value, nn.Parameter):
+        raise SpecError(
+            "An attribute of the module or a callback holds a part of a weight, which no checkpoint can keep.",
+            seen=list(value.shape), safe="checkpoints that exist are kept.", hint='say training.strategy="ddp".',
+        )  # fmt: skip
     if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
-        return ["tensor", value.detach().clone()]
+        kept = value.detach().clone()
+        return ["tensor", kept] if kept.device.type == "cpu" else ["tensor", kept, kept.device.type]  # it is read on the CPU
     if isinstance(value, _NOT_STATE) or depth > _DEEPEST:
         return None
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
@@ -159,7 +173,7 @@ def decode(kept: Encoded | None, old: Any) -> Any:
         if isinstance(old, Tensor) and old.shape == content.shape and old.dtype == content.dtype:
             with torch.no_grad():
                 return old.copy_(content)
-        return content
+        return content.to(kept[2]) if len(kept) > 2 else content
     if kind == "array":
         return content.numpy()
     if kind == "number":

@@ -4,6 +4,7 @@
     pid               process group and its start time, so that a reused number is not mistaken for it
     log               what it wrote
     exit              its exit status; "stopped" when it was asked to end
+    kills             how many processes the kernel had killed for want of memory before it, and the file that counts them
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from pathlib import Path
 
 from include.backends.job_environment import environment
 from include.backends.process.log_tail import of_file
-from include.core import fault, secret_store
+from include.core import cgroup, fault, secret_store
 from include.core.address import without_login
 from include.core.digest import PROJECT
 from include.core.environment import MODELS, RAY_ADDRESS, STORES, connection
 from include.core.environment_aws import AWS_CONN_ID
+from include.core.hardware import require_hardware
+from include.core.memory_limit import KILLED
 from include.core.places import search_path
 from include.core.ports import Job, JobStatus, Logins, OpenAws, no_logins
 from include.core.scratch import as_full, storage_full
@@ -43,6 +46,7 @@ JOBS_LOGIN = "AIRFLOW_CONN_SLIPSTREAM_MLFLOW_JOBS"  # of an account that can log
 NOT_HANDED_ON = ("AIRFLOW__", "AIRFLOW_VAR_", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN")
 ROOM = 256 << 10  # bytes for a job's log and status
 ENDED = {"0": JobStatus.SUCCEEDED, "stopped": JobStatus.STOPPED}  # what a job's exit file says; any other text is a failure
+SIGKILLED = "137"  # what a shell says of a child that got signal 9
 _STARTING = 10.0  # seconds a submitter may take between making the folder and the job's first breath
 
 
@@ -51,14 +55,20 @@ class ProcessJobs:
         self._folder, self._environ, self._logins = folder, environ, logins
 
     def submit(self, job: Job) -> None:
-        """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state."""
+        """Start it in a session of its own. Does nothing if a job of that name exists, whatever its state.
+
+        Raises SpecError where this machine has not what the job needs.
+        """
         folder = self._folder / job.name
         self._make_room()
+        if not folder.exists():
+            require_hardware(job.resources, "a job of the backend `process`")
         try:
             folder.mkdir()
         except FileExistsError:
             return
         fault.point("jobs.claimed")
+        self._note_kills(folder)
         program = shlex.join([sys.executable, "-m", job.module, *job.arguments])
         command = f"cd {shlex.quote(str(PROJECT))} && exec {program}"
         subprocess.Popen(
@@ -70,6 +80,11 @@ class ProcessJobs:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
+
+    def _note_kills(self, folder: Path) -> None:
+        """How often the kernel had killed for want of memory where the job starts: a kill of its own is one more."""
+        if (kills := cgroup.oom_kills()) is not None:
+            (folder / "kills").write_text(f"{kills.count} {kills.file}")
 
     def _make_room(self) -> None:
         """Raises StorageFullError before the name is taken: a job that cannot write its status would look lost."""
@@ -111,14 +126,21 @@ class ProcessJobs:
             return JobStatus.RUNNING
         return JobStatus.FAILED if pid or _age(folder) > _STARTING else JobStatus.PENDING
 
+    def waits_for(self, name: str) -> str:
+        """Nothing: what this machine has a process gets, or it is refused."""
+        del name
+        return ""
+
     def under_way(self) -> list[str]:
         """Names of the jobs that are pending or running, sorted. What is over is known by its file alone."""
         open_ones = (folder.name for folder in self._folder.glob("*") if not (folder / "exit").exists())
         return sorted(name for name in open_ones if self.status(name) in (JobStatus.PENDING, JobStatus.RUNNING))
 
     def logs(self, name: str, lines: int = 50) -> str:
-        """The last lines it wrote."""
-        return of_file(self._folder / name / "log", lines)
+        """The last lines it wrote, and below them whether the kernel killed it for want of memory."""
+        folder = self._folder / name
+        killed = [KILLED] if _read(folder / "exit") == SIGKILLED and _oom_killed(folder) else []
+        return "\n".join(filter(None, [of_file(folder / "log", lines - len(killed)), *killed]))
 
     def stop(self, name: str) -> None:
         """Kill its process group. Silent if it is over or unknown."""
@@ -133,6 +155,11 @@ class ProcessJobs:
     def url(self, name: str) -> str:
         """Its log file."""
         return (self._folder / name / "log").as_uri()
+
+
+def _oom_killed(folder: Path) -> bool:
+    count, _, file = _read(folder / "kills").partition(" ")
+    return bool(file) and cgroup.OomKills(Path(file), int(count)).since() > 0
 
 
 def _is_alive(text: str) -> bool:

@@ -15,6 +15,8 @@ import httpx
 
 from include.backends.job_environment import environment
 from include.backends.process.log_tail import last_bytes, last_lines, of_json_field
+from include.backends.ray import waiting
+from include.backends.ray.scaling import entry_point
 from include.core import fault, tls
 from include.core.address import without_login
 from include.core.connection import from_env
@@ -34,6 +36,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every poll wo
 CHUNK = 64 << 10  # bytes read at once of a log
 TIMEOUT = 30.0  # seconds; the head starts an actor before it answers a submit
 UPLOAD = 300.0  # seconds for a package of code
+# A Python that is forked warm where the node has a fork server, and else starts as ever.
+WARM = (sys.executable, "-S", "-E", "-P", str(PROJECT / "include" / "backends" / "ray" / "fork_client.py"))
 
 
 class RayJobs:
@@ -77,7 +81,8 @@ class RayJobs:
         where = self._elsewhere
         if where is None:
             path = os.pathsep.join((str(PROJECT), *search_path(MODELS.read(self._env))))
-            command, more, folder = [sys.executable, "-m", job.module, *job.arguments], {"PYTHONPATH": path}, {}
+            command, more = [*WARM, "-m", job.module, *job.arguments], {"PYTHONPATH": path}
+            folder = {"py_executable": shlex.join(WARM)}  # for its supervisor, and for what the job starts on the cluster
         else:
             package = package or where.package()
             command, more = where.command(job, package), where.environment(job, package)
@@ -89,7 +94,8 @@ class RayJobs:
             "entrypoint": shlex.join(command),
             "submission_id": job.name,
             "runtime_env": {"env_vars": env, **folder},
-            "metadata": {**job.labels, **({"code": job.code} if job.code else {})},
+            "metadata": {**job.labels, **({"code": job.code} if job.code else {}), **waiting.asked(job)},
+            **entry_point(job),
         }
 
     def _bring(self, package: Package) -> None:
@@ -125,6 +131,15 @@ class RayJobs:
                 safe="the job goes on; nothing was submitted.",
                 hint=f"known: {', '.join(JobStatus)}; use the Ray of requirements.txt, then clear the task.",
             ) from error
+
+    def waits_for(self, name: str) -> str:
+        """What a pending job has asked for, what the cluster has and what of it is free."""
+        response = self._call("GET", f"/api/jobs/{name}")
+        job = {} if response.status_code == httpx.codes.NOT_FOUND else self._ok(response)
+        if job.get("status") != JobStatus.PENDING:
+            return ""
+        seen = self._call("GET", "/api/cluster_status")
+        return waiting.words(job, self._ok(seen) if seen.is_success else {})
 
     def under_way(self) -> list[str]:
         """Names of the jobs that are pending or running, sorted; those that others submitted among them."""

@@ -1,143 +1,114 @@
-"""Distributed fitting of a LightningModule: DDP on Ray Train's workers, or in this process where there is no Ray."""
+"""Distributed fitting of a LightningModule: DDP on workers of a Ray cluster, or in this process where there is no Ray."""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Sequence
-from typing import Any
+import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
-from include.backends.ray import on_node
+from include.backends.lightning.plan import (
+    BEGUN,
+    CHAMPION,
+    HISTORY,
+    MODEL,
+    SCORES,
+    TRAINED,
+    Build,
+    Place,
+    Plan,
+    cannot_shard,
+)  # fmt: skip
 from include.core import code_check
-from include.core.author import as_slipstream_error, describe, log_exception
 from include.core.environment import RAY_ADDRESS
-from include.core.errors import JobFailedError, PermanentError, SlipstreamError, UnreachableError
-from include.core.scratch import scratch_folder
-from include.core.settings import Settings
-from include.training.checkpoint import CheckpointStore
-from include.training.job import Rows, TrainingJob
-from include.training.spool import MetricSpool
+from include.core.errors import JobFailedError, SpecError, UnreachableError
+from include.core.spec.workers import Workers
+from include.training.interruptions import Account, left_at
+from include.training.job import TrainingJob
+from include.training.warm_start import Begun
 
-log = logging.getLogger(__name__)
-
-RESTARTS = 2  # of the workers, within one attempt
-
-# A fit of seconds: what watches over fits of days only costs processes and polling here.
-LEAN = {
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_ENABLE_STATE_ACTOR_RECONCILIATION": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",
-}
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 
 def fit_lightning(job: TrainingJob, build: Build) -> None:
     """Train `build`'s module on the job's workers and write `job.model_path`, history and expected scores.
 
-    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP under Ray Train. Else: here.
+    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP or FSDP on workers of the cluster. Else: here.
     An earlier attempt that was killed is continued at its newest verified checkpoint.
     """
+    job.taken.add("strategy")
     if job.checkpoints.load(HISTORY) is None:
-        plan = Plan.of(job)
+        if job.champion is not None:
+            job.checkpoints.save(CHAMPION, job.champion.weights)
+        plan, workers = Plan.of(job), Workers(minimum=job.minimum_workers or job.workers, maximum=job.workers)
         if job.workers > 1 and RAY_ADDRESS.read():
-            _fit_on_ray(job, plan, build)
+            _fit_on_ray(job, plan, build, workers)
+        elif job.strategy == "fsdp":
+            raise cannot_shard("this process is of no Ray job", "set SLIPSTREAM_JOB_BACKEND=ray")
         else:
-            _fit_here(job, plan, build)
-    _collect(job)
+            _fit_here(job, plan, build, workers)
+    job.interruptions.extend(Account(job.checkpoints).entries)
+    collect(job)
 
 
-def _fit_here(job: TrainingJob, plan: Plan, build: Build) -> None:
-    from include.backends.lightning.fit import Data, Kept, fit_here
+def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
+    from include.backends.lightning.fit import Data, Hooks, Kept, Left, fit_here
+    from include.backends.lightning.leaving import Agreement, Pace, on_sigterm, pass_on
 
-    fit_here(plan, build, Data(job.train, job.validation), Kept(job.checkpoints, job.spool), Place())
-
-
-def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build) -> None:
-    # What Ray Train itself keeps of a run nobody reads: ours is among the checkpoints, which only our own client can open.
-    with scratch_folder() as folder:
-        _fit_with_workers(job, plan, build, str(folder))
-
-
-def _fit_with_workers(job: TrainingJob, plan: Plan, build: Build, folder: str) -> None:
-    import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig
-    from ray.train.torch import TorchConfig, TorchTrainer
-
-    _attach()
-    config = {
-        "plan": plan,
-        "build": build,
-        "rows": [[None if each is None else ray.put(each) for each in _arrays(rows)] for rows in (job.train, job.validation)],
-        "root": job.checkpoints.storage.root,
-        "folder": job.checkpoints.folder,
-        "metrics": job.spool.folder if job.spool else "",
-        "code": code_check.checked(),
-    }
-    for tries_left in reversed(range(1 + RESTARTS)):  # a lost worker resumes within this attempt
-        trainer = TorchTrainer(
-            _worker,
-            train_loop_config=config,
-            # Half a core each: the head's other half is for batch scoring, and two models may train at once.
-            scaling_config=ScalingConfig(num_workers=job.workers, resources_per_worker={"CPU": 0.5}),
-            torch_config=TorchConfig(backend="gloo"),
-            run_config=RunConfig(
-                name="ray",
-                storage_path=folder,
-                failure_config=FailureConfig(max_failures=0),  # Ray would also repeat what fails again for sure
-            ),
+    if workers.elastic and workers.minimum > 1:
+        raise SpecError(
+            f"The fit wants {workers} workers, and here is one process: only a Ray cluster has more.",
+            seen={"training.workers": str(workers)},
+            safe="nothing was trained; checkpoints that exist are kept.",
+            hint="run it on the job backend ray, or allow for one: Workers(minimum=1, ...).",
         )
-        try:
-            trainer.fit()
-            return
-        except ray.train.TrainingFailedError as error:
-            failed = _failure(job, error)
-            if isinstance(failed, PermanentError) or not tries_left:
-                log_exception(error)
-                raise failed from None
-            log.warning("%s Trying again.", failed)
+    asked, account = threading.Event(), Account(job.checkpoints)
+    hooks = Hooks([Pace(lambda: account.resume(1)), *_rungs(job, plan, build)], Agreement(asked))
+    try:
+        with on_sigterm(asked):
+            fit_here(plan, build, Data(job.train, job.validation), Kept(job.checkpoints, job.spool), Place(), hooks)
+    except Left as left:
+        account.stop(left.step)
+        pass_on()
+        raise left_at(left.step) from None
 
 
-def _arrays(rows: Rows) -> tuple[np.ndarray[Any, Any] | None, ...]:
-    """What a worker needs of the rows."""
-    return rows.features, rows.labels, rows.weights
+def _rungs(job: TrainingJob, plan: Plan, build: Build) -> list[Callback]:
+    """What a trial of a search is measured by."""
+    if job.rung is None:
+        return []
+    from include.backends.lightning.rungs import RungCallback
+
+    return [RungCallback(job.rung, plan, build, job.train, job.validation)]
 
 
-def _rows(arrays: Sequence[Any]) -> Rows:
-    """The rows of a worker, from what the driver has put into the cluster."""
-    import ray
+def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
+    from include.backends.lightning.leaving import on_sigterm
+    from include.backends.ray.crew import Crew
+    from include.backends.ray.elastic import Elastic
+    from include.backends.ray.member import Work
+    from include.backends.ray.rows import hand_over
 
-    features, labels, weights = arrays
-    return Rows(ray.get(features), ray.get(labels), weights=None if weights is None else ray.get(weights))
-
-
-def _failure(job: TrainingJob, error: Exception) -> SlipstreamError:
-    """What the workers died of, as one of our errors: a permanent one if any of them met it.
-
-    Where one worker's code fails, its peers lose their connection to it: that is no cause of its own.
-    """
-    causes = [as_slipstream_error(cause) for _, cause in sorted(getattr(error, "worker_failures", {}).items())]
-    permanent = [cause for cause in causes if isinstance(cause, PermanentError)]
-    if permanent:
-        return permanent[0]
-    return JobFailedError(
-        f"Distributed training on {job.workers} workers failed: {describe(causes[0] if causes else error)}.",
-        safe=f"checkpoints of steps {job.checkpoints.steps()} are kept.",
-        hint="the next attempt resumes from the newest; read the job's log for the first traceback.",
-    )
+    attach()
+    rows = [hand_over(rows) for rows in (job.train, job.validation)]
+    metrics = job.spool.folder if job.spool else ""
+    work = Work(plan, build, rows, job.checkpoints.storage.root, job.checkpoints.folder, metrics, code_check.checked())
+    asked = threading.Event()
+    told = job.spool.append if job.spool else None
+    with on_sigterm(asked):
+        Elastic(Crew(work, workers, job.needs.resources), job.checkpoints, asked, job.needs.until, told).run()
 
 
-def _attach() -> None:
+def attach() -> None:
     """Join the cluster this job runs on. Never starts one: an address is always given."""
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # what one worker says does not stand for another; read when Ray is imported
     import ray
 
     address = RAY_ADDRESS.read()
-    for name, value in LEAN.items():
-        os.environ.setdefault(name, value)
-    # Ray Train's own actors look the cluster up again, and with two on a host they need to be told which.
+    # With two clusters on a host its workers need to be told which.
     runtime_env = {"env_vars": {RAY_ADDRESS.name: address}}
     try:
         ray.init(address=address, runtime_env=runtime_env, ignore_reinit_error=True, configure_logging=False)
@@ -147,46 +118,20 @@ def _attach() -> None:
         ) from error
 
 
-def _worker(config: dict[str, Any]) -> None:
-    """The body of each Ray Train worker."""
-    import ray
-    from ray.train.lightning import RayDDPStrategy, RayLightningEnvironment
-
-    from include.backends.lightning.fit import Data, Kept, fit_here
-
-    context = ray.train.get_context()
-    place = Place(context.get_world_rank(), context.get_world_size())
-    train, validation = (_rows(arrays) for arrays in config["rows"])
-    try:
-        on_node.require_same_code(config["code"])  # it may be another node than the driver's
-        storage = Settings(root=config["root"], environ=on_node.environment()).storage()
-        spool = MetricSpool(storage, config["metrics"]) if config["metrics"] else None  # the driver delivers what is in it
-        fit_here(
-            config["plan"],
-            config["build"],
-            Data(train, validation),
-            Kept(CheckpointStore(storage, config["folder"]), spool),
-            place,
-            strategy=RayDDPStrategy(),
-            plugins=[RayLightningEnvironment()],
-            devices="auto",
-        )
-    except Exception as error:  # noqa: BLE001 - its class may be known to this worker alone: one of ours crosses over
-        log_exception(error)
-        raise as_slipstream_error(error) from None
-
-
-def _collect(job: TrainingJob) -> None:
+def collect(job: TrainingJob) -> None:
     """Take what rank 0 left: the model, its history and its validation scores."""
-    model, scores, history = (job.checkpoints.load(name) for name in (MODEL, SCORES, HISTORY))
-    if model is None or scores is None or history is None:
+    scores, history = (job.checkpoints.load(name) for name in (SCORES, HISTORY))
+    if scores is None or history is None or not job.checkpoints.load_file(MODEL, job.model_path):
         raise JobFailedError(
             "Training ended without a model that matches its digest.",
             seen=job.checkpoints.steps(),
             safe="the step checkpoints are kept.",
             hint="the next attempt resumes from the newest.",
         )
-    job.model_path.write_bytes(model)
+    if (trained := job.checkpoints.load(TRAINED)) is not None:
+        job.weights_path.write_bytes(trained)
+    if (begun := job.checkpoints.load(BEGUN)) is not None:
+        job.begun.append(Begun.from_json(json.loads(begun)))
     job.expect(np.frombuffer(scores, dtype=np.float32).reshape(job.problem.shape(len(job.validation))))
     for row in json.loads(history):
         job.report({name: value for name, value in row.items() if name != "step"}, row["step"])

@@ -116,6 +116,11 @@ class SageMakerJobs:
         seen = self._describe(_kind(name), name)
         return JobStatus.UNKNOWN if seen is None else seen.status
 
+    def waits_for(self, name: str) -> str:
+        """What SageMaker says of a job that has not begun: which stage of its start it is in."""
+        seen = self._describe(_kind(name), name)
+        return seen.words if seen is not None and seen.status is JobStatus.PENDING else ""
+
     def under_way(self) -> list[str]:
         """Names of our jobs that are pending or running, sorted. SageMaker's list may lag by some seconds."""
         found = set()

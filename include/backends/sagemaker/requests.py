@@ -5,6 +5,7 @@ Everything in a request is shown by Describe for ever, to whoever may look: no l
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ JOB, ROOT, CODE = "slipstream:job", "slipstream:root", "slipstream:code"  # tags
 ARGUMENT = 256  # characters of one part of a command
 VALUE = {"training": 512, "processing": 256}  # characters of a variable
 _TAG_VALUE = re.compile(r"[\w\s.:/=+@-]{0,256}")
+LATE = 300  # seconds
 WITHOUT = ("home", "models", "authorities", "ray_url")  # of the settings: what means nothing in a container
 
 
@@ -41,7 +43,7 @@ class Requests:
         """For CreateTrainingJob. Raises SpecError where the place or the job keeps it from being submitted."""
         self.place.require()
         place, chosen = self.place, instance(job.resources, self.place.instance)
-        stopping = {"MaxRuntimeInSeconds": place.max_seconds}
+        stopping = {"MaxRuntimeInSeconds": self._most(job)}
         request: dict[str, Any] = {
             "TrainingJobName": name,
             "RoleArn": place.role,
@@ -89,13 +91,18 @@ class Requests:
                 "ContainerArguments": self._arguments(job),
             },
             "ProcessingResources": {"ClusterConfig": cluster},
-            "StoppingCondition": {"MaxRuntimeInSeconds": place.max_seconds},
+            "StoppingCondition": {"MaxRuntimeInSeconds": self._most(job)},
             "Environment": self._environment(job, "processing"),
             "Tags": self._tags(job),
         }
         if place.subnets:
             request["NetworkConfig"] = {"VpcConfig": self._network()}
         return request
+
+    def _most(self, job: Job) -> int:
+        """Seconds. Whoever waits for a job with a limit of its own stops it; SageMaker does, where nobody waits any more."""
+        most = self.place.max_seconds
+        return min(most, math.ceil(job.seconds) + LATE) if job.seconds else most
 
     def is_ours(self, tags: Mapping[str, str], name: str) -> bool:
         """Whether a job with these tags is our job of that name: of this root, and not another environment's."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from include.core.errors import PermanentError
+from include.core.memory_limit import KILLED
 from include.core.ports import JobStatus
 
 WAITING = frozenset({
     "Starting", "Pending", "LaunchingMLInstances", "PreparingTrainingStack", "Downloading", "DownloadingTrainingImage",
 })  # fmt: skip
 LIMITS = {
-    "MaxRuntimeExceeded": "SageMaker stopped it: it ran longer than SLIPSTREAM_SAGEMAKER_MAX_SECONDS. The next attempt goes on "
+    "MaxRuntimeExceeded": "SageMaker stopped it: it ran longer than SLIPSTREAM_SAGEMAKER_MAX_SECONDS, or, with "
+    "nobody waiting, than the spec's training.time_limit. The next attempt goes on "
     "from its checkpoints; raise the limit if it should not need one.",
     "MaxWaitTimeExceeded": "SageMaker stopped it: spot capacity did not come within SLIPSTREAM_SAGEMAKER_MAX_WAIT_SECONDS. Raise "
     "it, choose another SLIPSTREAM_SAGEMAKER_INSTANCE, or switch SLIPSTREAM_SAGEMAKER_SPOT off.",
@@ -23,6 +26,9 @@ NO_CAPACITY = (
     "SLIPSTREAM_SAGEMAKER_SUBNETS."
 )
 BY_A_PERSON = "It was stopped by a person, or by their program (Stop was called)."
+
+
+_KILLED = re.compile(r"exit code: 137\b|OutOfMemory", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,8 @@ def _other(arn: str, status: str, reason: str) -> Seen:
         return Seen(arn, JobStatus.SUCCEEDED)
     if status == "Failed":
         advice = f" {NO_CAPACITY}" if "CapacityError" in reason or "InsufficientCapacity" in reason else ""
+        if _KILLED.search(reason):  # nobody else can send a signal to it there
+            advice = f" It was {KILLED}."
         return Seen(arn, JobStatus.FAILED, f"SageMaker says: {' '.join(reason.split())}{advice}")
     if status == "Stopping":
         return Seen(arn, JobStatus.RUNNING)

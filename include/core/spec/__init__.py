@@ -17,15 +17,18 @@ from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
+from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
+from include.core.spec.workers import Workers
 
 __all__ = [
     "AnyKind",
     "Athena",
     "Binary",
     "BusinessMetric",
+    "Choice",
     "Costs",
     "Cron",
     "DailyCron",
@@ -37,8 +40,10 @@ __all__ = [
     "Experiment",
     "Feature",
     "Features",
+    "Float",
     "Frozen",
     "Guardrail",
+    "Integer",
     "Metric",
     "ModelSpec",
     "Monitoring",
@@ -53,10 +58,12 @@ __all__ = [
     "Regression",
     "Retraining",
     "Rollout",
+    "Search",
     "Serving",
     "Training",
     "Triggers",
     "View",
     "Warehouse",
+    "Workers",
     "problem_from",
 ]

@@ -17,6 +17,7 @@ from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import Binary, Problem
 from include.core.spec.rollout import Rollout
+from include.core.spec.search import Search
 from include.core.spec.serving import Objectives, Serving, Triggers
 from include.core.spec.training import Training
 
@@ -149,6 +150,10 @@ class ModelSpec(Frozen):
         if metric not in known:
             kind = type(self.problem).__name__
             yield f"evaluation.metric: {metric!r} is no metric of this {kind}; it has {', '.join(known)}"
+        wanted = self.training.search.metric if isinstance(self.training.search, Search) else ""
+        if wanted and wanted not in known:
+            kind = type(self.problem).__name__
+            yield f"training.search.metric: {wanted!r} is no metric of this {kind}; it has {', '.join(known)}"
         if self.problem.kind != "binary" and self.evaluation.int8:
             yield "evaluation.int8: an INT8 variant is made of binary models only"
         if self.problem.kind != "binary" and self.serving.explore and not hasattr(self.problem, "decision"):

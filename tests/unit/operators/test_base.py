@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,9 +13,10 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from include.core.errors import DataError, JobFailedError, PermanentError, SupersededError, UnreachableError
 from include.core.ledger import Attempt
-from include.core.ports import JobStatus
+from include.core.needs import Needs
+from include.core.ports import Job, JobStatus
 from include.core.request import Outcome, Ref, Request
-from include.core.spec.training import Resources
+from include.core.spec.resources import Resources
 from include.core.task import job_of
 from include.services.services import Services
 from operators.base import ComputeOperator
@@ -130,21 +132,26 @@ def test_a_job_that_was_submitted_is_waited_for_though_its_status_cannot_be_had_
     assert len(jobs.submitted()) == 1
 
 
-def test_a_job_is_told_what_the_spec_needs_of_a_machine(
+def test_a_job_is_told_what_the_spec_needs_of_a_machine_and_by_when_it_is_to_be_over(
     services: Services, context: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needs, seen = Resources(gpus=1, memory_gb=20), []
+    seen: list[Job] = []
     spec = services.spec("flight_delay")
-    fitted = spec.model_copy(update={"training": spec.training.model_copy(update={"resources": needs})})
+    asked = {"resources": Resources(gpus=1, memory_gb=20), "workers": 2, "time_limit": timedelta(hours=2)}
+    fitted = spec.model_copy(update={"training": spec.training.model_copy(update=asked)})
     monkeypatch.setattr(Services, "spec", lambda self, model: fitted)
-    monkeypatch.setattr(FakeJobs, "submit", lambda self, job: seen.append(job.resources))
+    monkeypatch.setattr(FakeJobs, "submit", lambda self, job: seen.append(job))
     monkeypatch.setattr(FakeJobs, "status", lambda self, name: JobStatus.RUNNING)
     training = TrainModelOperator(task_id="fit", model="flight_delay", training_set={})
-    assert training.machine(services) == needs
-    monkeypatch.setattr(DoubleOperator, "machine", lambda self, services: training.machine(services))
-    with pytest.raises(TaskDeferred):
-        task(where="job").execute(context())
-    assert seen == [needs]
+    monkeypatch.setattr(DoubleOperator, "machine", lambda self, context, services: training.machine(context, services))
+    for params, gpus in (({}, 1), ({"resources": {"gpus": 4}}, 4)):
+        with pytest.raises(TaskDeferred) as deferred:
+            task(where="job").execute(context(**params))
+        assert (seen[-1].resources, seen[-1].workers, seen[-1].seconds) == (Resources(gpus=gpus, memory_gb=20), 2, 7200.0)
+        request = task().build(context(), services)
+        opened = services.ledger.opened_at(services.ledger.open_attempt(request.key, 0))
+        assert opened is not None
+        assert deferred.value.trigger.until == Needs.received(seen[-1].env).until == opened.timestamp() + 7200
 
 
 def test_resume_returns_the_jobs_result(services: Services, jobs: FakeJobs, context: Make) -> None:

@@ -134,3 +134,29 @@ def test_a_backend_that_cannot_be_opened_at_first_is_opened_by_a_later_look(
 def test_an_error_that_stays_lets_the_task_ask_the_backend_itself(seen: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     looks = [PermanentError("the token is refused")] * 3
     assert fired(job_trigger(monkeypatch, answering(seen, *looks))) == {"status": "UNKNOWN"}
+
+
+def test_a_job_whose_time_is_over_is_reported_of_and_so_is_one_whose_backend_is_silent(
+    seen: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = SimpleNamespace(status=answering(seen, JobStatus.RUNNING, UnreachableError("down")))
+    monkeypatch.setattr("operators.triggers._open_jobs", lambda name: backend)
+    for status in ("RUNNING", "None"):
+        trigger = JobTrigger("process", "j-g0-a1", 2.0, until=1.0)
+        assert trigger.serialize()[1]["until"] == 1.0
+        assert fired(trigger) == {"status": status}
+    assert "until" not in JobTrigger("process", "j-g0-a1").serialize()[1]  # read by an earlier release, too
+
+
+def test_what_a_pending_job_waits_for_is_logged_when_it_changes(
+    seen: list[Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pending = [JobStatus.PENDING] * 4
+    words = answering(seen, "8 GPU", "8 GPU", UnreachableError("down"), "4 GPU")
+    backend = SimpleNamespace(status=answering(seen, *pending, JobStatus.SUCCEEDED), waits_for=words)
+    monkeypatch.setattr("operators.triggers._open_jobs", lambda backend_name: backend)
+    monkeypatch.setattr("operators.triggers.SAY_AFTER", 0.0)
+    trigger, said = JobTrigger("process", "j-g0-a1"), list[str]()
+    monkeypatch.setattr(JobTrigger, "log", SimpleNamespace(info=lambda text, *args: said.append(text % args)))
+    fired(trigger)
+    assert said == [f"Job j-g0-a1 waits: {what}" for what in ("8 GPU", "down", "4 GPU")]

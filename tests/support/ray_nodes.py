@@ -1,0 +1,66 @@
+"""More nodes for a test's Ray head, on the same machine: raylets with names of their own, which are killed as machines are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.support.ray_head import RAY
+
+# Ray takes the machine's own address for 127.0.0.1, unless it is told that there are no clusters here; then no node may join.
+START = "from ray._private import services as s; s.resolve_ip_for_localhost = lambda host: host; \
+from ray.scripts.scripts import main; main()"
+
+
+@dataclass
+class RayNodes:
+    """They join the head at `port`, whose folder is `folder` (its token is there)."""
+
+    port: int
+    folder: Path
+    cpus: float = 1
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start(self, name: str) -> None:
+        """A node of that name. Returns before it has joined."""
+        env = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token"), "RAY_USAGE_STATS_ENABLED": "0"}
+        command = [
+            sys.executable, "-c", START, "start", "--block", f"--address=127.0.0.1:{self.port}", "--node-ip-address=127.0.0.1",
+            f"--node-name={name}", f"--num-cpus={self.cpus:g}", "--min-worker-port=0", "--max-worker-port=0",
+            "--object-store-memory=100000000", "--dashboard-agent-listen-port=0",
+        ]  # fmt: skip
+        with (self.folder / f"{name}.log").open("wb") as output:
+            self.processes[name] = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
+
+    def kill(self, name: str) -> None:
+        """All of the node's processes at once, as when its machine is gone."""
+        process = self.processes.pop(name)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def drain(self, name: str, url: str, seconds: int = 60) -> None:
+        """The notice that a node is to go in so many seconds, as a spot machine's handler gives it. `url`: of the head."""
+        token = (self.folder / "token").read_text()
+        client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=60)
+        listed = client.get("/api/v0/nodes?limit=100").json()["data"]["result"]["result"]
+        (node,) = (each["node_id"] for each in listed if each["node_name"] == name and each["state"] == "ALIVE")
+        env = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token")}
+        command = [
+            str(RAY), "drain-node", f"--address=127.0.0.1:{self.port}", f"--node-id={node}",
+            "--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=spot", f"--deadline-remaining-seconds={seconds}",
+        ]  # fmt: skip
+        subprocess.run(command, env=env, check=True, capture_output=True)
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
