@@ -96,7 +96,7 @@ def _work(asked: Asked, place: Place, port: int) -> None:
 
 
 def _environment(place: Place, port: int) -> dict[str, str]:
-    ours = {"RANK": place.rank, "LOCAL_RANK": place.rank, "WORLD_SIZE": place.world, "GROUP_RANK": 0}
+    ours: dict[str, int | str] = {"RANK": place.rank, "LOCAL_RANK": place.rank, "WORLD_SIZE": place.world, "GROUP_RANK": 0}
     ours |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": place.world}
     return {name: str(value) for name, value in ours.items()} | {"TORCHELASTIC_RUN_ID": "t", "GLOO_SOCKET_IFNAME": "lo"}
 
@@ -138,7 +138,7 @@ class Watch:
             save(checkpoint, trainer, step)
             watch._saves.append(time.perf_counter() - began)
 
-        StepCheckpoint._save = timed  # type: ignore[method-assign]
+        StepCheckpoint._save = timed  # type: ignore[method-assign, assignment]
         return Times()
 
     def told(self) -> dict[str, float]:

@@ -34,7 +34,7 @@ def _libraries() -> None:
     import_module("include.backends.ray.group")
 
 
-def live(pipe: Connection, root: Path, epochs: int) -> None:
+def live(pipe: Connection, root: Path, epochs: int, strategy: str) -> None:
     """A worker's process: it does what it is asked, one thing after another, and leaves when `root/leave` is there."""
     from dataclasses import replace
 
@@ -44,7 +44,7 @@ def live(pipe: Connection, root: Path, epochs: int) -> None:
     from include.backends.lightning.leaving import Pace
     from include.models.flight_delay.train import build
 
-    lightning_fit._leave = lambda *_: None
+    lightning_fit._leave = lightning_fit._leave_sharded = lambda *_: None
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     done = Pace.on_train_batch_end
 
@@ -57,7 +57,7 @@ def live(pipe: Connection, root: Path, epochs: int) -> None:
     whole = plan()
     course = replace(whole.course, epochs=epochs)
     member: Any = object.__new__(Member)
-    member._work = Work(replace(whole, course=course), build, [], str(root), "checkpoints", "", None)
+    member._work = Work(replace(whole, course=course, strategy=strategy), build, [], str(root), "checkpoints", "", None)
     member._data = lightning_fit.Data(data(course.rows, 1), data(64, 2))
     member._asked, member._parting, member._progress = threading.Event(), False, Progress
 
@@ -79,9 +79,9 @@ def live(pipe: Connection, root: Path, epochs: int) -> None:
 
 
 class Worker:
-    def __init__(self, root: Path, epochs: int) -> None:
+    def __init__(self, root: Path, epochs: int, strategy: str) -> None:
         self.pipe, theirs = FORK.Pipe()
-        self.process = FORK.Process(target=live, args=(theirs, root, epochs), daemon=True)
+        self.process = FORK.Process(target=live, args=(theirs, root, epochs, strategy), daemon=True)
         self.process.start()
 
     def ask(self, *what: Any) -> None:
@@ -99,9 +99,12 @@ def form(number: int, workers: list[Worker]) -> None:
         worker.ask("fit", number, Place(rank, len(workers)), address)
 
 
-def test_the_others_form_the_next_group_when_one_is_killed_and_leave_together_when_one_is_asked(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_the_others_form_the_next_group_when_one_is_killed_and_leave_together_when_one_is_asked(
+    strategy: str, tmp_path: Path
+) -> None:
     store = CheckpointStore(LocalStorage(tmp_path), "checkpoints")
-    workers = [Worker(tmp_path, epochs=40) for _ in range(3)]
+    workers = [Worker(tmp_path, 40, strategy) for _ in range(3)]
     try:
         form(1, workers)
         until(lambda: len(store.steps()) > 1 or workers[0].pipe.poll())

@@ -25,16 +25,7 @@ from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 from include.serving.models.loaded_model import LoadedModel
 from include.training.job import TrainingJob
-from tests.support.training_example import (
-    FEATURES,
-    HERE,
-    NETWORK,
-    fit_logistic,
-    settings,
-    table,
-    train_request,
-    training_set,
-)
+from tests.support.training_example import FEATURES, HERE, NETWORK, fit_logistic, settings, table, train_request, training_set
 
 
 class Bench:

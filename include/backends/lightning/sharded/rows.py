@@ -98,10 +98,10 @@ def rows_of_fit(module: nn.Module, optimizers: Sequence[Optimizer], place: Place
         if parameter.grad is not None:
             yield from _pieces(GRADIENT, name, parameter, parameter.grad, place)
     for number, optimizer in enumerate(optimizers):
-        for parameter, state in optimizer.state.items():
+        for weight, state in optimizer.state.items():
             for key, value in state.items():
                 if isinstance(value, Tensor) and value.dim():
-                    yield from _pieces(f"{number}.{key}", names[id(parameter)], parameter, value, place)
+                    yield from _pieces(f"{number}.{key}", names[id(weight)], weight, value, place)
 
 
 def rows_of_weights(module: nn.Module, place: Place) -> Iterator[Rows]:
