@@ -109,6 +109,19 @@ def test_a_model_that_no_file_can_hold_is_refused_before_it_trains(tmp_path: Pat
     assert not (tmp_path / "c").exists()
 
 
+def test_a_group_of_ray_shares_a_model_out_where_the_plan_says_so() -> None:
+    from include.backends.lightning.shares import SharedDDP
+    from include.backends.ray.group import trainer_arguments
+
+    given = [
+        trainer_arguments(replace(PLAN, strategy=strategy), Place(1, 3), ("127.0.0.1", 1))["strategy"]
+        for strategy in ("fsdp", "ddp")
+    ]
+    assert [type(each) for each in given] == [sharded.ShardedStrategy, SharedDDP]
+    assert given[0].factor == given[1].factor == 15 / 16, "the second of three has 5 of 16 rows"
+    assert given[0].root_device == torch.device("cpu")
+
+
 @pytest.mark.whole
 def test_a_model_may_make_its_layers_in_configure_model_and_mark_its_weights(tmp_path: Path) -> None:
     assert json.loads(fit(tmp_path, kinds.MadeLater)["history.json"])[-1]["step"] == 20
