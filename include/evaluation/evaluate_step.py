@@ -32,7 +32,7 @@ from include.problems.of import of_params, require_same, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
-from include.step_values.evaluation import AloneValue, ChampionValue, EvaluateValue, PairedValue
+from include.step_values.evaluation import AloneValue, ChampionValue, ColdValue, EvaluateValue, PairedValue
 from include.step_values.features import TrainingSetValue
 from include.step_values.training import Metrics, TrainValue
 
@@ -51,8 +51,8 @@ class Rows:
 
 
 def run(task: Task) -> Outcome:
-    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`, `threshold`,
-    `problem`.
+    """Inputs `training_set`, `train` and, if there is one, `champion`, and `cold`, the twin of a fit that began warm; params
+    `features`, `evaluation`, `label`, `threshold`, `problem`.
 
     `threshold`: from which score on the gateway says yes (`serving.threshold`). What is decided is measured there, and the
     value keeps it: figures of two thresholds are not compared. `problem`: the spec's, without one it is plain binary.
@@ -83,6 +83,8 @@ def run(task: Task) -> Outcome:
         value["paired"] = compared["paired"]
     if "incomparable" in compared:
         value["incomparable"] = compared["incomparable"]
+    if "cold" in task.request.inputs:
+        value["cold"] = _cold(task, holdout, outputs, spec, problem)
     if address := served_by(path):
         value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
@@ -163,6 +165,17 @@ def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, pro
     slices = paired_slices(holdout.table, spec.slices, problem, truth, compare)
     paired: PairedValue = {**compare(every).to_json(), "slices": slices}
     return {"champion": problem.measure(truth, theirs), "paired": paired}
+
+
+def _cold(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> ColdValue:
+    """The cold twin of a fit that began from another's weights, row by row on the same rows."""
+    model, encoder, _ = _open(task, "cold")
+    theirs, truth = _score(model, encoder.encode_table(holdout.table), problem, "the cold fit"), holdout.truth
+    assert truth.day is not None
+    return {
+        "metrics": problem.measure(truth, theirs),
+        "paired": problem.difference(spec.metric, truth, outputs, theirs, truth.day).to_json(),
+    }
 
 
 def _other(champion: Problem, problem: Problem) -> str:

@@ -32,6 +32,7 @@ from include.training.reading import read_rows as read_rows
 from include.training.rows.streamed import StreamedRows
 from include.training.spool import MetricSpool
 from include.training.tracking import tracked
+from include.training.warm_start import NOT_TAKEN, SHOWN_PLACES, WEIGHTS, Champion
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ SHOWN = 5  # outputs of a message
 def run(task: Task) -> Outcome:
     """Train on `train.parquet` of the input `training_set`.
 
-    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`, `problem`.
+    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`, `problem`. With an input
+    `champion` the fit begins from the weights of that trained result.
     """
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
@@ -65,13 +67,14 @@ def run(task: Task) -> Outcome:
         spool=spool,
         needs=Needs.received(task.settings.environ),
         wanted_precision=str(training.get("precision", "32")),
-        strategy=str(training.get("strategy", "ddp")),
+        champion=Champion.of(task),
+        keeps_weights=bool(training.get("warm_start")),
+        wanted_strategy=str(training.get("strategy", "ddp")),
         offload=bool(training.get("offload", False)),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
     job.require_taken()
-    job.check_taken(str(training["fit"]))
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
@@ -79,10 +82,13 @@ def run(task: Task) -> Outcome:
     if job.interruptions:
         value["interruptions"] = [each.to_json() for each in job.interruptions]
         value["seconds_lost"] = seconds_lost(job.interruptions)
+    if job.champion is not None:
+        value["warm_start"] = (job.begun[-1] if job.begun else NOT_TAKEN).to_json(SHOWN_PLACES)
     open_retrieval(job.shipped, Encoder.from_json(signature))
     if isinstance(train, StreamedRows):
         forget_rows(task)
-    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **job.shipped})
+    kept = {WEIGHTS: job.weights_path} if job.keeps_weights and job.weights_path.is_file() else {}
+    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **kept, **job.shipped})
 
 
 def verify(job: TrainingJob) -> Metrics:

@@ -19,13 +19,13 @@ from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
 from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
-from include.backends.lightning.sharded.export import check_size, export_rows
+from include.backends.lightning.plan import HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
 from include.backends.lightning.sharded.resume import agree_on_step
 from include.backends.lightning.sharded.scores import score_together
 from include.backends.lightning.sharded.strategy import Resumed, ShardedStrategy
 from include.backends.lightning.state import restore
 from include.backends.lightning.state_file import State, read_state
+from include.backends.lightning.warm import begin, weights_of
 from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows
@@ -77,6 +77,8 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
     checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
+    if state is None:
+        begin(module, plan, store, place.rank == 0)
     if state and state.get("done"):
         module.configure_model()  # Lightning calls it before a fit, and there is none
         module.load_state_dict(state["trainer"]["state_dict"])
@@ -95,7 +97,6 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     strategy: ShardedStrategy = trainer["strategy"]
     module = strategy.build(plan, build, data.train.sample().features, place)
     check_module(module)
-    check_size(module)
     store = kept.checkpoints
     state = agree_on_step(store, place)
     strategy.resumed = Resumed(store, state, place) if state else None
@@ -177,11 +178,15 @@ def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: Chec
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)
         store.save(MODEL, path.read_bytes())
+    if plan.keeps_weights:
+        store.save(TRAINED, weights_of(module, plan))
     store.save(SCORES, b"".join(score(model, rows.features).tobytes() for rows in validation.batches()))
     store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 
 def _leave_sharded(plan: Plan, build: Build, features: Floats, store: CheckpointStore) -> None:
+    from include.backends.lightning.sharded.export import export_rows  # what it needs is large, and the fit is over
+
     found = store.newest()
     assert found is not None
     state = read_state(found[1])
