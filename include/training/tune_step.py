@@ -17,6 +17,7 @@ from include.problems.metric import Metric
 from include.problems.of import of_params
 from include.problems.problem import Problem
 from include.step_values.training import TuneValue
+from include.training.reading import read_rows, rows_of_trials
 from include.training.search.engine import Engine, Executor, Recorded
 from include.training.search.executor import opened
 from include.training.search.followed import followed
@@ -27,7 +28,6 @@ from include.training.search.schedulers import Suggest, scheduler_of
 from include.training.search.suggest import suggester
 from include.training.search.trials import Trials
 from include.training.search.value import plain, value_of
-from include.training.train_step import read_rows
 
 TRIALS = 8  # a larger grid is sampled
 ROWS = 20_000  # the newest training rows that each trial of a grid sees
@@ -43,7 +43,7 @@ def run(task: Task) -> Outcome:
     search, name = search_of(training), metric_of(training, of_params(task.params))
     whole = whole_of(search, training)
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
-    rows = train.last(search.rows) if search.rows else train
+    rows, validation = rows_of_trials(task, train, validation, search.rows)
     metric = of_params(task.params).metric(name)
     material = Material(
         rows, validation, signature, training["fit"], int(training.get("seed", 7)), name, whole,
