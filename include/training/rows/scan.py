@@ -43,9 +43,9 @@ def tables(path: Path, columns: Sequence[str] | None = None, first: int = 0, end
 
 def _batch(metadata: pq.FileMetaData) -> int:
     """Rows that are read at once."""
-    written = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    written: int = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
     row = max(8 * metadata.num_columns, written // max(1, metadata.num_rows))
-    return min(BATCH, max(LEAST, BATCH_BYTES // row))
+    return min(BATCH, max(LEAST, BATCH_BYTES // int(row)))
 
 
 def in_order(path: Path, folder: Path) -> Path:
