@@ -48,18 +48,22 @@ def known_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0,
         return _made(spec, root, Path(folder), days, first, last)
 
 
-def _made(spec: ModelSpec, root: Path, folder: Path, days: Sequence[date], first: date, last: date) -> pa.Table:
+def _made(
+    spec: ModelSpec, root: Path, folder: Path, days: Sequence[date], first: date, last: date, package: str = PACKAGE
+) -> pa.Table:
     with ProcessPoolExecutor(WORKERS) as workers:
-        list(workers.map(partial(make_day, spec.name, root, folder), days))
+        list(workers.map(partial(make_day, spec.name, root, folder, package=package), days))
     return joined(spec, folder, first, last)
 
 
-def kept_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0, late: int = 1) -> pa.Table:
+def kept_rows(
+    name: str, root: Path, first: date, last: date, warm_up: int = 0, late: int = 1, package: str = PACKAGE
+) -> pa.Table:
     """The same, from a file in `root` where an earlier bench has left one of the same raw days and the same code.
 
     One that was interrupted goes on with the days that it had made.
     """
-    spec = load_spec(name, PACKAGE)
+    spec = load_spec(name, package)
     raw = RawPartitions(LocalStorage(root), name)
     since = max(spec.data.first, first - timedelta(days=warm_up + spec.data.lookback_days))
     landed = [raw.digests(source, since, last + timedelta(days=late)) for source in spec.data.sources]
@@ -70,14 +74,14 @@ def kept_rows(name: str, root: Path, first: date, last: date, warm_up: int = 0, 
         made = root / f"days-{digest[:12]}"
         made.mkdir(exist_ok=True)
         days = days_between(first - timedelta(days=warm_up), last + timedelta(days=late))
-        pq.write_table(_made(spec, root, made, days, first, last), path)
+        pq.write_table(_made(spec, root, made, days, first, last, package), path)
         shutil.rmtree(made)
     return pq.read_table(path)
 
 
-def make_day(name: str, root: Path, folder: Path, day: date) -> None:
+def make_day(name: str, root: Path, folder: Path, day: date, package: str = PACKAGE) -> None:
     """`{dataset}-{day}.parquet` of each view, the entities and the labels, unless they are all there."""
-    spec = load_spec(name, PACKAGE)
+    spec = load_spec(name, package)
     names = [f"{each}-{day}.parquet" for each in dataset_names(spec)]
     if all((folder / each).exists() for each in names):
         return

@@ -64,6 +64,12 @@ ADAPTERS: dict[str, str] = {
     "approvals.sagemaker": "include.backends.sagemaker.model_registry:open_model_registry",
     # include/training/tracking.py: delivers a training's metrics while it runs
     "tracking.mlflow": "include.backends.mlflow.tracking:tracking",
+    # include/training/search/suggest.py: Tpe; include/training/search/executor.py: trials on a cluster
+    "search.tpe": "include.backends.optuna.tpe:suggest",
+    "search.ray": "include.backends.ray.tune:open_executor",
+    # include/training/search/followed.py: shows the trials of a search while it goes on
+    "search.mlflow": "include.backends.mlflow.trials:tracking",
+    "search.mlflow.deliver": "include.backends.mlflow.trials:deliver",
     # include/landing/warehouse.py: Warehouse, by its engine; and whether a table has a partition
     "warehouse.athena": "include.backends.warehouse.athena:open_warehouse",
     "warehouse.redshift": "include.backends.warehouse.redshift:open_warehouse",

@@ -13,7 +13,7 @@ from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
 from operators.groups.group import Group, given, job_options, spec_of, task_group
 from operators.registry import RegisterModelOperator
-from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
+from operators.training import ChooseFitOperator, PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.unmanaged import CollectFeedbackOperator
 from operators.validation import ValidateTrainingSetOperator
 
@@ -41,7 +41,8 @@ def training_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> TrainingGroup:
-    """plan → training set → validate → (tune) → train → evaluate → gate → register.
+    """plan → training set → validate → (tune) → train → evaluate → gate → register. Where the spec asks for warm starts:
+    train cold → train → choose in place of train.
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_training`; None for tasks that stand in the DAG itself
@@ -70,8 +71,10 @@ def training_group(
         )
         training_set = built.output
         job = job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
-        trained = _fit(name, training_set, tune, job)
-        evaluated = EvaluateModelOperator(task_id="evaluate", model=name, training_set=training_set, trained=trained)
+        trained, cold = _fit(spec, training_set, tune, job)
+        evaluated = EvaluateModelOperator(
+            task_id="evaluate", model=name, training_set=training_set, trained=trained, **given(cold=cold)
+        )
         gate = CheckGateOperator(task_id="gate", model=name, evaluation=evaluated.output)
         registered = RegisterModelOperator(
             task_id="register", model=name, training_set=training_set, trained=trained, evaluation=evaluated.output,
@@ -82,16 +85,22 @@ def training_group(
         return TrainingGroup(group, *made)
 
 
-def _fit(name: str, training_set: XComArg, tune: bool | None, job: dict[str, Any]) -> XComArg:
-    """validate → (tune) → train. The verdict comes first, whether the run tunes or not."""
+def _fit(spec: ModelSpec, training_set: XComArg, tune: bool | None, job: dict[str, Any]) -> tuple[XComArg, XComArg | None]:
+    """validate → (tune) → train. The verdict comes first, whether the run tunes or not. Where fits begin warm the cold twin comes
+    before, and the better of the two goes on: returns it, and the twin."""
+    name = spec.name
     validated = ValidateTrainingSetOperator(task_id="validate_training_set", model=name, training_set=training_set)
     tuned = TuneModelOperator(task_id="tune", model=name, training_set=training_set, enabled=tune, **job)
-    trained = TrainModelOperator(
-        task_id="train", model=name, training_set=training_set, tuned=tuned.output,
-        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **job,
-    )  # fmt: skip
+    given_to = {"model": name, "training_set": training_set, "tuned": tuned.output, **job}
+    rule = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+    trained = TrainModelOperator(task_id="train", trigger_rule=rule, **given_to)
     chain(validated, [tuned, trained])
-    return trained.output
+    if not spec.training.warm_start:
+        return trained.output, None
+    cold = TrainModelOperator(task_id="train_cold", cold=True, trigger_rule=rule, **given_to)
+    chain(validated, cold, trained)  # without a champion both are one fit, which the second then finds
+    chosen = ChooseFitOperator(task_id="choose", model=name, trained=trained.output, cold=cold.output)
+    return chosen.output, cold.output
 
 
 def _told(spec: ModelSpec, plan: XComArg) -> XComArg | None:

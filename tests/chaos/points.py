@@ -60,6 +60,7 @@ ELSEWHERE = {
         ("landing.started", "landing.recorded", "landing.done", "landing.written", "landing.noted"),
         "tests/unit/operators/test_landing.py",
     ),
+    **dict.fromkeys(("experiment.applied", "experiment.looked"), "tests/unit/operators/test_experiment.py"),
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }
@@ -67,6 +68,7 @@ COSTLY = (
     "mlflow.",
     "checkpoint.",
     "train.step",
+    "search.",
     "endpoint.",
 )  # passed where a server runs, or a network is trained: not in a sample
 

@@ -177,7 +177,7 @@ def test_training_goes_on_while_nobody_answers_and_says_so_once(bench: Bench, ca
 
 
 def test_metrics_show_while_the_training_runs_and_the_run_ends_with_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.backends.mlflow.tracking._Live.EVERY", 0.05)
+    monkeypatch.setattr("include.backends.mlflow.tracking.Live.EVERY", 0.05)
     with tracking(bench.settings, bench.storage, bench.folder, "tracked"):
         bench.spool(range(3))
         deadline = time.monotonic() + 30

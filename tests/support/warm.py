@@ -36,6 +36,7 @@ ALWAYS = (
 MODULES = {
     "drift": ("evidently.presets", "include.monitoring.retraining.decision", "include.rollout_state.queries"),
     "checkpoint": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
+    "search": ("include.backends.lightning.fit", "include.backends.ray.train", "include.backends.optuna.tpe"),
     "checkpoint_sagemaker": ("include.backends.lightning.fit", "include.backends.ray.train", "onnxscript"),
     "register": ("include.backends.mlflow.registry",),
     "traffic": ("include.gateway.host", "uvloop", "uvicorn"),

@@ -44,13 +44,23 @@ ELSEWHERE = {
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
     "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
-    "tests/integration/test_training_ray.py": ("backends/ray/group backends/ray/train models/flight_delay/network"),
+    "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state backends/lightning/state_file"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
+    "tests/unit/backends/lightning/test_rungs.py": "backends/lightning/perturbed training/rung",
+    "tests/integration/test_search_runs.py": "backends/mlflow/trials",
+    "tests/integration/test_search_processes.py": (
+        "backends/ray/tune training/search/executor training/search/pool training/search/shared"
+    ),
+    "tests/unit/training/test_tune_step.py": "training/search/followed training/search/value",
+    "tests/unit/training/search/test_engine.py": (
+        "training/search/records training/search/schedulers training/search/suggest training/search/trials"
+    ),
+    "tests/unit/training/search/test_page.py": "training/search/axes training/search/importance",
     "tests/unit/backends/oip/test_model.py": "backends/oip/client backends/oip/tensors",
     "tests/unit/backends/onnx/test_adopt.py": "backends/onnx/foreign backends/onnx/limits",
     "tests/unit/backends/lightgbm/test_convert.py": "backends/onnx/trees",
@@ -174,6 +184,8 @@ ELSEWHERE = {
     "tests/unit/prediction_log/test_shipping.py": "prediction_log/rotated prediction_log/shipping_state",
     "tests/unit/reconcile/test_candidates.py": "rollout/candidates",
     "tests/unit/reconcile/test_rollouts.py": "rollout/driver",
+    "tests/unit/experiments/test_machine.py": "experiments/record",
+    "tests/unit/operators/test_experiment.py": "experiments/request operators/groups/experiment",
     "tests/unit/reconcile/test_run.py": "reconcile/airflow reconcile/world",
     "tests/unit/rollout/test_evidence_merge.py": "rollout/evidence_accumulator rollout/stage_terms",
     "tests/unit/rollout/test_evidence_publisher.py": "rollout/evidence_store rollout/live_stages",
@@ -189,7 +201,8 @@ ELSEWHERE = {
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
-    "tests/unit/training/test_train_step.py": "step_values/training training/job training/tune_step",
+    "tests/unit/training/rows/test_prepare.py": "training/checks",  # each refusal, in memory and streamed
+    "tests/unit/training/test_train_step.py": "step_values/training training/job",
     "tests/unit/operators/test_validation.py": "step_values/validation",
     "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",
     "tests/unit/validation/test_scan.py": "validation/plan_columns validation/plan_rows",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -19,13 +20,14 @@ from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
 from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.lightning.plan import HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
 from include.backends.lightning.sharded.export import check_size, export_rows
 from include.backends.lightning.sharded.resume import agree_on_step
 from include.backends.lightning.sharded.scores import score_together
 from include.backends.lightning.sharded.strategy import Resumed, ShardedStrategy
 from include.backends.lightning.state import restore
 from include.backends.lightning.state_file import State, read_state
+from include.backends.lightning.warm import begin, weights_of
 from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats, Rows
@@ -71,12 +73,14 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     if plan.strategy == "fsdp":
         _fit_sharded(plan, build, data, kept, place, hooks, trainer)
         return
-    module = build(plan, data.train.features)
+    module = build(plan, data.train.sample().features)
     check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
     checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
+    if state is None:
+        begin(module, plan, store, place.rank == 0)
     if state and state.get("done"):
         module.configure_model()  # Lightning calls it before a fit, and there is none
         module.load_state_dict(state["trainer"]["state_dict"])
@@ -93,7 +97,7 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
 def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hooks: Hooks, trainer: dict[str, Any]) -> None:
     """As above, where no worker has the model whole. Worker 0 writes its file from the blobs."""
     strategy: ShardedStrategy = trainer["strategy"]
-    module = strategy.build(plan, build, data.train.features, place)
+    module = strategy.build(plan, build, data.train.sample().features, place)
     check_module(module)
     check_size(module)
     store = kept.checkpoints
@@ -107,14 +111,15 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     else:
         _train(module, plan, data, checkpoint, state, place, {"inference_mode": False, **trainer})
         checkpoint.finish(module)
-    scores = score_together(strategy.whole, plan, data.validation.features, place)
+    some = data.validation.batches()  # every worker has the same ones
+    scores = np.concatenate([score_together(strategy.whole, plan, rows.features, place) for rows in some])
     strategy.release()
     del module
     gc.collect()
     if place.rank == 0:
         if kept.spool:
             kept.spool.flush()
-        _leave_sharded(plan, build, data.train.features, store)
+        _leave_sharded(plan, build, data.train.sample().features, store)
         store.save(SCORES, scores.tobytes())
         store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
@@ -177,7 +182,9 @@ def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: Chec
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)
         store.save(MODEL, path.read_bytes())
-    store.save(SCORES, score(model, validation.features).tobytes())
+    if plan.keeps_weights:
+        store.save(TRAINED, weights_of(module, plan))
+    store.save(SCORES, b"".join(score(model, rows.features).tobytes() for rows in validation.batches()))
     store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 

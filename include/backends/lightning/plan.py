@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # What rank 0 leaves in the checkpoint folder when the fit is done; HISTORY is written last.
 MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
+# And of a fit whose weights are kept, or that was to begin from a champion's: CHAMPION is what it is handed, BEGUN how it began.
+TRAINED, CHAMPION, BEGUN = "trained-weights", "champion-weights", "begun.json"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Plan:
     devices: Devices = field(default_factory=Devices)
     strategy: str = "ddp"
     offload: bool = False
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, of a fit whose weights are kept
+    keeps_weights: bool = False
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
@@ -78,8 +82,11 @@ class Plan:
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
         devices = Devices.of(job.needs.resources, job.precision)
-        link = job.problem.link
-        return cls(*given, checkpoint_every, track_every, job.outputs, link, devices, job.strategy, job.offload)
+        known = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
+        return cls(
+            *given, checkpoint_every, track_every, job.outputs, job.problem.link, devices, job.strategy, job.offload,
+            categories=known, keeps_weights=job.keeps_weights,
+        )  # fmt: skip
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level

@@ -79,6 +79,11 @@ class MlflowRest:
         rows = [{"key": k, "value": _number(v), "timestamp": at, "step": step} for k, v, at, step in metrics]
         self._call("POST", "/runs/log-batch", json={"run_id": run_id, "metrics": rows, "tags": _tags(tags)})
 
+    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Parameters, at most 100. The same ones again change nothing."""
+        body = {"run_id": run_id, "params": _tags(params)}
+        self._call("POST", "/runs/log-batch", json=body)
+
     def close(self) -> None:
         self._client.close()
 

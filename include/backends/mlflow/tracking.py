@@ -68,7 +68,7 @@ class Delivery:
     def finish(self) -> None:
         """Mark the run as over. Its metrics may still be added to."""
         if self._run:
-            self.rest.finish_run(self._run, _now())
+            self.rest.finish_run(self._run, now())
 
     def run(self) -> str:
         """The run's id; empty if nothing was ever spooled."""
@@ -114,7 +114,7 @@ class Delivery:
             self.rest.delete_run(run)
 
     def _create(self, experiment: str) -> str:
-        return self.rest.create_run(experiment, f"{self.model} in training", {TRAINING: self.folder}, _now())
+        return self.rest.create_run(experiment, f"{self.model} in training", {TRAINING: self.folder}, now())
 
 
 def _mark_of(run: Mapping[str, Any]) -> int:
@@ -126,7 +126,7 @@ def _mark_of(run: Mapping[str, Any]) -> int:
 @contextmanager
 def tracking(settings: Settings, storage: Storage, folder: str, model: str) -> Iterator[None]:
     """Deliver a spool while the body runs, from a thread. The body never waits for the server, and never fails for it."""
-    live = _Live(Delivery(open_rest(settings), storage, folder, model))
+    live = Live(Delivery(open_rest(settings), storage, folder, model))
     live.start()
     try:
         yield
@@ -137,8 +137,8 @@ def tracking(settings: Settings, storage: Storage, folder: str, model: str) -> I
     live.settle()
 
 
-class _Live(threading.Thread):
-    """Delivers again and again; waits longer each time nobody answers."""
+class Live(threading.Thread):
+    """A thread. Delivers again and again; waits longer each time nobody answers."""
 
     EVERY, LONGEST = 5.0, 30.0  # seconds
     LAST = 10.0  # seconds for what is left at the end: what takes longer, registration delivers
@@ -186,5 +186,6 @@ class _Live(threading.Thread):
         self._told = True
 
 
-def _now() -> int:
+def now() -> int:
+    """Milliseconds since 1970 in UTC."""
     return time.time_ns() // 1_000_000

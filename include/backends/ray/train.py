@@ -5,10 +5,22 @@ from __future__ import annotations
 import json
 import os
 import threading
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan, cannot_shard
+from include.backends.lightning.plan import (
+    BEGUN,
+    CHAMPION,
+    HISTORY,
+    MODEL,
+    SCORES,
+    TRAINED,
+    Build,
+    Place,
+    Plan,
+    cannot_shard,
+)  # fmt: skip
 from include.backends.lightning.sigterm import on_sigterm, pass_on
 from include.core import code_check
 from include.core.environment import RAY_ADDRESS
@@ -16,6 +28,10 @@ from include.core.errors import JobFailedError, SpecError, UnreachableError
 from include.core.spec.workers import Workers
 from include.training.interruptions import Account, left_at
 from include.training.job import TrainingJob
+from include.training.warm_start import Begun
+
+if TYPE_CHECKING:
+    from pytorch_lightning import Callback
 
 
 def fit_lightning(job: TrainingJob, build: Build) -> None:
@@ -26,6 +42,8 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
     """
     job.taken.add("strategy")
     if job.checkpoints.load(HISTORY) is None:
+        if job.champion is not None:
+            job.checkpoints.save(CHAMPION, job.champion.weights)
         plan, workers = Plan.of(job), Workers(minimum=job.minimum_workers or job.workers, maximum=job.workers)
         if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build, workers)
@@ -49,7 +67,7 @@ def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> N
             hint="run it on the job backend ray, or allow for one: Workers(minimum=1, ...).",
         )
     asked, account = threading.Event(), Account(job.checkpoints)
-    hooks = Hooks([Pace(lambda: account.resume(1))], Agreement(asked))
+    hooks = Hooks([Pace(lambda: account.resume(1)), *_rungs(job, plan, build)], Agreement(asked))
     try:
         with on_sigterm(asked):
             fit_here(plan, build, Data(job.train, job.validation), Kept(job.checkpoints, job.spool), Place(), hooks)
@@ -57,6 +75,15 @@ def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> N
         account.stop(left.step)
         pass_on()
         raise left_at(left.step) from None
+
+
+def _rungs(job: TrainingJob, plan: Plan, build: Build) -> list[Callback]:
+    """What a trial of a search is measured by."""
+    if job.rung is None:
+        return []
+    from include.backends.lightning.rungs import RungCallback
+
+    return [RungCallback(job.rung, plan, build, job.train, job.validation)]
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
@@ -101,6 +128,10 @@ def collect(job: TrainingJob) -> None:
             safe="the step checkpoints are kept.",
             hint="the next attempt resumes from the newest.",
         )
+    if (trained := job.checkpoints.load(TRAINED)) is not None:
+        job.weights_path.write_bytes(trained)
+    if (begun := job.checkpoints.load(BEGUN)) is not None:
+        job.begun.append(Begun.from_json(json.loads(begun)))
     job.expect(np.frombuffer(scores, dtype=np.float32).reshape(job.problem.shape(len(job.validation))))
     for row in json.loads(history):
         job.report({name: value for name, value in row.items() if name != "step"}, row["step"])

@@ -11,11 +11,13 @@ from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalRefere
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
+from include.core.spec.experiments import Experiment, Guardrail, Metric
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
+from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
@@ -26,6 +28,7 @@ __all__ = [
     "Athena",
     "Binary",
     "BusinessMetric",
+    "Choice",
     "Costs",
     "Cron",
     "DailyCron",
@@ -34,9 +37,14 @@ __all__ = [
     "EmrServerless",
     "Endpoint",
     "Evaluation",
+    "Experiment",
     "Feature",
     "Features",
+    "Float",
     "Frozen",
+    "Guardrail",
+    "Integer",
+    "Metric",
     "ModelSpec",
     "Monitoring",
     "MultiClass",
@@ -50,6 +58,7 @@ __all__ = [
     "Regression",
     "Retraining",
     "Rollout",
+    "Search",
     "Serving",
     "Training",
     "Triggers",

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from include.core.spec.base import Cron, Frozen, OptionalReference
 from include.core.spec.resources import Resources
+from include.core.spec.search import Search
 from include.core.spec.workers import Count, Workers
 
 Precision = Literal["32", "bf16", "16-mixed"]
@@ -39,9 +40,13 @@ class Training(Frozen):
     params: dict[str, Any] = Field({})
     """Parameters for `fit`, which reads them as `job.params`. They are part of the result's key, and logged with the run."""
 
-    search: dict[str, tuple[Any, ...]] = Field({})
-    """The values to try for parameters, by name. Only a run that asks to tune tries them, at most 8 combinations, and the best
-    replaces the `params` of the same names."""
+    search: Search | dict[str, tuple[Any, ...]] = Field({})
+    """What to try for parameters: a `Search`, or the values by name, of which at most 8 combinations are tried. Only a run that
+    asks to tune tries them, and the best replaces the `params` of the same names."""
+
+    memory_rows: int | None = Field(None, ge=0)
+    """The number of rows up to which a training set is held in memory. A larger one is streamed from blocks on disk: a fit by
+    `fit_lightning` does so by itself, another one takes `job.train.batches()`. None: in memory, however many there are."""
 
     workers: Count | Workers = 1
     """How many worker processes fit the model together, for a `fit` that can distribute its work. `Workers(minimum=2,
@@ -78,6 +83,11 @@ class Training(Frozen):
     seed: int = 7
     """The seed of every random number that the fit draws."""
 
+    warm_start: bool = False
+    """Whether a fit begins from the weights of the version in production, where it can. A cold fit of the same training set is
+    made as well, the better of the two on the validation rows is the candidate, and a fit that began warm and is worse than its
+    cold twin on the holdout closes the gate. Weights are kept with each version from then on."""
+
     without_withdrawn: bool = False
     """Whether to leave out requests that were answered by a version that has since been rolled back. By default they stay."""
 
@@ -90,6 +100,11 @@ class Training(Frozen):
             )
         if self.offload and self.strategy != "fsdp":
             raise ValueError(f'offload is of the strategy "fsdp": with "{self.strategy}" each worker has the model whole')
+        if self.warm_start and self.strategy == "fsdp":
+            raise ValueError(
+                'warm_start needs a model that one worker holds whole: with strategy "fsdp" no worker does, and nobody could map '
+                "the champion's weights; leave one of the two out"
+            )
         most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")

@@ -180,13 +180,15 @@ class Holdings:
 
 def _record(path: str) -> bool:
     name = path.rpartition("/")[2]
-    return name in RECORDS or name.startswith("attempt-") or "/checkpoints/" in path or _spooled(path)
+    return (
+        name in RECORDS or name.startswith("attempt-") or "/checkpoints/" in path or "/metrics/trials/" in path or _spooled(path)
+    )
 
 
 def _spooled(path: str) -> bool:
-    """A batch of metrics."""
+    """A batch of metrics, of a training or of a trial of a search."""
     folder, _, name = path.rpartition("/")
-    return folder.endswith("/metrics") and name.isdigit()
+    return name.isdigit() and (folder.endswith("/metrics") or "/metrics/trials/" in folder)
 
 
 def _effect(key: str) -> str:

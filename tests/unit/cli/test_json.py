@@ -18,8 +18,12 @@ from include.cli.answer import ERROR_KEYS, OPTION
 from include.cli.main import COMMANDS, configure, module_of
 from include.core.control import ControlStore, versions
 from include.core.ledger import Attempt
+from include.core.request import Request
+from include.core.spec import Float, Search
 from include.reconcile.airflow import NoAirflow
 from include.rollout.machine import enter_stage, open_rollout
+from include.training.search.records import Decision, Found, Leg, Records
+from tests.support.experiment_log import TRIAL
 from tests.support.toy_ledger import MODEL, SPEC, Loop
 from tests.unit.cli.conftest import Slipstream
 
@@ -38,6 +42,7 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("mirror", ["mirror"], 4),
         ("policy replay", ["policy", "replay", MODEL, *STREAM], 0),
         ("trace", ["trace", MODEL], 0),
+        ("search", ["search", MODEL], 0),
         ("profile", ["profile", MODEL, "events", "2013-01-02"], 0),
         ("features catch-up", ["features", "catch-up", MODEL, "--dry-run"], 0),
         ("features range", ["features", "range", MODEL], 0),
@@ -67,6 +72,13 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("rollout pause", ["rollout", "pause", MODEL], 0),
         ("rollout resume", ["rollout", "resume", MODEL], 0),
         ("rollout abort", ["rollout", "abort", MODEL], 0),
+    ],
+    "an experiment": [
+        ("experiment plan", ["experiment", "plan", MODEL, "pricing"], 0),
+        ("experiment start", ["experiment", "start", MODEL, "pricing", "--version", "1"], 0),
+        ("experiment show", ["experiment", "show", MODEL], 0),
+        ("experiment recompute", ["experiment", "recompute", MODEL], 0),
+        ("experiment stop", ["experiment", "stop", MODEL], 0),
     ],
     "offered again": [("restore", ["restore", MODEL, "1"], 0)],
     "a candidate": [("reconcile", ["reconcile", "--dry-run"], 3)],
@@ -113,6 +125,7 @@ def populated(loop: Loop, slipstream: Slipstream, tmp_path: Path, monkeypatch: p
     (tmp_path / "stream.csv").write_text(f"a,b,y\n{rows}")
     with (tmp_path / "connections.env").open("a") as file:
         file.write("AIRFLOW_CONN_SLIPSTREAM_AIRFLOW=http://admin:x@127.0.0.1:1\n")
+    begin_search(loop)
     monkeypatch.setattr("include.backends.airflow.client.AirflowClient.unfinished", lambda _: [])
     monkeypatch.setattr("include.cli.context.CliContext.jobs", lambda _: _Jobs())
     monkeypatch.setattr("include.cli.jobs.live", lambda ledger: [_attempt(loop)])
@@ -125,6 +138,17 @@ def populated(loop: Loop, slipstream: Slipstream, tmp_path: Path, monkeypatch: p
     monkeypatch.setattr("include.cli.policy.errors", lambda stream, threshold: np.full((13, 13), 0.1))
     monkeypatch.chdir(tmp_path)
     return slipstream
+
+
+def begin_search(loop: Loop) -> None:
+    """One that was killed after its first trial."""
+    search = Search(space={"c": Float(low=0.0, high=1.0)}, algorithm="random")
+    params = {"label": "late", "training": {"fit": "m:fit", "search": search.model_dump(mode="json")}}
+    request = Request("tune", "include.training.tune_step:run", MODEL, params)
+    loop.ledger.record(request)
+    records = Records(loop.ledger.storage, f"{loop.ledger.open_attempt(request.key, 0).checkpoints}/search")
+    records.decide(1, Decision("start", 0, 1, {"c": 0.5}, 0))
+    records.find(Leg({"c": 0.5}, 1).key, Found(0.7, 1, [], 2.0))
 
 
 class _Jobs:
@@ -181,8 +205,11 @@ def test_each_documented_answer_of_ours_is_called() -> None:
 def test_what_is_printed_is_json_alone_and_of_the_documented_keys(
     populated: Slipstream, control: ControlStore, group: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if group in ("a rollout", "a candidate"):
+    if group in ("a rollout", "a candidate", "an experiment"):
         offer(control)
+    if group == "an experiment":
+        tried = SPEC.model_copy(update={"experiments": (TRIAL,)})
+        monkeypatch.setattr("include.cli.context.CliContext.spec", lambda self, model: tried)
     if group == "a rollout":
         open_smoke(control)
     for label, words, expected in CALLS[group]:

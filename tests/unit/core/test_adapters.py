@@ -38,6 +38,9 @@ OPENERS = {
     "include/rollout/endpoint_rails.py",
     "include/scoring/batches.py",
     "include/serving/target.py",
+    "include/training/search/executor.py",
+    "include/training/search/followed.py",
+    "include/training/search/suggest.py",
     "include/training/tracking.py",
     "include/validation/port.py",
 }
