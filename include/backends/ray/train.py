@@ -40,14 +40,13 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
     Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP or FSDP on workers of the cluster. Else: here.
     An earlier attempt that was killed is continued at its newest verified checkpoint.
     """
-    job.taken.add("strategy")
     if job.checkpoints.load(HISTORY) is None:
         if job.champion is not None:
             job.checkpoints.save(CHAMPION, job.champion.weights)
         plan, workers = Plan.of(job), Workers(minimum=job.minimum_workers or job.workers, maximum=job.workers)
         if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build, workers)
-        elif job.strategy == "fsdp":
+        elif plan.strategy == "fsdp":
             raise cannot_shard("this process is of no Ray job", "set SLIPSTREAM_JOB_BACKEND=ray")
         else:
             _fit_here(job, plan, build, workers)
