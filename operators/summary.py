@@ -76,9 +76,13 @@ def _training_set(value: Value) -> Iterator[str]:
 
 
 def _tune(value: Value) -> Iterator[str]:
-    best = next(each for each in value["trials"] if each["params"] == value["params"])
-    reached = ", ".join(f"{name.replace('_', ' ')} {each:.4g}" for name, each in best.items() if name != "params")
-    yield f"{len(value['trials'])} trials, the best {reached}"
+    best = value["trials"][value["best"]] if "best" in value else None
+    if best is None:  # of a grid of values
+        best = next(each for each in value["trials"] if each["params"] == value["params"])
+    names = [value["metric"]] if "metric" in value else [name for name in best if name not in ("params", "error")]
+    reached = ", ".join(f"{name.replace('_', ' ')} {best[name]:.4g}" for name in names)
+    failed = sum("error" in trial for trial in value["trials"])
+    yield f"{len(value['trials'])} trials, the best {reached}" + (f"; {failed} failed" if failed else "")
     yield f"chosen: {_line(value['params'])}"
 
 
