@@ -36,7 +36,8 @@ class Asked:
     world: int
     fault: fault.Fault | None = None  # what happens to `struck`
     struck: int = 0
-    limit: int = 0  # bytes of private memory that a worker may have (RLIMIT_DATA), all of its own included; 0: no limit
+    limit: int = 0  # bytes of private memory that a worker may have (RLIMIT_DATA); 0: no limit
+    beside: bool = False  # whether the limit is beside what the interpreter and the libraries take, or includes it
 
     @property
     def store(self) -> CheckpointStore:
@@ -78,9 +79,9 @@ def _work(asked: Asked, place: Place, port: int) -> None:
     logging.basicConfig(stream=said, force=True)
     os.environ.update(_environment(place, port))
     dist.init_process_group("gloo", rank=place.rank, world_size=place.world)
-    # A copy of the bench's own rows, and what was imported, count as well.
     if asked.limit:
-        resource.setrlimit(resource.RLIMIT_DATA, (asked.limit, asked.limit))
+        limit = asked.limit + (of_process("VmData") if asked.beside else 0)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     if asked.fault and place.rank == asked.struck:
         fault.arm(asked.fault)
     watch = Watch()
@@ -155,7 +156,11 @@ class Watch:
 
 def private() -> int:
     """Bytes of this process's memory that are its own and in use."""
+    return of_process("RssAnon")
+
+
+def of_process(name: str) -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) << 10
     raise RuntimeError("this system says nothing of a process's own memory")

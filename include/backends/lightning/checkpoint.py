@@ -251,10 +251,20 @@ class StepCheckpoint(pl.Callback):
                 state["shards"] = [record for _, each in workers for record in each]
                 state["layout"] = layout(trainer.lightning_module, trainer.optimizers)
             fault.point("checkpoint.shards")
-            self._store.save_step(step, write_state(state))
+            self._store.save_step(step, _readable(state) if self._sharded else write_state(state))
 
     def _save_rows(self, trainer: pl.Trainer, step: int) -> list[Record]:
         if not self._sharded:
             return []
         rows = rows_of_fit(trainer.lightning_module, trainer.optimizers, self._place)
         return save_rows(self._store, step, self._place, rows)
+
+
+def _readable(state: State) -> bytes:
+    """The file of a small state, its tensors being in blobs. Raises SpecError where an optimizer keeps what cannot be read."""
+    data = write_state(state)
+    try:
+        read_state(data)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise cannot_keep(error) from error
+    return data

@@ -18,6 +18,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
+from torch.distributed.tensor import DTensor
 
 from include.backends.lightning.plan import Build, Place, Plan
 from include.backends.lightning.sharded.allocator import give_back_large
@@ -133,6 +134,8 @@ class ShardedStrategy(Shared, DDPStrategy):
 
     def setup_optimizers(self, trainer: pl.Trainer) -> None:
         super().setup_optimizers(trainer)
+        if not all(isinstance(parameter, DTensor) for parameter in self.whole.parameters()):
+            raise refused("makes layers anew whenever its configure_model is called", type(self.lightning_module).__name__)
         known = {id(parameter) for parameter in self.whole.parameters()}
         given = [parameter for optimizer in self.optimizers for group in optimizer.param_groups for parameter in group["params"]]
         if any(id(parameter) not in known for parameter in given):

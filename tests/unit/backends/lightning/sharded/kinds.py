@@ -63,3 +63,19 @@ class MadeLater(Net):
     def configure_optimizers(self) -> Any:
         assert self.l.bias._no_decay
         return super().configure_optimizers()
+
+
+class MadeAnew(Net):
+    def configure_model(self) -> None:
+        self.l = torch.nn.Linear(3, 1)
+
+
+class KeepsObjects(Net):
+    class Remembers(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            loss = super().step(closure)
+            self.state[self.param_groups[0]["params"][0]]["seen"] = [object]
+            return loss
+
+    def configure_optimizers(self) -> Any:
+        return self.Remembers(self.parameters(), 0.1)

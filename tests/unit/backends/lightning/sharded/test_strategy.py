@@ -95,7 +95,7 @@ def test_a_step_that_is_not_whole_is_left_for_an_older_one(how: str, tmp_path: P
     ("kind", "says"),
     [("KeepsWhole", "in another shape"), ("Factored", "more than a row of a weight"), ("Manual", "optimizes by hand"),
      ("PutAside", "put aside when it was built"), ("Remembers", "holds a part of a weight"),
-     ("CopiesToBuffer", "in the buffer")],
+     ("CopiesToBuffer", "in the buffer"), ("MadeAnew", "makes layers anew"), ("KeepsObjects", "cannot be kept")],
 )  # fmt: skip
 def test_what_cannot_be_cut_is_refused(kind: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=says):
@@ -107,6 +107,19 @@ def test_a_model_that_no_file_can_hold_is_refused_before_it_trains(tmp_path: Pat
     with pytest.raises(SpecError, match="too large for the one ONNX file"):
         fit(tmp_path, networks.Net)
     assert not (tmp_path / "c").exists()
+
+
+def test_a_group_of_ray_shares_a_model_out_where_the_plan_says_so() -> None:
+    from include.backends.lightning.shares import SharedDDP
+    from include.backends.ray.group import trainer_arguments
+
+    given = [
+        trainer_arguments(replace(PLAN, strategy=strategy), Place(1, 3), ("127.0.0.1", 1))["strategy"]
+        for strategy in ("fsdp", "ddp")
+    ]
+    assert [type(each) for each in given] == [sharded.ShardedStrategy, SharedDDP]
+    assert given[0].factor == given[1].factor == 15 / 16, "the second of three has 5 of 16 rows"
+    assert given[0].root_device == torch.device("cpu")
 
 
 @pytest.mark.whole
