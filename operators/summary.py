@@ -76,14 +76,21 @@ def _training_set(value: Value) -> Iterator[str]:
 
 
 def _tune(value: Value) -> Iterator[str]:
-    best = next(each for each in value["trials"] if each["params"] == value["params"])
-    reached = ", ".join(f"{name.replace('_', ' ')} {each:.4g}" for name, each in best.items() if name != "params")
-    yield f"{len(value['trials'])} trials, the best {reached}"
+    best = value["trials"][value["best"]] if "best" in value else None
+    if best is None:  # of a grid of values
+        best = next(each for each in value["trials"] if each["params"] == value["params"])
+    names = [value["metric"]] if "metric" in value else [name for name in best if name not in ("params", "error")]
+    reached = ", ".join(f"{name.replace('_', ' ')} {best[name]:.4g}" for name in names)
+    failed = sum("error" in trial for trial in value["trials"])
+    yield f"{len(value['trials'])} trials, the best {reached}" + (f"; {failed} failed" if failed else "")
     yield f"chosen: {_line(value['params'])}"
 
 
 def _train(value: Value) -> Iterator[str]:
     yield f"trained on {value['rows']:,} rows; parameters: {_line(value['params']) or 'none'}"
+    if begun := value.get("warm_start"):
+        fresh = f"; anew: {', '.join(begun['fresh'])}" if begun.get("fresh") else ""
+        yield f"began from the champion's weights{fresh}" if begun["warm"] else f"began cold: {begun['why']}"
     yield f"on the validation rows: {_line(value['metrics'])}"
 
 
@@ -91,6 +98,8 @@ def _evaluate(value: Value) -> Iterator[str]:
     yield f"on {value['rows']:,} held-out rows: {_line(value['metrics'])}"
     if value.get("champion"):
         yield f"the champion on the same rows: {_line(value['champion'])}"
+    if "cold" in value:
+        yield f"a cold fit on the same rows: {_line(value['cold']['metrics'])}"
     for name, metrics in value["baselines"].items():
         yield f"baseline {name}: {_line(metrics)}"
     gate = value["gate"]

@@ -128,9 +128,9 @@ class TuneModelOperator(ComputeOperator):
         return super().deliver(result, context, services)
 
     def machine(self, context: Context, services: Services) -> Needs:
-        from include.training.run_resources import needs_of
+        from include.training.run_resources import needs_of_search
 
-        return needs_of(spec_of_run(context, services, self.model))
+        return needs_of_search(spec_of_run(context, services, self.model))
 
 
 class TrainModelOperator(ComputeOperator):

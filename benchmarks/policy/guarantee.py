@@ -42,9 +42,9 @@ def turning(rng: np.random.Generator) -> Floats:
     """The world turns around as soon as everybody has learned to wait, and again when everybody has learned to hurry."""
     part = np.repeat(rng.integers(0, 2, 8), WINDOWS // 8)
     age = np.maximum(np.arange(WINDOWS)[None, :] - np.arange(WINDOWS)[:, None], 0)
-    error: Floats = 0.1 + np.where(part[None, :] == 1, 0.02 * np.minimum(age, 10), 0.1 * (age < 3))
-    error += 0.005 * rng.normal(size=error.shape)
-    return error
+    slow, quick = 0.02 * np.minimum(age, 10), 0.1 * (age < 3)
+    losses: Floats = 0.1 + np.where(part[None, :] == 1, slow, quick) + 0.005 * rng.normal(size=(WINDOWS, WINDOWS))
+    return losses
 
 
 def clockwork(rng: np.random.Generator) -> Floats:

@@ -279,6 +279,7 @@ MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD = (
     Variable(f"MLFLOW_{name}_PASSWORD", "secret", f"On containers: the password of MLflow's {who}, for setting up its accounts.")
     for name, who in (("ADMIN", "administrator"), ("REGISTRY", "account that registers"), ("JOBS", "account of jobs"))
 )
+CUDA_VISIBLE = Variable("CUDA_VISIBLE_DEVICES", "numbers", "Which of NVIDIA's GPUs a process may use.", derived="all of them")
 PATH = Variable("PATH", "folders", "Where programs are found.", os.defpath, derived="the system's own")
 
 # ----------------------------------------------------------------------------------------------------------------------------
@@ -304,7 +305,8 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
     ),
     "Of others": (
         RAY_ADDRESS, RAY_TOKEN, RAY_TOKEN_FILE, RAY_JOB, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, MLFLOW_INSECURE,
-        MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD, PATH,
+        MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD, CUDA_VISIBLE,
+        PATH,
     ),
 }  # fmt: skip
 VARIABLES = tuple(variable for group in GROUPS.values() for variable in group)

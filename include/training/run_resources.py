@@ -6,6 +6,7 @@ What changes the fit itself (`workers`, `precision`, ...) is part of the result'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from include.core.errors import SpecError
@@ -52,6 +53,11 @@ def needs_of(spec: ModelSpec) -> Needs:
     training = spec.training
     workers = Workers.of(training.workers).maximum
     return Needs(training.resources, workers, training.time_limit.total_seconds())
+
+
+def needs_of_search(spec: ModelSpec) -> Needs:
+    """What an attempt to search is given: each trial is one worker, and has the machine of one."""
+    return replace(needs_of(spec), workers=int(getattr(spec.training.search, "concurrent", 1)))
 
 
 def _check_names(given: Mapping[Any, Any]) -> None:

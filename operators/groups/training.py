@@ -50,8 +50,7 @@ def training_group(
     :param tune: whether to search the spec's grid; by default as the run's parameter `tune` says
     :param announce: whether a candidate's event starts the DAG `<model>_rollout`; False where this DAG rolls it out itself
     :param where: of tuning and training: "job" on the job backend, "process" in the task itself
-    :param pool, queue: of tuning and training; by default the spec's (`training.pool`, `training.queue`), else the pool `ray` for
-        jobs
+    :param pool, queue: of tuning and training; by default as the spec's `training` says, else the pool `ray` for jobs
 
     **Example** ::
 
@@ -70,9 +69,8 @@ def training_group(
             **given(withdrawn=listed, feedback=_told(spec, planned.output)),
         )
         training_set = built.output
-        trained, cold = _fit(
-            spec, training_set, tune, job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
-        )
+        job = job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
+        trained, cold = _fit(spec, training_set, tune, job)
         evaluated = EvaluateModelOperator(
             task_id="evaluate", model=name, training_set=training_set, trained=trained, **given(cold=cold)
         )

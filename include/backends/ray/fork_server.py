@@ -26,6 +26,7 @@ import site
 import socket
 import struct
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -43,7 +44,7 @@ LIBRARIES = (
     "uvloop", "colorful", "isoduration", "wcwidth", "stringprep", "mimetypes", "pdb", "tracemalloc", "logging.config",
 )  # fmt: skip
 # What is read when a library is imported: it must be the same here and there.
-COUNTS = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "LD_", "MALLOC_", "PYTHON", "TORCH", "PYTORCH_", "GLIBC_")
+COUNTS = ("OMP_", "MKL_", "OPENBLAS_", "KMP_", "GOMP_", "LD_", "MALLOC_", "PYTHON", "TORCH", "PYTORCH_", "GLIBC_", "LANG", "LC_")
 OWN = frozenset({"PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONSAFEPATH", "PYTHONBREAKPOINT"})  # of each process: done below
 SWITCH = "SLIPSTREAM_WARM"
 READY, REFUSED, GO = b"Y", b"N", b"G"
@@ -142,10 +143,19 @@ def _serve(server: socket.socket, known: str) -> socket.socket | None:
             if installed() != known:
                 return None
             _, user, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-            if user == os.getuid() and os.fork() == 0:
+            if user == os.getuid() and _forked():
                 os.close(_Held.lock)
                 server.close()
                 return connection.dup()
+
+
+def _forked() -> bool:
+    """Whether this is the forked process. The server lives on where the machine has room for no other."""
+    try:
+        return os.fork() == 0
+    except OSError as error:
+        _say(f"could not fork: {error}")
+        return False
 
 
 def _become(connection: socket.socket, before: Mapping[str, str]) -> NoReturn:
@@ -222,6 +232,8 @@ def _settle(given: Mapping[str, Any], imported: Mapping[str, str]) -> None:
     paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
     importlib.invalidate_caches()
+    tempfile.tempdir = None  # what libraries had found when they were imported
+    time.tzset()
     if "numpy" in sys.modules:  # its own generator was seeded when it was imported; Python's is seeded at each fork
         sys.modules["numpy"].random.seed()
     if "torch" in sys.modules and (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit():

@@ -38,6 +38,7 @@ OF_THE_MODEL = {
     "features.entities",
     "features.labels",
     "training['fit']",
+    "material.fit",  # the same, of a trial
     "reference",  # of expectations, and of the author's metrics
     "self.value.decision",  # of the problem: see uses_of in include/problems/of.py
 }

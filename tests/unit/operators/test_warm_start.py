@@ -17,6 +17,7 @@ from include.versions.queries import records
 from operators import training_group
 from operators.evaluation import EvaluateModelOperator
 from operators.registry import RegisterModelOperator
+from operators.summary import summary
 from operators.training import ChooseFitOperator, TrainModelOperator
 from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.support.wired import wired
@@ -81,10 +82,12 @@ def test_the_first_training_is_one_cold_fit_and_the_next_begins_from_it(life: Li
     assert ledger.request(warm.key).inputs["champion"].digest == champion.digest
     assert "champion" not in ledger.request(cold.key).inputs
     assert warm.value["warm_start"] == {"warm": True}
+    assert "began from the champion's weights" in summary("train", warm.value)
     # The same fit twice, so the same metrics: what began warm is not worse, and goes on.
     assert second.xcom["choose"] == second.xcom["train"] != second.xcom["train_cold"]
     value = life.result(second.xcom["evaluate"]).value
     assert value["cold"]["paired"]["worse"] == 0
+    assert any(line.startswith("a cold fit on the same rows: ") for line in summary("evaluate", value))
     assert value["gate"]["passed"]
 
     backfill = trained(life, run_id="backfill__1", run_type="backfill")

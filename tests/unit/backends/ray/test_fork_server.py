@@ -83,15 +83,19 @@ def is_gone(pid: int) -> bool:
 
 def test_it_has_the_libraries_and_all_else_is_its_own(node: Node) -> None:
     text = f"""
-import os, signal, sys
+import os, signal, sys, tempfile, time
+print(tempfile.gettempdir(), time.tzname[0])
 print({LIBRARY!r} in sys.modules, sys.argv[1:], os.getcwd(), os.environ['GIVEN'], 'SECRET' in os.environ, __name__)
 print(sys.path[0], 'here' in sys.path, sys.stdin.read(), signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL)
 print('to the errors', file=sys.stderr)
 """
-    process = node.start(text, "a b", "c", environ={"GIVEN": "1", "PYTHONPATH": "/there"})
+    process = node.start(
+        text, "a b", "c", environ={"GIVEN": "1", "PYTHONPATH": "/there", "TMPDIR": str(node.folder), "TZ": "XYZ5"}
+    )
     said, complained = process.communicate("from the input")
     folder = str(node.folder)
     assert said.splitlines() == [
+        f"{folder} XYZ5"[:-1],
         f"True ['a b', 'c'] {folder} 1 False __main__",
         f"{folder} False from the input True",
     ]
