@@ -64,7 +64,8 @@ def _streamed() -> Epoch:
         for lane in range(order.lanes):
             places = [starts[each.block] + order.permutation(number, each) for each in order.lane(number, lane)]
             lanes.append(np.concatenate(places).reshape(order.steps, order.each))
-        return stored[np.concatenate(lanes, axis=1).ravel()]
+        rows: np.ndarray = stored[np.concatenate(lanes, axis=1).ravel()]
+        return rows
 
     return epoch
 

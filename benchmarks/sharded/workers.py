@@ -71,6 +71,7 @@ def _work(asked: Asked, place: Place, port: int) -> None:
 
     from include.backends.lightning import fit as lightning_fit
     from include.backends.lightning.sharded.strategy import ShardedStrategy
+    from include.backends.lightning.shares import SharedDDP, factor
 
     said = (asked.folder / f"said-{place.rank}.txt").open("a")
     os.dup2(said.fileno(), 2)
@@ -83,7 +84,8 @@ def _work(asked: Asked, place: Place, port: int) -> None:
     if asked.fault and place.rank == asked.struck:
         fault.arm(asked.fault)
     watch = Watch()
-    strategy: Any = ShardedStrategy(torch.device("cpu")) if asked.plan.strategy == "fsdp" else "ddp"
+    share = factor(asked.plan.course, place)
+    strategy = ShardedStrategy(torch.device("cpu"), share) if asked.plan.strategy == "fsdp" else SharedDDP(share)
     train, validation = asked.rows()
     hooks = lightning_fit.Hooks([watch.callback()])
     data, kept = lightning_fit.Data(train, validation), lightning_fit.Kept(asked.store)
@@ -94,7 +96,7 @@ def _work(asked: Asked, place: Place, port: int) -> None:
 
 
 def _environment(place: Place, port: int) -> dict[str, str]:
-    ours = {"RANK": place.rank, "LOCAL_RANK": place.rank, "WORLD_SIZE": place.world, "GROUP_RANK": 0}
+    ours: dict[str, int | str] = {"RANK": place.rank, "LOCAL_RANK": place.rank, "WORLD_SIZE": place.world, "GROUP_RANK": 0}
     ours |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "LOCAL_WORLD_SIZE": place.world}
     return {name: str(value) for name, value in ours.items()} | {"TORCHELASTIC_RUN_ID": "t", "GLOO_SOCKET_IFNAME": "lo"}
 
@@ -136,7 +138,7 @@ class Watch:
             save(checkpoint, trainer, step)
             watch._saves.append(time.perf_counter() - began)
 
-        StepCheckpoint._save = timed  # type: ignore[method-assign]
+        StepCheckpoint._save = timed  # type: ignore[method-assign, assignment]
         return Times()
 
     def told(self) -> dict[str, float]:

@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     key = _found(ledger, options.model, options.key)
     value, metric, report = _so_far(context, key)
     delivered = _deliver(context, options.model, key) if options.deliver else None
-    empty = {"metric": None, "params": None, "best": None, "epochs": 0, "curve": [], "trials": []}
+    empty: dict[str, Any] = {"metric": None, "params": None, "best": None, "epochs": 0, "curve": [], "trials": []}
     of_parameters = importance(value, searched(value)) if value is not None else {}
     told = {"model": options.model, "key": key, "done": report is not None, **(value or empty), "importance": of_parameters}
     answer(options, {**told, "report": report, "delivered": delivered}, _words(told, metric, report, delivered))

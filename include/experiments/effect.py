@@ -46,19 +46,21 @@ def effect(
 
     An arm of a constant metric has no variance, and so no error that could be trusted: nothing is said of two such arms.
     """
-    plain = control.variance / control.n + treatment.variance / treatment.n
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plain = control.variance / control.n + treatment.variance / treatment.n
     slope, difference, variance = np.zeros_like(plain), treatment.ratio - control.ratio, plain
     if cuped:
         slope = _slope(control, treatment)
         difference = difference - slope * (treatment.before - control.before)
-        variance = sum((_adjusted(arm, slope) / arm.n for arm in (control, treatment)), np.zeros_like(plain))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = sum((_adjusted(arm, slope) / arm.n for arm in (control, treatment)), np.zeros_like(plain))
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(np.maximum(variance, 0.0))
         known = np.isfinite(error) & (error > 0)
         x = information(control.n + treatment.n, planned, alpha)
         z = np.where(known, difference / error, 0.0)
         reduction = np.where(plain > 0, 1 - variance / plain, 0.0)
-    half = np.where(known, np.where(known, error, 0.0) * width(x, alpha, final), np.inf)
+        half = np.where(known, np.where(known, error, 0.0) * width(x, alpha, final), np.inf)
     return Effect(difference, error, half, np.where(known, p_value(z, x, final), 1.0), slope, reduction)
 
 

@@ -56,12 +56,14 @@ class Moments:
     def variance(self) -> Floats:
         """Of one entity's share in the ratio, by the delta method: of plain means their variance."""
         ratio = self.ratio
-        return self._per_entity(self.vv - 2 * ratio * self.vw + ratio**2 * self.ww) / self.weight**2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._per_entity(self.vv - 2 * ratio * self.vw + ratio**2 * self.ww) / self.weight**2
 
     @property
     def covariance(self) -> Floats:
         """Of that share and the time before."""
-        return self._per_entity(self.vb - self.ratio * self.wb) / self.weight
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self._per_entity(self.vb - self.ratio * self.wb) / self.weight
 
     @property
     def variance_before(self) -> Floats:

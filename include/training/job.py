@@ -122,12 +122,12 @@ class TrainingJob:
     minimum_workers: int | None = None  # where they may come and go; None: as many as `workers`
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     rung: Rung | None = None  # of a trial of a search: where the fit is measured, and leaves
-    needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
-    wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
     champion: Champion | None = None  # what the fit is to begin from, where it can
     keeps_weights: bool = False  # whether it is to leave its weights at `weights_path`, for those that begin from them
-    strategy: str = "ddp"  # `training.strategy`: a `fit` that can do what it says adds it to `taken`
-    offload: bool = False
+    needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
+    wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
+    wanted_strategy: str = "ddp"  # as the spec says it; a fit reads `strategy`
+    offload: bool = False  # with the strategy `fsdp`
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
@@ -145,6 +145,12 @@ class TrainingJob:
     def weights_path(self) -> Path:
         """Where the fit leaves its trained weights, in a form that it reads itself."""
         return self.model_path.with_name(WEIGHTS)
+
+    @property
+    def strategy(self) -> str:
+        """How workers share the model: `ddp` or `fsdp`. A fit that never asks is refused any other than `ddp`."""
+        self.taken.add("strategy")
+        return self.wanted_strategy
 
     @property
     def label(self) -> str:
@@ -177,22 +183,19 @@ class TrainingJob:
         return Encoder.from_json(self.signature)
 
     def require_taken(self) -> None:
-        """Raises SpecError where the fit has not asked for a precision that the spec wants: its result is of another one."""
+        """Raises SpecError where the fit has not asked for what the spec wants: its result is of another."""
         if self.wanted_precision != "32" and "precision" not in self.taken:
             raise SpecError(
                 f"training.fit computes in its own precision: it has not asked for training.precision {self.wanted_precision!r}.",
                 safe="the model that it wrote is not taken; the training set and older versions are as they were.",
                 hint='leave training.precision at "32", or have the fit read job.precision and compute in it.',
             )
-
-    def check_taken(self, fit: str) -> None:
-        """Raises SpecError where `fit` has not done what the spec says, and said nothing of it."""
-        if self.strategy != "ddp" and "strategy" not in self.taken:
+        if self.wanted_strategy != "ddp" and "strategy" not in self.taken:
             raise SpecError(
-                f"{fit} cannot share its model out to workers, which is what training.strategy asks for.", seen=self.strategy,
-                safe="what it has fitted was not kept.",
-                hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or say "ddp".',
-            )  # fmt: skip
+                f"training.fit does not share its model out to workers, as training.strategy {self.wanted_strategy!r} asks for.",
+                safe="the model that it wrote is not taken; the training set and older versions are as they were.",
+                hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or leave training.strategy at "ddp".',
+            )
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:
         """Add a row to the history that the result and the evaluation report show, and to live tracking."""

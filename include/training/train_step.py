@@ -69,13 +69,12 @@ def run(task: Task) -> Outcome:
         wanted_precision=str(training.get("precision", "32")),
         champion=Champion.of(task),
         keeps_weights=bool(training.get("warm_start")),
-        strategy=str(training.get("strategy", "ddp")),
+        wanted_strategy=str(training.get("strategy", "ddp")),
         offload=bool(training.get("offload", False)),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
     job.require_taken()
-    job.check_taken(str(training["fit"]))
     metrics = verify(job)
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))

@@ -23,8 +23,8 @@ from include.training.search.followed import followed
 from include.training.search.leg import Material
 from include.training.search.page import render
 from include.training.search.records import Records
-from include.training.search.schedulers import scheduler_of
-from include.training.search.suggest import Suggest, suggester
+from include.training.search.schedulers import Suggest, scheduler_of
+from include.training.search.suggest import suggester
 from include.training.search.trials import Trials
 from include.training.search.value import plain, value_of
 from include.training.train_step import read_rows

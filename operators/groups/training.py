@@ -69,9 +69,8 @@ def training_group(
             **given(withdrawn=listed, feedback=_told(spec, planned.output)),
         )
         training_set = built.output
-        trained, cold = _fit(
-            spec, training_set, tune, job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
-        )
+        job = job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
+        trained, cold = _fit(spec, training_set, tune, job)
         evaluated = EvaluateModelOperator(
             task_id="evaluate", model=name, training_set=training_set, trained=trained, **given(cold=cold)
         )

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "range.day.published": "tests/unit/ranges/test_take_in.py",
     "range.chunk.online": "tests/unit/ranges/test_take_in.py",
     "import.stored": "tests/unit/handover/test_register.py",
+    **dict.fromkeys(("checkpoint.shard", "checkpoint.shards"), "tests/integration/test_sharded_fit.py"),
     **dict.fromkeys(
         ("log.ship.listed", "log.ship.read", "log.ship.created", "log.ship.rotated"), "tests/unit/prediction_log/test_shipping.py"
     ),

@@ -20,7 +20,7 @@ PARAMS = {**NETWORK, "epochs": 4, "hidden": 8}  # 16 steps an epoch
 
 def material(fit: str = f"{HERE}:fit_network", whole: int = 4, metric: str = "log_loss") -> Material:
     older, newer = split_newest(table())
-    encoder, problem = Encoder.fit(older, Features(**FEATURES).inputs, "late", "tensor"), problem_of(Binary())  # type: ignore[arg-type]
+    encoder, problem = Encoder.fit(older, Features(**FEATURES).inputs, "late", "tensor"), problem_of(Binary())
     train, validation = (encoded_rows(encoder, each, "late", problem) for each in (older, newer))
     return Material(train, validation, encoder.to_json(), fit, 3, metric, whole)
 

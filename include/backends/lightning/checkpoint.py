@@ -206,9 +206,9 @@ class StepCheckpoint(pl.Callback):
         """Over the workers: each sees its share of every batch."""
         if self._place.world == 1:
             return self._losses, self._counted
-        both = [self._losses * factor(self._course, self._place), self._counted]
-        sent = torch.tensor(both, dtype=torch.float64, device=trainer.strategy.root_device)
-        losses, counted = trainer.strategy.reduce(sent, reduce_op="mean").tolist()
+        share = factor(self._course, self._place)
+        both = torch.tensor([self._losses * share, self._counted], dtype=torch.float64, device=trainer.strategy.root_device)
+        losses, counted = trainer.strategy.reduce(both, reduce_op="mean").tolist()
         return losses, round(counted)
 
     def _of_all(self, mine: T) -> list[T]:

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 
@@ -21,7 +20,6 @@ from include.backends.lightning.export import Probability, export, score
 from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
-from include.backends.lightning.sharded.export import check_size, export_rows
 from include.backends.lightning.sharded.resume import agree_on_step
 from include.backends.lightning.sharded.scores import score_together
 from include.backends.lightning.sharded.strategy import Resumed, ShardedStrategy
@@ -99,7 +97,6 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     strategy: ShardedStrategy = trainer["strategy"]
     module = strategy.build(plan, build, data.train.sample().features, place)
     check_module(module)
-    check_size(module)
     store = kept.checkpoints
     state = agree_on_step(store, place)
     strategy.resumed = Resumed(store, state, place) if state else None
@@ -111,8 +108,7 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     else:
         _train(module, plan, data, checkpoint, state, place, {"inference_mode": False, **trainer})
         checkpoint.finish(module)
-    some = data.validation.batches()  # every worker has the same ones
-    scores = np.concatenate([score_together(strategy.whole, plan, rows.features, place) for rows in some])
+    parts = [score_together(strategy.whole, plan, rows.features, place) for rows in data.validation.batches()]
     strategy.release()
     del module
     gc.collect()
@@ -120,7 +116,7 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
         if kept.spool:
             kept.spool.flush()
         _leave_sharded(plan, build, data.train.sample().features, store)
-        store.save(SCORES, scores.tobytes())
+        store.save(SCORES, b"".join(part.tobytes() for part in parts))
         store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 
@@ -189,6 +185,8 @@ def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: Chec
 
 
 def _leave_sharded(plan: Plan, build: Build, features: Floats, store: CheckpointStore) -> None:
+    from include.backends.lightning.sharded.export import export_rows  # what it needs is large, and the fit is over
+
     found = store.newest()
     assert found is not None
     state = read_state(found[1])

@@ -28,9 +28,9 @@ def perturb(trainer: pl.Trainer, module: pl.LightningModule, old: pl.LightningMo
     for live, before, after in zip(trainer.optimizers, theirs[0], ours[0], strict=True):
         for groups in zip(live.param_groups, before.param_groups, after.param_groups, strict=True):
             _set_group(*groups)
-    for config, before, after in zip(trainer.lr_scheduler_configs, theirs[1], ours[1], strict=True):
+    for config, former, later in zip(trainer.lr_scheduler_configs, theirs[1], ours[1], strict=True):
         schedule = config.scheduler
-        merged(schedule, before.scheduler, after.scheduler)
+        merged(schedule, former.scheduler, later.scheduler)
         if hasattr(schedule, "_last_lr") and hasattr(schedule, "optimizer"):
             schedule._last_lr = [group["lr"] for group in schedule.optimizer.param_groups]
     parts = dict(module.named_modules())

@@ -67,8 +67,8 @@ class Plan:
     def of(cls, job: TrainingJob) -> Plan:
         """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or a worker would have no row of a batch or could
         not use what the spec asks for."""
-        if job.strategy == "fsdp" and job.workers < 2:
-            raise cannot_shard(f"{job.workers} worker", "ask for at least 2 training.workers")
+        if job.strategy == "fsdp" and (job.minimum_workers or job.workers) < 2:
+            raise cannot_shard("one worker", "ask for at least 2 training.workers")
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
         if (batch := min(batch_size, len(job.train))) < job.workers:
             raise SpecError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -62,5 +63,6 @@ def _known(of: Space, value: Json) -> Json:
     return next(place for place, known in enumerate(of.values) if type(known) is type(value) and known == value)
 
 
-def _value(of: Space, found: Json) -> Json:
-    return of.values[found] if isinstance(of, Choice) else found
+def _value(of: Space, found: Any) -> Json:
+    value: Json = of.values[found] if isinstance(of, Choice) else found
+    return value

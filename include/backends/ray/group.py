@@ -16,7 +16,7 @@ from torch import distributed
 
 from include.backends.lightning.plan import Place, Plan
 from include.backends.lightning.sharded.strategy import ShardedStrategy
-from include.backends.lightning.shares import Shared, SharedDDP, factor
+from include.backends.lightning.shares import SharedDDP, factor
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
@@ -83,24 +83,19 @@ class RayEnvironment(ClusterEnvironment):
         """It is as the group was formed."""
 
 
-class SharedFSDP(Shared, ShardedStrategy):
-    """A model that is cut into rows, whose gradients are the batch's, whatever the shares."""
-
-    def __init__(self, factor: float, device: torch.device, **more: Any) -> None:
-        super().__init__(device, **more)
-        self.factor = factor
-
-
 def trainer_arguments(plan: Plan, place: Place, address: tuple[str, int]) -> dict[str, Any]:
     """What a Trainer of this group is made with beside a fit's own."""
     if alone(plan, place):
         return {}
-    backend, share = plan.devices.process_group, factor(plan.course, place)
-    device = torch.device("cuda", 0) if plan.devices.gpu else torch.device("cpu")
-    strategy: DDPStrategy = SharedDDP(share, process_group_backend=backend)
+    return {"strategy": _strategy(plan, place), "plugins": [RayEnvironment(place, address)], "num_nodes": place.world}
+
+
+def _strategy(plan: Plan, place: Place) -> DDPStrategy:
+    share, backend = factor(plan.course, place), plan.devices.process_group
     if plan.strategy == "fsdp":
-        strategy = SharedFSDP(share, device, process_group_backend=backend)
-    return {"strategy": strategy, "plugins": [RayEnvironment(place, address)], "num_nodes": place.world}
+        device = torch.device("cuda", 0) if plan.devices.gpu else torch.device("cpu")
+        return ShardedStrategy(device, share, process_group_backend=backend)
+    return SharedDDP(share, process_group_backend=backend)
 
 
 def alone(plan: Plan, place: Place) -> bool:

@@ -21,6 +21,7 @@ from include.backends.lightning.plan import (
     Plan,
     cannot_shard,
 )  # fmt: skip
+from include.backends.lightning.sigterm import on_sigterm, pass_on
 from include.core import code_check
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, SpecError, UnreachableError
@@ -39,14 +40,13 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
     Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP or FSDP on workers of the cluster. Else: here.
     An earlier attempt that was killed is continued at its newest verified checkpoint.
     """
-    job.taken.add("strategy")
     if job.checkpoints.load(HISTORY) is None:
         if job.champion is not None:
             job.checkpoints.save(CHAMPION, job.champion.weights)
         plan, workers = Plan.of(job), Workers(minimum=job.minimum_workers or job.workers, maximum=job.workers)
         if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build, workers)
-        elif job.strategy == "fsdp":
+        elif plan.strategy == "fsdp":
             raise cannot_shard("this process is of no Ray job", "set SLIPSTREAM_JOB_BACKEND=ray")
         else:
             _fit_here(job, plan, build, workers)
@@ -56,7 +56,7 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
 
 def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
     from include.backends.lightning.fit import Data, Hooks, Kept, Left, fit_here
-    from include.backends.lightning.leaving import Agreement, Pace, on_sigterm, pass_on
+    from include.backends.lightning.leaving import Agreement, Pace
 
     if workers.elastic and workers.minimum > 1:
         raise SpecError(
@@ -86,7 +86,6 @@ def _rungs(job: TrainingJob, plan: Plan, build: Build) -> list[Callback]:
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
-    from include.backends.lightning.leaving import on_sigterm
     from include.backends.ray.crew import Crew
     from include.backends.ray.elastic import Elastic
     from include.backends.ray.member import Work

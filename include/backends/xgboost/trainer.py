@@ -22,6 +22,7 @@ A set that does not fit into memory (`training.memory_rows`) is read in batches,
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,9 @@ def quantile_matrix(rows: Rows, max_bin: int = 256, **more: Any) -> Any:
     It takes a byte a number and some for each row, where arrays take four. `more`: its other arguments, such as `ref`, the matrix
     whose bins a second one shares. The booster must be trained with the same `max_bin`.
     """
-    import xgboost
+    xgboost: Any = importlib.import_module("xgboost")  # it is in no lock: whoever trains with it has it
 
-    class Batches(xgboost.DataIter):  # type: ignore[misc] # xgboost is in no lock: of no known type
+    class Batches(xgboost.DataIter):  # type: ignore[misc] # of no known type
         def __init__(self) -> None:
             super().__init__()
             self._left = rows.batches()

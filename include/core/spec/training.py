@@ -108,6 +108,6 @@ class Training(Frozen):
         most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
-        if self.strategy == "fsdp" and most < 2:
+        if self.strategy == "fsdp" and Workers.of(self.workers).minimum < 2:
             raise ValueError('strategy "fsdp" shares a model out to workers: ask for at least 2 training.workers, or say "ddp"')
         return self

@@ -45,7 +45,8 @@ def perturbed(space: Mapping[str, Space], point: Mapping[str, Json], chance: ran
 
 def _draw(of: Space, chance: random.Random) -> Json:
     if isinstance(of, Choice):
-        return chance.choice(of.values)
+        picked: Json = chance.choice(of.values)
+        return picked
     if isinstance(of, Float):
         if of.log:
             return _within(of, math.exp(chance.uniform(math.log(of.low), math.log(of.high))))
@@ -59,7 +60,8 @@ def _draw(of: Space, chance: random.Random) -> Json:
 def _beside(of: Space, value: Json, chance: random.Random) -> Json:
     if isinstance(of, Choice):
         place = of.values.index(value) + chance.choice((-1, 1))
-        return of.values[min(max(place, 0), len(of.values) - 1)]
+        beside: Json = of.values[min(max(place, 0), len(of.values) - 1)]
+        return beside
     moved = float(value) * chance.choice(FACTORS)  # type: ignore[arg-type]
     return _within(of, moved) if isinstance(of, Float) else _on_step(of, moved)
 

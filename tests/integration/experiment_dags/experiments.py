@@ -46,5 +46,5 @@ with DAG(
     start_date=datetime(2013, 1, 1),  # noqa: DTZ001 - Airflow takes it for UTC
     params={"experiment": EXPERIMENT, "version": VERSION},
     default_args={"retries": 5, "retry_delay": timedelta(seconds=1), "retry_policy": RETRIES},
-):
+) as shop_trial:
     experiment_group("shop", group_id=None)

@@ -8,12 +8,23 @@ import pytest
 
 from include.core.control import ControlStore, versions
 from include.core.time import timestamp
+from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
 from tests.support.experiment_log import MODEL
 
 
 @pytest.fixture
 def control(tmp_path: Path) -> ControlStore:
-    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    return filled(f"sqlite:///{tmp_path / 'control.db'}")
+
+
+@pytest.fixture
+def anywhere(url: str) -> ControlStore:  # noqa: F811
+    """The same on SQLite and on PostgreSQL."""
+    return filled(url)
+
+
+def filled(where: str) -> ControlStore:
+    store = ControlStore(where)
     store.create_tables()
     with store.transaction() as connection:
         for version in (1, 2, 3, 4):

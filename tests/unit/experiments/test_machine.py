@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from include.core import fault
 from include.core.control import ControlStore, audit
 from include.core.errors import ConflictError, FencedError, GateClosed
+from include.experiment_state.queries import live_in
 from include.experiments.look import look_at
 from include.experiments.machine import conclude, interrupt, record_look, start_experiment, stop
 from include.experiments.record import ExperimentRecord, list_experiments, live_experiment, looks, read_experiment
@@ -77,6 +79,23 @@ def test_an_experiment_and_a_rollout_exclude_each_other(control: ControlStore) -
         open_rollout(control, spec, 2, request="b", actor="test", epoch=epoch)
     stop(control, record, reason="tired", actor="me", epoch=control.take(record.resource, "me"))
     assert open_rollout(control, spec, 2, request="c", actor="test", epoch=epoch).challenger == 2
+
+
+@pytest.mark.thorough
+def test_of_a_rollout_and_an_experiment_that_begin_at_once_one_is_refused(anywhere: ControlStore) -> None:
+    crown(anywhere)
+    epoch = anywhere.take(f"rollout/{MODEL}", "test")
+
+    def rollout() -> None:
+        open_rollout(anywhere, rollout_spec(MODEL), 3, request="a", actor="test", epoch=epoch)
+
+    with ThreadPoolExecutor(2) as pool:
+        tried = [pool.submit(rollout), pool.submit(started, anywhere)]
+    errors = [each.exception() for each in tried]
+    assert sorted(isinstance(error, ConflictError) for error in errors) == [False, True]
+    assert [error is None for error in errors].count(True) == 1
+    with anywhere.transaction() as connection:
+        assert (live_in(connection, MODEL) is None) == (errors[0] is None)
 
 
 def test_stopped_by_hand_it_has_no_answer_and_says_why(control: ControlStore, tmp_path: Path) -> None:

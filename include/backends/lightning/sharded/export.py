@@ -24,23 +24,12 @@ from include.backends.lightning.sharded.rows import WEIGHT, blobs_of
 from include.backends.lightning.sharded.strategy import build_deferred
 from include.backends.lightning.state import restore
 from include.backends.lightning.state_file import State
-from include.core.errors import IntegrityError, SpecError
+from include.core.errors import IntegrityError
 from include.training.checkpoint import CheckpointStore
 from include.training.job import Floats
 
-LARGEST = 2**31 - (64 << 20)  # bytes: what reads the format takes 2 GiB, the graph with them
 _GRAPH, _INITIALIZER, _RAW = 7, 5, 9  # numbers of the fields in ONNX's messages
 _OF_BYTES = 2  # a field's type on the wire
-
-
-def check_size(module: nn.Module) -> None:
-    """Raises SpecError for a model that no ONNX file can hold: before it trains."""
-    size = sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
-    if size > LARGEST:
-        raise SpecError(
-            "The model's weights are too large for the one ONNX file that serves it.", seen=f"{size / 2**30:.2f} GiB",
-            safe="nothing was trained.", hint="2 GiB are the format's limit: use fewer weights, or bfloat16 ones.",
-        )  # fmt: skip
 
 
 def export_rows(plan: Plan, build: Build, features: Floats, store: CheckpointStore, state: State, path: Path) -> None:

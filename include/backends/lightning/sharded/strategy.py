@@ -20,9 +20,11 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
 
 from include.backends.lightning.plan import Build, Place, Plan
+from include.backends.lightning.sharded.allocator import give_back_large
 from include.backends.lightning.sharded.deferred import Deferred, refused
 from include.backends.lightning.sharded.rows import load_moments, load_weights, owned, set_rows, uncut
-from include.backends.lightning.sharded.units import units
+from include.backends.lightning.sharded.units import check_size, units
+from include.backends.lightning.shares import Shared
 from include.backends.lightning.state_file import State
 from include.core.errors import one_line
 from include.training.checkpoint import CheckpointStore
@@ -65,12 +67,12 @@ class Resumed:
     place: Place
 
 
-class ShardedStrategy(DDPStrategy):
+class ShardedStrategy(Shared, DDPStrategy):
     """In a process group that is there already, for the module that it has built."""
 
-    def __init__(self, device: torch.device, **more: Any) -> None:
+    def __init__(self, device: torch.device, factor: float = 1.0, **more: Any) -> None:
         super().__init__(**more)
-        self._device = device
+        self._device, self.factor = device, factor
         self._whole: Whole | None = None
         self.resumed: Resumed | None = None
 
@@ -85,9 +87,11 @@ class ShardedStrategy(DDPStrategy):
 
     def build(self, plan: Plan, build: Build, features: Floats, place: Place) -> pl.LightningModule:
         """The author's module with this worker's rows of its parameters. Raises SpecError for one that cannot be cut."""
+        give_back_large()
         module, deferred = build_deferred(plan, build, features, place)
         if not module.automatic_optimization:  # FSDP reduces gradients of a backward that follows the step, not of one within it
             raise refused("optimizes by hand (automatic_optimization=False)", type(module).__name__)
+        check_size(module)
         rows = {name: deferred.rows(name, parameter) for name, parameter in module.named_parameters()}
         marks = {name: dict(vars(parameter)) for name, parameter in module.named_parameters()}  # such as _no_weight_decay
         for part in module.modules():

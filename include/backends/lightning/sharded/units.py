@@ -6,8 +6,12 @@ from collections import Counter
 
 from torch import nn
 
+from include.backends.lightning.sharded.deferred import SAFE
+from include.core.errors import SpecError
+
 # What a worker gathers at once. Smaller units take less memory and more messages.
 UNIT_BYTES = 64 << 20
+LARGEST = 2**31 - (64 << 20)  # of an ONNX file's weights: what reads the format takes 2 GiB, the graph with them
 
 # Modules of torch that only hold others, and call each of them by itself. Any other one may use the weights of those within it.
 _HOLD = (nn.Sequential, nn.Transformer, nn.TransformerEncoder, nn.TransformerDecoder)
@@ -25,6 +29,16 @@ def units(module: nn.Module, limit: int = UNIT_BYTES) -> list[nn.Module]:
     for unit in found:
         shared |= {parameter for parameter, uses in _uses(unit).items() if uses < everywhere[parameter]}
     return [unit for unit in found if shared.isdisjoint(_uses(unit))]
+
+
+def check_size(module: nn.Module) -> None:
+    """Raises SpecError for a model that no ONNX file can hold: before it trains."""
+    size = bytes_of(module)
+    if size > LARGEST:
+        raise SpecError(
+            "The model's weights are too large for the one ONNX file that serves it.", seen=f"{size / 2**30:.2f} GiB",
+            safe=SAFE, hint="2 GiB are the format's limit: use fewer weights, or bfloat16 ones.",
+        )  # fmt: skip
 
 
 def bytes_of(module: nn.Module) -> int:

@@ -37,7 +37,7 @@ def _alone(tmp_path: Path) -> Iterator[None]:
 def _no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter takes seconds, and is tested elsewhere."""
     monkeypatch.setattr("include.backends.lightning.fit.export", lambda model, inputs, path, outputs: path.write_bytes(b"onnx"))
-    monkeypatch.setattr("include.backends.lightning.fit.export_rows", lambda *given: given[-1].write_bytes(b"onnx"))
+    monkeypatch.setattr("include.backends.lightning.sharded.export.export_rows", lambda *given: given[-1].write_bytes(b"onnx"))
 
 
 def fit(folder: Path, kind: type, strategy: str = "fsdp", kill_at: int = 0) -> dict[str, bytes]:
@@ -103,7 +103,7 @@ def test_what_cannot_be_cut_is_refused(kind: str, says: str, tmp_path: Path) -> 
 
 
 def test_a_model_that_no_file_can_hold_is_refused_before_it_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("include.backends.lightning.sharded.export.LARGEST", 31)
+    monkeypatch.setattr("include.backends.lightning.sharded.units.LARGEST", 31)
     with pytest.raises(SpecError, match="too large for the one ONNX file"):
         fit(tmp_path, networks.Net)
     assert not (tmp_path / "c").exists()
