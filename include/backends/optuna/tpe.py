@@ -64,4 +64,5 @@ def _known(of: Space, value: Json) -> Json:
 
 
 def _value(of: Space, found: Any) -> Json:
-    return of.values[found] if isinstance(of, Choice) else found
+    value: Json = of.values[found] if isinstance(of, Choice) else found
+    return value
