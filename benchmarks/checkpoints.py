@@ -180,7 +180,7 @@ def damage(folder: Path, kind: str, draw: random.Random) -> int:
 
 def weights(folder: Path, step: int) -> dict[str, bytes] | None:
     """Model and optimizer of a verified checkpoint, as bytes."""
-    from include.backends.lightning.checkpoint import read_state
+    from include.backends.lightning.state_file import read_state
 
     found = CheckpointStore(LocalStorage(folder), "checkpoints").load_step(step)
     if found is None:

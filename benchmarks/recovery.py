@@ -1,9 +1,9 @@
 """Where the seconds of a small training's start and of its recovery from kill -9 go, by the way it is run.
 
-The head is started once; then the same fit, of a second or two of computing, runs as a Ray job of two workers (Ray
-Train), as a Ray job of one (in the job's own process), and as a local process. Whoever writes the fifth checkpoint is
-killed right after. Ray Train replaces its workers itself; for the others the next attempt is submitted at once: the
-seconds that Airflow takes to see it and to retry come on top. No goal: it prints what is there to be kept warm.
+The head is started once; then the same fit, of a second or two of computing, runs as a Ray job of two workers, as a Ray
+job of one (in the job's own process), and as a local process. Whoever writes the fifth checkpoint is killed right after.
+A job with workers replaces them itself; for the others the next attempt is submitted at once: the seconds that Airflow
+takes to see it and to retry come on top. No goal: it prints what is there to be kept warm.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ class Course:
             "workers start": model["started"] - job["at"] if apart else 0.0,
             "fit's imports": model["at"] - (model["started"] if apart else job["at"]),
             "first checkpoint": _first(before, "checkpoint")["at"] - model["at"],
-            "kill to new process": again["started"] - killed,
-            "its imports again": again["at"] - again["started"],
+            "kill to new process": max(0.0, again["started"] - killed),
+            "its imports again": again["at"] - max(again["started"], killed),
             "next checkpoint": _first(after, "checkpoint")["at"] - again["at"],
             "kill to next checkpoint": _first(after, "checkpoint")["at"] - killed,
             "rest": self.over - _first(after, "checkpoint")["at"],

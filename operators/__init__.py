@@ -18,11 +18,16 @@ if TYPE_CHECKING:
     from operators.defaults import RETRYING as RETRYING
     from operators.evaluation import CheckGateOperator as CheckGateOperator
     from operators.evaluation import EvaluateModelOperator as EvaluateModelOperator
+    from operators.experiment import ConcludeExperimentOperator as ConcludeExperimentOperator
+    from operators.experiment import LookAtExperimentOperator as LookAtExperimentOperator
+    from operators.experiment import StartExperimentOperator as StartExperimentOperator
     from operators.features import BuildTrainingSetOperator as BuildTrainingSetOperator
     from operators.features import ListWithdrawnOperator as ListWithdrawnOperator
     from operators.features import MaterializeFeaturesOperator as MaterializeFeaturesOperator
     from operators.features import PublishFeaturesOperator as PublishFeaturesOperator
     from operators.features_range import TakeInFeaturesOperator as TakeInFeaturesOperator
+    from operators.groups.experiment import ExperimentGroup as ExperimentGroup
+    from operators.groups.experiment import experiment_group as experiment_group
     from operators.groups.features import FeaturesGroup as FeaturesGroup
     from operators.groups.features import features_group as features_group
     from operators.groups.monitoring import MonitoringGroup as MonitoringGroup
@@ -43,6 +48,7 @@ if TYPE_CHECKING:
     from operators.monitoring import RotateLogOperator as RotateLogOperator
     from operators.params import AS_OF as AS_OF
     from operators.params import DAY as DAY
+    from operators.params import EXPERIMENT as EXPERIMENT
     from operators.params import FRESH as FRESH
     from operators.params import FROM as FROM
     from operators.params import OVERRIDE as OVERRIDE
@@ -62,6 +68,7 @@ if TYPE_CHECKING:
     from operators.sensors import s3_partition_sensor as s3_partition_sensor
     from operators.staleness import BuildHistoryOperator as BuildHistoryOperator
     from operators.staleness import TrainStalenessProbesOperator as TrainStalenessProbesOperator
+    from operators.training import ChooseFitOperator as ChooseFitOperator
     from operators.training import PlanTrainingOperator as PlanTrainingOperator
     from operators.training import TrainModelOperator as TrainModelOperator
     from operators.training import TuneModelOperator as TuneModelOperator
@@ -75,8 +82,10 @@ PUBLIC = {  # the names by the module they come from
     "operators.assets": "candidate_asset retrain_asset",
     "operators.defaults": "RETRIES RETRYING",
     "operators.evaluation": "CheckGateOperator EvaluateModelOperator",
+    "operators.experiment": "ConcludeExperimentOperator LookAtExperimentOperator StartExperimentOperator",
     "operators.features": "BuildTrainingSetOperator ListWithdrawnOperator MaterializeFeaturesOperator PublishFeaturesOperator",
     "operators.features_range": "TakeInFeaturesOperator",
+    "operators.groups.experiment": "ExperimentGroup experiment_group",
     "operators.groups.features": "FeaturesGroup features_group",
     "operators.groups.monitoring": "MonitoringGroup monitoring_group",
     "operators.groups.rollout": "RolloutGroup rollout_group",
@@ -85,14 +94,14 @@ PUBLIC = {  # the names by the module they come from
     "operators.landing": "LandFromWarehouseOperator WarehouseSensor",
     "operators.monitoring": "CheckSkewOperator CollectPredictionsOperator DecideRetrainingOperator MonitorModelOperator "
     "ProfileReferenceOperator RotateLogOperator",
-    "operators.params": "AS_OF DAY FRESH FROM OVERRIDE TO TUNE VERSION",
+    "operators.params": "AS_OF DAY EXPERIMENT FRESH FROM OVERRIDE TO TUNE VERSION",
     "operators.registry": "RegisterModelOperator",
     "operators.rollout": "OpenRolloutOperator RolloutStageOperator SmokeTestOperator",
     "operators.rollout_end": "ConcludeRolloutOperator PromoteModelOperator RollBackModelOperator",
     "operators.scoring": "ScoreBatchOperator",
     "operators.sensors": "FreshnessSensor PartitionSensor s3_partition_sensor",
     "operators.staleness": "BuildHistoryOperator TrainStalenessProbesOperator",
-    "operators.training": "PlanTrainingOperator TrainModelOperator TuneModelOperator",
+    "operators.training": "ChooseFitOperator PlanTrainingOperator TrainModelOperator TuneModelOperator",
     "operators.unmanaged": "CollectFeedbackOperator GatherPastOperator",
     "operators.validation": "ValidateDataOperator ValidateTrainingSetOperator",
 }

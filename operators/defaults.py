@@ -34,4 +34,4 @@ RETRYING: dict[str, Any] = {"retries": TRIES, "retry_delay": DELAY, "retry_polic
 
 # Who goes first where tasks wait for a slot, of a pool or of the workers: what moves traffic, then what a decision waits for,
 # then what there is plenty of. A backfill of features or scores so never stands before a training, beyond the task in hand.
-PRIORITY = {"rollout": 100, "training": 20, "monitoring": 10}
+PRIORITY = {"rollout": 100, "experiment": 50, "training": 20, "monitoring": 10}

@@ -24,6 +24,7 @@ class EvaluateModelOperator(ComputeOperator):
 
     :param training_set: the output of a BuildTrainingSetOperator: the one that `trained` was trained on
     :param trained: the output of a TrainModelOperator
+    :param cold: of a fit that began from the champion's weights its cold twin, which the gate compares it with
 
     **Example** ::
 
@@ -38,12 +39,13 @@ class EvaluateModelOperator(ComputeOperator):
     takes: ClassVar[Inputs] = {
         "training_set": Takes("training_set", "BuildTrainingSetOperator"),
         "trained": Takes("train", "TrainModelOperator"),
+        "cold": Takes("train", "TrainModelOperator", required=False),
     }
-    template_fields = ("training_set", "trained")
+    template_fields = ("training_set", "trained", "cold")
 
-    def __init__(self, *, training_set: Input = None, trained: Input = None, **kwargs: Any) -> None:
+    def __init__(self, *, training_set: Input = None, trained: Input = None, cold: Input = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.take(training_set=training_set, trained=trained)
+        self.take(training_set=training_set, trained=trained, cold=cold)
 
     def build(self, context: Context, services: Services) -> Request:
         from include.evaluation.request import evaluate_request, measured_again
@@ -53,7 +55,10 @@ class EvaluateModelOperator(ComputeOperator):
         training_set, trained = self.ref("training_set", services), self.ref("trained", services)
         made = services.ledger.request(services.ledger.resolve(trained).key)
         self.agree("trained", made, "training_set", training_set)  # else its holdout may hold what it was trained on
-        request = evaluate_request(services.spec(self.model), training_set, trained, champion)
+        cold = self.ref_or_none("cold", services)
+        if cold is not None:
+            self.agree("cold", services.ledger.request(services.ledger.resolve(cold).key), "training_set", training_set)
+        request = evaluate_request(services.spec(self.model), training_set, trained, champion, cold)
         if self.wants_fresh(context):
             return request
         latest = measured_again(request, services.ledger)

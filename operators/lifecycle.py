@@ -17,19 +17,22 @@ from operators.defaults import RETRIES as RETRIES
 from operators.defaults import RETRYING as RETRYING
 from operators.defaults import TIMEZONE as TIMEZONE
 from operators.features_range import TakeInFeaturesOperator
+from operators.groups.experiment import experiment_group
 from operators.groups.features import features_group
 from operators.groups.monitoring import monitoring_group
 from operators.groups.rollout import rollout_group
 from operators.groups.scoring import scoring_group
 from operators.groups.training import training_group
-from operators.params import AS_OF, DAY, FRESH, FROM, OVERRIDE, RESOURCES, TO, TUNE, VERSION
+from operators.params import AS_OF, DAY, EXPERIMENT, FRESH, FROM, OVERRIDE, RESOURCES, TO, TUNE, VERSION
 
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
     """Every DAG of one model: of one without sources of its own, those that need no features of ours."""
     if not spec.managed:
-        return [make(spec) for make in (rollout_dag, monitoring_dag)]
-    return [make(spec) for make in (features_dag, features_range_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag)]
+        makers = [rollout_dag, monitoring_dag]
+    else:
+        makers = [features_dag, features_range_dag, training_dag, rollout_dag, monitoring_dag, scoring_dag]
+    return [make(spec) for make in (*makers, *([experiment_dag] if spec.experiments else []))]
 
 
 def features_dag(spec: ModelSpec) -> DAG:
@@ -65,6 +68,15 @@ def rollout_dag(spec: ModelSpec) -> DAG:
         spec, "rollout", [candidate_asset(spec.name)], {"version": VERSION, "override": OVERRIDE}, docs.ROLLOUT, max_active_runs=1
     ) as dag:
         rollout_group(spec, group_id=None)
+    return dag
+
+
+def experiment_dag(spec: ModelSpec) -> DAG:
+    """Every hour: a look is due a day after the last one, at the hour at which the experiment began."""
+    schedule = CronDataIntervalTimetable("23 * * * *", timezone=TIMEZONE)
+    params = {"experiment": EXPERIMENT, "version": VERSION}
+    with _dag(spec, "experiment", schedule, params, docs.EXPERIMENT, max_active_runs=1) as dag:
+        experiment_group(spec, group_id=None)
     return dag
 
 

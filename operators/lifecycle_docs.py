@@ -38,6 +38,20 @@ resumes at its stage with the evidence collected so far.
 **A run is green** only if its version was promoted; skipped throughout if no version waited for its turn; else it is **red**.
 `slipstream rollback {name}` works with Airflow down.
 """
+EXPERIMENT = """### {name}: experiments
+{description} Owner: {owner}.
+
+Some entities are answered by the champion, others by another version; what callers report decides which is better. Start one
+by hand, by its name in the spec:
+
+    airflow dags trigger {name}_experiment --conf '{{"experiment": "NAME"}}'
+
+Every run looks at the live experiment if a day has passed since the last look, and ends it once a look has decided: all traffic
+is the champion's then, and `slipstream experiment show {name}` says what was found. To end one before: `slipstream experiment
+stop {name}`. A rollout waits meanwhile.
+
+**Safe to do at any time**: retry, clear. A look is taken once, an experiment is started and ended once.
+"""
 MONITORING = """### {name}: monitoring
 {description} Owner: {owner}.
 

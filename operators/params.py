@@ -54,6 +54,12 @@ VERSION = Param(
     description="The registered version to roll out; a run triggered by hand must name it (an Archived one is "
     "offered again, if its gate is open). An event brings its own.",
 )
+EXPERIMENT = Param(
+    None,
+    type=["null", "string"],
+    title="Experiment",
+    description="The experiment of the spec to start. Empty: the live one is looked at.",
+)
 OVERRIDE = Param(
     None,
     type=["null", "string"],

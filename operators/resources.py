@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import Context
 
-from include.core.needs import Needs
-from include.core.spec import ModelSpec, Workers
+from include.core.spec import ModelSpec
 from include.services.services import Services
 
 
@@ -14,10 +13,3 @@ def spec_of_run(context: Context, services: Services, model: str) -> ModelSpec:
     from include.training.run_resources import overridden
 
     return overridden(services.spec(model), context["params"].get("resources"))
-
-
-def needs_of(spec: ModelSpec) -> Needs:
-    """What an attempt to fit is given."""
-    training = spec.training
-    workers = Workers.of(training.workers).maximum
-    return Needs(training.resources, workers, training.time_limit.total_seconds())

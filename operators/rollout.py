@@ -15,6 +15,7 @@ from include.core.request import Json
 from include.services.services import Services
 from operators.alert import MONITORING, Alert, send_alert
 from operators.base import ReconcileOperator, SlipstreamOperator
+from operators.experiment import await_experiments
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import ReportLink, evidence_url
@@ -154,6 +155,7 @@ class OpenRolloutOperator(TrafficOperator):
         if not version:
             raise DataError("This run names no version to roll out.", hint=f"trigger {context['ti'].dag_id} with version=N.")
         services.require_approval(self.model, int(version))
+        await_experiments(context, services, self.model, int(version))
         rollout = open_rollout(
             services.control,
             services.spec(self.model),

@@ -88,6 +88,9 @@ def _tune(value: Value) -> Iterator[str]:
 
 def _train(value: Value) -> Iterator[str]:
     yield f"trained on {value['rows']:,} rows; parameters: {_line(value['params']) or 'none'}"
+    if begun := value.get("warm_start"):
+        fresh = f"; anew: {', '.join(begun['fresh'])}" if begun.get("fresh") else ""
+        yield f"began from the champion's weights{fresh}" if begun["warm"] else f"began cold: {begun['why']}"
     yield f"on the validation rows: {_line(value['metrics'])}"
 
 
@@ -95,6 +98,8 @@ def _evaluate(value: Value) -> Iterator[str]:
     yield f"on {value['rows']:,} held-out rows: {_line(value['metrics'])}"
     if value.get("champion"):
         yield f"the champion on the same rows: {_line(value['champion'])}"
+    if "cold" in value:
+        yield f"a cold fit on the same rows: {_line(value['cold']['metrics'])}"
     for name, metrics in value["baselines"].items():
         yield f"baseline {name}: {_line(metrics)}"
     gate = value["gate"]

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.needs import Needs
-from include.core.request import Json, Request, Result
+from include.core.request import Json, Ref, Request, Result
 from include.core.time import end_of_day, parse_time
 from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import JobLink, ReportLink, report_url
-from operators.resources import needs_of, spec_of_run
-from operators.run import as_of, event_extra, event_extras, is_asset_run, run_type
+from operators.resources import spec_of_run
+from operators.run import as_of, event_extra, event_extras, is_asset_run, is_backfill, run_type
+
+if TYPE_CHECKING:
+    from include.core.spec import ModelSpec
 
 
 class PlanTrainingOperator(SlipstreamOperator):
@@ -125,7 +128,9 @@ class TuneModelOperator(ComputeOperator):
         return super().deliver(result, context, services)
 
     def machine(self, context: Context, services: Services) -> Needs:
-        return needs_of(spec_of_run(context, services, self.model))
+        from include.training.run_resources import needs_of_search
+
+        return needs_of_search(spec_of_run(context, services, self.model))
 
 
 class TrainModelOperator(ComputeOperator):
@@ -136,6 +141,8 @@ class TrainModelOperator(ComputeOperator):
     :param training_set: the output of a BuildTrainingSetOperator
     :param tuned: the output of a TuneModelOperator; where it was skipped, the spec's own parameters are used. A task that is to
         run then needs `trigger_rule="none_failed_min_one_success"`
+    :param cold: whether to begin cold where the spec asks for warm starts (`training.warm_start`): the twin that
+        ChooseFitOperator compares with. A backfill always begins cold: what is served today did not exist on its dates
     :param where: "job" submits the fit to the job backend, with the workers that the spec asks for (`training.workers`);
         "process" fits in the task itself
     :param pool, queue: of Airflow: what is scarce where the task runs
@@ -156,9 +163,10 @@ class TrainModelOperator(ComputeOperator):
     }
     template_fields = ("training_set", "tuned")
 
-    def __init__(self, *, training_set: Input = None, tuned: Input = None, **kwargs: Any) -> None:
+    def __init__(self, *, training_set: Input = None, tuned: Input = None, cold: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.take(training_set=training_set, tuned=tuned)
+        self.cold = cold
 
     def build(self, context: Context, services: Services) -> Request:
         from include.training.request import train_request
@@ -169,10 +177,66 @@ class TrainModelOperator(ComputeOperator):
             found = services.ledger.resolve(tuned)
             self.agree("tuned", services.ledger.request(found.key), "training_set", training_set)
             chosen = found.value["params"]
-        return train_request(spec_of_run(context, services, self.model), training_set, chosen)
+        spec = spec_of_run(context, services, self.model)
+        return train_request(spec, training_set, chosen, self._champion(spec, context, services))
+
+    def _champion(self, spec: ModelSpec, context: Context, services: Services) -> Ref | None:
+        """What to begin from."""
+        from include.training.warm_start import cold_because
+
+        if not spec.training.warm_start or self.cold or is_backfill(context):
+            return None
+        record = services.champion(self.model)
+        if record is None:
+            self.log.info("Begins cold: there is no version in production yet.")
+            return None
+        champion = record.entry.lineage.train
+        if why := cold_because(spec, champion, services.ledger):
+            self.log.warning("Begins cold: %s.", why)
+            return None
+        self.log.info("Begins from the weights of version %d, %s.", record.version, champion.uri)
+        return champion
 
     def machine(self, context: Context, services: Services) -> Needs:
+        from include.training.run_resources import needs_of
+
         return needs_of(spec_of_run(context, services, self.model))
+
+
+class ChooseFitOperator(SlipstreamOperator):
+    """Of a fit that began from the champion's weights and its cold twin: the better one on the validation rows.
+
+    Returns the reference to that trained result, which EvaluateModelOperator and RegisterModelOperator take as any other.
+
+    :param trained: the output of a TrainModelOperator
+    :param cold: the output of a TrainModelOperator with `cold=True`, on the same training set
+
+    **Example** ::
+
+        chosen = ChooseFitOperator(task_id="choose", model="flight_delay", trained=trained.output, cold=twin.output)
+    """
+
+    takes: ClassVar[Inputs] = {
+        "trained": Takes("train", "TrainModelOperator"),
+        "cold": Takes("train", "TrainModelOperator"),
+    }
+    template_fields = ("trained", "cold")
+
+    def __init__(self, *, trained: Input = None, cold: Input = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.take(trained=trained, cold=cold)
+
+    def execute(self, context: Context) -> Json:
+        from include.training.choose import choose
+
+        services = open_services()
+        trained, cold = self.ref("trained", services), self.ref("cold", services)
+        warm, twin = (services.ledger.resolve(ref) for ref in (trained, cold))
+        made = services.ledger.request(twin.key).inputs["training_set"]
+        self.agree("trained", services.ledger.request(warm.key), "training_set", made)
+        choice = choose(spec_of_run(context, services, self.model), warm, twin)
+        self.log.info("%s: %s", "The warm start" if choice.warm else "The cold fit", choice.why)
+        return (trained if choice.warm else cold).to_json()
 
 
 def _newest_day(services: Services, model: str) -> date | None:

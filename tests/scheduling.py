@@ -22,6 +22,7 @@ SERVERS = {
     "tests/integration/test_metric_delivery.py": "mlflow",
     "tests/integration/test_airflow_kernel.py": "airflow",
     "tests/integration/test_author_dag.py": "airflow",
+    "tests/integration/test_experiment_dag.py": "airflow",
     "tests/integration/test_operator_hands.py": "airflow",
     "tests/integration/test_reconciler.py": "airflow",
     "tests/e2e/test_browser.py": "airflow site",

@@ -1,4 +1,6 @@
 """`python -m benchmarks.drift [alarms] [stability] [evidently] [speed]`: by default all of them.
+`python -m benchmarks.drift streams [PATH[:LABEL[:ROWS]]]...`: false alarms on real streams, with the conventions of
+`benchmarks.policy`.
 
 Goals: no more false alarms than one check in twenty, over all columns, where windows are iid, and in ten where they wobble;
 nine real shifts in ten found; no alarm taken back as rows are added; 10 million rows x 20 in at most 1.5 times a bare scan,
@@ -55,11 +57,26 @@ def speed() -> bool:
     return area.report()
 
 
+def streams(paths: list[str]) -> bool:
+    from benchmarks.drift import streams as area
+    from benchmarks.policy.judge import streams_of
+    from benchmarks.policy.streams import packaged
+
+    print(f"\n{area.head()}", flush=True)
+    met = True
+    for stream in (*(each for each in packaged() if not each.kin), *streams_of(paths)):
+        found = area.measure(stream)
+        print(area.show(found), flush=True)
+        met = met and found.met
+    print(f"goals: at most {area.ROWS_GOAL:g} with rows in random order, {area.ORDER_GOAL:g} with windows")
+    return met
+
+
 PARTS = {"alarms": alarms, "stability": stability, "evidently": evidently, "speed": speed}
 
 
 def main(names: list[str]) -> int:
-    met = [PARTS[name]() for name in names or list(PARTS)]
+    met = [streams(names[1:])] if names[:1] == ["streams"] else [PARTS[name]() for name in names or list(PARTS)]
     print("\nmet" if all(met) else "\nmissed")
     return int(not all(met))
 

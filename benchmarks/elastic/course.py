@@ -21,7 +21,7 @@ from include.core.settings import Settings
 from include.core.spec.resources import Resources
 from include.core.task import job_of
 from include.training.spool import MetricSpool
-from tests.support.ray_head import free_port, running_ray_head
+from tests.support.ray_head import free_port, running_ray_head, submit
 from tests.support.ray_nodes import RayNodes
 from tests.support.training_example import NETWORK, table, train_request, training_set
 
@@ -76,7 +76,7 @@ class _Fit:
         request = train_request(ledger, data, fit, params=params, workers={"minimum": 1, "maximum": NODES})
         attempt = ledger.open_attempt(request.key, 0)
         spool = MetricSpool(ledger.storage, attempt.metrics)
-        jobs.submit(job_of(attempt, ledger, NEEDS))
+        submit(jobs, job_of(attempt, ledger, NEEDS))
         began, first, status = time.time(), 0.0, JobStatus.UNKNOWN
         while not (status := jobs.status(attempt.job)).over and time.time() - began < patience:
             time.sleep(1)

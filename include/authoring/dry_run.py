@@ -184,7 +184,7 @@ def _equal(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> bool:
 
 def encoded_words(job: TrainingJob) -> str:
     """What the encoder made of the rows, and which inputs hold nothing in them."""
-    rows, inputs = job.train.features, job.inputs
+    rows, inputs = job.train.sample().features, job.inputs
     empty = [each.name for place, each in enumerate(inputs) if not each.is_category and bool(np.isnan(rows[:, place]).all())]
     categories = sum(each.is_category for each in inputs)
     held = f"; missing in every row: {', '.join(empty)}" if empty else ""
@@ -216,7 +216,8 @@ def compare_scores(job: TrainingJob) -> str:
 def _try_decision(job: TrainingJob) -> None:
     """The author's own decision function, if there is one, on the validation rows: training leaves it to the evaluation."""
     if getattr(job.problem.value, "decision", ""):
-        job.problem.decide(open_model(job.model_path).score(job.validation.given))
+        for rows in job.validation.batches():
+            job.problem.decide(open_model(job.model_path).score(rows.given))
 
 
 def _perform(sample: Sample, request: Request) -> Result:

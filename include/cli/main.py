@@ -26,6 +26,7 @@ COMMANDS = {
     "register": "take in a model that was trained elsewhere",
     "backtest": "the walk-forward table of the versions",
     "rollout": "look at a rollout; pause, resume or abort it",
+    "experiment": "hold a version against the champion; show, recompute or stop it",
     "rollback": "return to the champion before, now",
     "gate": "why a version may not go on, what it takes, and opening it by hand",
     "restore": "offer a version again that had its turn, or return to it now",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +15,21 @@ from include.core.errors import DataError, SpecError
 from include.core.spec import Retraining
 from include.core.table import table
 from include.monitoring.retraining.decision import history
+from include.monitoring.retraining.hedge import place
 from include.monitoring.retraining.labelled_stream import Floats, from_csv
 from include.monitoring.retraining.policy import Decision
 from include.monitoring.retraining.policy_replay import (
     DELAY,
     TRAINED_ON,
     Policy,
+    Priced,
     decided,
     errors,
     every,
     never,
     oracle,
-    priced,
     replay,
 )
-
-POLICIES: Mapping[str, Policy] = {
-    "the price's": priced, "never": never, "every window": every(1), "every 5 windows": every(5), "every 12 windows": every(12),
-}  # fmt: skip
 
 SHAPES: Shapes = {
     "replay": {
@@ -110,7 +107,7 @@ def _probed(found: list[Decision], price: float) -> dict[str, object]:
     error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
     known = int(np.isfinite(np.diagonal(error)).sum())
     print(f"\nBy the staleness probe of the last {known} labelled windows:")
-    return _costs(error[:known, :known], price)
+    return _costs(error[:known, :known], price, found[0].model)
 
 
 def _csv(options: argparse.Namespace, policy: Retraining, threshold: float) -> dict[str, object]:
@@ -124,12 +121,17 @@ def _csv(options: argparse.Namespace, policy: Retraining, threshold: float) -> d
             f"{options.csv.name} is too short.", seen=f"{len(stream.label)} rows", hint=f"{needed} rows, or less a window"
         )
     print(f"{stream.name}: {served} windows of {options.window} rows served, labels {DELAY} window late, {TRAINED_ON} trained on")
-    return {"stream": {"name": stream.name, "windows": served}, **_costs(errors(stream, threshold), policy.price)}
+    return {"stream": {"name": stream.name, "windows": served}, **_costs(errors(stream, threshold), policy.price, options.model)}
 
 
-def _costs(error: Floats, price: float) -> dict[str, object]:
+def _policies(model: str) -> dict[str, Policy]:
+    clocks = {f"every {k} windows": every(k) for k in (5, 12)}
+    return {"the price's": Priced(place(model)), "never": never, "every window": every(1), **clocks}
+
+
+def _costs(error: Floats, price: float, model: str) -> dict[str, object]:
     """Cost of each policy: mean error, plus the price times the share of windows before which it retrains."""
-    runs = {name: replay(error, policy, price) for name, policy in POLICIES.items()}
+    runs = {name: replay(error, policy, price) for name, policy in _policies(model).items()}
     best = oracle(error, price)
     runs["the best there was"] = best
     rows = [(name, len(each.retrained), each.error, each.cost, each.cost / best.cost - 1) for name, each in runs.items()]

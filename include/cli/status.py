@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -80,6 +80,11 @@ def _model(seen: Overview, online: Online) -> str:
     return "\n".join([f"{seen.model}:", *(f"  {name:<11}{value}" for name, value in facts)])
 
 
+def _tried(experiment: Mapping[str, Any]) -> str:
+    said = "runs" if experiment["state"] == "running" else experiment["answer"] or experiment["state"]
+    return f"{experiment['name']}, version {experiment['treatment']} against {experiment['champion']}: {said}"
+
+
 def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     champion = seen.champion
     yield (
@@ -99,6 +104,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
         yield "rollout", f"none live; the last, of version {seen.rollout['challenger']}, was {seen.rollout['state']}{why}"
     else:
         yield "rollout", "none yet"
+    if seen.experiment:
+        yield "experiment", _tried(seen.experiment)
     if seen.decisions:
         last = seen.decisions[0]
         why = _reasons(last["reasons"])

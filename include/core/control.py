@@ -1,8 +1,8 @@
 """The control store: what needs transactions and unique constraints. SQLite, or PostgreSQL.
 
 Effects (one row for each mutation of the world, by idempotency key), fences (who may still mutate a
-resource), rollouts and their events, the routes the gateways serve, what each of them reports, registered versions, decisions,
-and an append-only audit chain in which each row's hash covers the row before it.
+resource), rollouts and experiments with what they saw, the routes the gateways serve, what each of them reports, registered
+versions, decisions, and an append-only audit chain in which each row's hash covers the row before it.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ EFFECT, EVENT, ROUTE = (
     Format("the route of a model"),
 )
 PARTITION, VERSION, DECISION = Format("a published day"), Format("the record of a version"), Format("the evidence of a decision")
+PLAN, FINDING = Format("the plan of an experiment"), Format("what an experiment found")
 GATEWAY, TOKEN = Format("what a gateway reports"), Format("a token of the gateways")
 ATTEMPTS = 5  # to make the tables, where others are making them
 FLOOR = "*"  # the fence of every resource that has none of its own: include/backup/load.py sets it in a store that is restored
@@ -115,6 +116,30 @@ rollout_parts = sa.Table(  # rows of a source's evidence; all but the last part 
     sa.Column("kind", sa.String(16), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("body", sa.JSON, nullable=False),
+)  # fmt: skip
+
+experiments = sa.Table(
+    "slipstream_experiments", metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("model", sa.String(128), nullable=False, index=True),
+    sa.Column("name", sa.String(64), nullable=False),
+    sa.Column("live", sa.String(128), unique=True, nullable=True),  # equal to `model` while it runs, as of rollouts
+    sa.Column("champion", sa.Integer, nullable=False),
+    sa.Column("treatment", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(32), nullable=False),  # running, decided, stopped, interrupted
+    sa.Column("answer", sa.String(32), nullable=False),  # of the decision; empty while it runs
+    sa.Column("plan", VersionedJson(PLAN), nullable=False),  # what was said before the start: include.experiments.plan.Plan
+    sa.Column("decision", VersionedJson(FINDING), nullable=False),  # the answer, its reasons and the evidence that it stands on
+    sa.Column("started_at", sa.String(40), nullable=False),
+    sa.Column("ended_at", sa.String(40), nullable=False),  # empty while it runs
+)  # fmt: skip
+
+experiment_looks = sa.Table(  # what each look at an experiment found
+    "slipstream_experiment_looks", metadata,
+    sa.Column("experiment", sa.String(64), primary_key=True),
+    sa.Column("cutoff", sa.String(40), primary_key=True),  # what was written to the log by then was counted
+    sa.Column("evidence", VersionedJson(FINDING), nullable=False),
+    sa.Column("at", sa.String(40), nullable=False),
 )  # fmt: skip
 
 routes = sa.Table(

@@ -158,7 +158,12 @@ CA_BUNDLE = _named(
     "CA_BUNDLE", "file", "Certificates of private authorities, for every server that we talk to over TLS.", jobs=True
 )
 FAULT = _named("FAULT", "JSON", "Arms one fault point of the tests: the process dies, or waits, where it says.")
-WARM = _named("WARM", "switch", "`0`: the scheduler does not import the vendors' libraries before it forks.", "1")
+WARM = _named("WARM", "switch", "`0`: neither the scheduler nor the fork server imports the vendors' libraries ahead.", "1")
+WARM_SOCKET = _named(
+    "WARM_SOCKET", "path",
+    "The socket of a node's fork server, of which its jobs and Ray's workers are forked; without one they start cold. Read on "
+    "the node alone.",
+)  # fmt: skip
 DAGS = _named("DAGS", "folder", "DAG files of another folder than the project's.", derived="`dags` in the project")
 DAGS_OF = _named(
     "DAGS_OF", "packages, folders",
@@ -274,6 +279,7 @@ MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD = (
     Variable(f"MLFLOW_{name}_PASSWORD", "secret", f"On containers: the password of MLflow's {who}, for setting up its accounts.")
     for name, who in (("ADMIN", "administrator"), ("REGISTRY", "account that registers"), ("JOBS", "account of jobs"))
 )
+CUDA_VISIBLE = Variable("CUDA_VISIBLE_DEVICES", "numbers", "Which of NVIDIA's GPUs a process may use.", derived="all of them")
 PATH = Variable("PATH", "folders", "Where programs are found.", os.defpath, derived="the system's own")
 
 # ----------------------------------------------------------------------------------------------------------------------------
@@ -286,7 +292,7 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
-        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, DAGS, DAGS_OF, PLATFORM,
+        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF, PLATFORM,
     ),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
@@ -299,7 +305,8 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
     ),
     "Of others": (
         RAY_ADDRESS, RAY_TOKEN, RAY_TOKEN_FILE, RAY_JOB, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, SSL_CERT_FILE, MLFLOW_INSECURE,
-        MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD, PATH,
+        MLFLOW_CERTIFICATES, MLFLOW_ADMIN_PASSWORD, MLFLOW_REGISTRY_PASSWORD, MLFLOW_JOBS_PASSWORD, CUDA_VISIBLE,
+        PATH,
     ),
 }  # fmt: skip
 VARIABLES = tuple(variable for group in GROUPS.values() for variable in group)

@@ -12,12 +12,12 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.core.environment import CUDA_VISIBLE
 from include.core.errors import SpecError
 from include.core.spec.resources import Resources
 
 GIB = 1 << 30
 DRIVER = Path("/proc/driver/nvidia/gpus")
-VISIBLE = "CUDA_VISIBLE_DEVICES"
 MEMINFO = Path("/proc/meminfo")
 _SLOW = 20.0  # seconds that nvidia-smi may take
 
@@ -82,10 +82,9 @@ def _memory() -> int:
 def _gpus() -> tuple[str, ...]:
     """The GPUs of NVIDIA's driver that this process may see."""
     names = _of_driver() or _of_program()
-    visible = os.environ.get(VISIBLE)
-    if visible is None:
+    if not CUDA_VISIBLE.is_set():
         return names
-    chosen = [each.strip() for each in visible.split(",") if each.strip() and each.strip() != "-1"]
+    chosen = [each.strip() for each in CUDA_VISIBLE.read().split(",") if each.strip() and each.strip() != "-1"]
     known = [names[int(each)] for each in chosen if each.isdigit() and int(each) < len(names)]
     return tuple(known) if all(each.isdigit() for each in chosen) else names[: len(chosen)]  # else by ids: so many of them
 

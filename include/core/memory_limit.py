@@ -13,11 +13,13 @@ from include.core.errors import MemoryLimitError, MemoryStillShort, SlipstreamEr
 _DEVICE = re.compile(r"CUDA (error: )?out of memory|cudaErrorMemoryAllocation|CUBLAS_STATUS_ALLOC_FAILED|HIP out of memory")
 _HOST = re.compile(
     r"DefaultCPUAllocator: (not enough memory|can't allocate memory)|std::bad_alloc|Cannot allocate memory"
-    r"|running low on memory|NODE_OUT_OF_MEMORY|OutOfMemoryError|killed by the kernel for want of memory"
+    r"|running low on memory|NODE_OUT_OF_MEMORY|RAY_memory_usage_threshold|OutOfMemoryError"
+    r"|killed by the kernel for want of memory"
 )
 KILLED = "killed by the kernel for want of memory"
 """What a backend's log says of a process whose cgroup counts a kill by the kernel: `_HOST` knows it."""
 _DEEPEST = 20
+MOST = 4000  # characters of a log: Ray's monitor tells of all of the node's processes
 SAFE = "nothing was committed; checkpoints are kept."
 HOST_HINT = (
     "give each worker more memory: training.resources.memory_gb (or `resources` of one run), reserved on Ray, and choosing "
@@ -50,7 +52,7 @@ def of_log(job: str, tail: str) -> MemoryLimitError | None:
     if not (_HOST.search(tail) or _DEVICE.search(tail)):
         return None
     hint = HOST_HINT if _HOST.search(tail) else DEVICE_HINT
-    return _made(f"Job {job} ended without a result", f"memory did not suffice. Its last lines:\n{tail}\n", hint)
+    return _made(f"Job {job} ended without a result", f"memory did not suffice. Its last lines:\n{tail[-MOST:]}\n", hint)
 
 
 def once_more(error: MemoryLimitError, before: SlipstreamError | None) -> SlipstreamError:

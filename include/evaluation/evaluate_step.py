@@ -32,10 +32,11 @@ from include.problems.of import of_params, require_same, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
-from include.step_values.evaluation import AloneValue, ChampionValue, EvaluateValue, PairedValue
+from include.step_values.evaluation import AloneValue, ChampionValue, ColdValue, EvaluateValue, PairedValue
 from include.step_values.features import TrainingSetValue
 from include.step_values.training import Metrics, TrainValue
 
+TRAIN_ROWS = 2_000_000  # of the training rows that baselines are fitted on and leaks looked for in
 SEED = 7
 
 
@@ -50,8 +51,8 @@ class Rows:
 
 
 def run(task: Task) -> Outcome:
-    """Inputs `training_set`, `train` and, if there is one, `champion`; params `features`, `evaluation`, `label`, `threshold`,
-    `problem`.
+    """Inputs `training_set`, `train` and, if there is one, `champion`, and `cold`, the twin of a fit that began warm; params
+    `features`, `evaluation`, `label`, `threshold`, `problem`.
 
     `threshold`: from which score on the gateway says yes (`serving.threshold`). What is decided is measured there, and the
     value keeps it: figures of two thresholds are not compared. `problem`: the spec's, without one it is plain binary.
@@ -82,6 +83,8 @@ def run(task: Task) -> Outcome:
         value["paired"] = compared["paired"]
     if "incomparable" in compared:
         value["incomparable"] = compared["incomparable"]
+    if "cold" in task.request.inputs:
+        value["cold"] = _cold(task, holdout, outputs, spec, problem)
     if address := served_by(path):
         value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
@@ -96,10 +99,25 @@ def run(task: Task) -> Outcome:
 
 
 def _rows(task: Task, name: str, encoder: Encoder, problem: Problem) -> Rows:
-    table = pq.read_table(task.file("training_set", f"{name}.parquet"))
+    path = task.file("training_set", f"{name}.parquet")
+    # Lists of a ranking stay whole; the holdout is what is measured.
+    table = pq.read_table(path) if name == "holdout" or problem.query else _sampled(path, TRAIN_ROWS)
     truth = problem.truth(table, str(task.params["label"]))
     encoded = encoder.encode_table(table)
     return Rows(table, truth, encoded, encoded if isinstance(encoded, np.ndarray) else encoder.encode_matrix(table))
+
+
+def _sampled(path: Path, most: int) -> pa.Table:
+    """All rows, or every so many of them, by their place, where they are more than `most`: then a part is in memory at a time."""
+    with pq.ParquetFile(path) as file:
+        rows = file.metadata.num_rows
+        if rows <= most:
+            return pq.read_table(path)
+        every, at, parts = -(-rows // most), 0, []
+        for batch in file.iter_batches(1 << 17):
+            parts.append(batch.take(pa.array(range(-at % every, len(batch), every), pa.int64())))
+            at += len(batch)
+    return pa.Table.from_batches(parts)
 
 
 def _open(task: Task, name: str) -> tuple[Model, Encoder, Path]:
@@ -149,6 +167,17 @@ def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, pro
     return {"champion": problem.measure(truth, theirs), "paired": paired}
 
 
+def _cold(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> ColdValue:
+    """The cold twin of a fit that began from another's weights, row by row on the same rows."""
+    model, encoder, _ = _open(task, "cold")
+    theirs, truth = _score(model, encoder.encode_table(holdout.table), problem, "the cold fit"), holdout.truth
+    assert truth.day is not None
+    return {
+        "metrics": problem.measure(truth, theirs),
+        "paired": problem.difference(spec.metric, truth, outputs, theirs, truth.day).to_json(),
+    }
+
+
 def _other(champion: Problem, problem: Problem) -> str:
     """Why the two cannot be compared."""
     theirs, ours = (f"{each.value_name} of {', '.join(each.outputs[:5])}" for each in (champion, problem))
@@ -156,7 +185,7 @@ def _other(champion: Problem, problem: Problem) -> str:
 
 
 def _baselines(train: Rows, holdout: Rows, encoder: Encoder, category: str | None, problem: Problem) -> dict[str, Metrics]:
-    """Metrics of the baselines, fitted on all training rows."""
+    """Metrics of the baselines, fitted on all training rows; of more than TRAIN_ROWS on an even sample."""
     found: dict[str, Metrics] = {}
     if encoder.width:  # of texts alone there is nothing that trees could split
         forest = boosted(problem, train.numbers, train.truth, holdout.numbers, encoder.code_places, SEED)

@@ -29,7 +29,7 @@ def decide(evaluation: Mapping[str, object], spec: Evaluation) -> GateVerdict:
 
     The value's `problem` says which way up a metric is, and its unit; without one it is a plain binary model's.
     """
-    judged = (_floor, _champion, _slices, _latency, _size)
+    judged = (_floor, _champion, _cold, _slices, _latency, _size)
     reasons = tuple(reason for judge in judged for reason in judge(evaluation, spec))
     return GateVerdict(not reasons, reasons)
 
@@ -70,6 +70,26 @@ def _champion(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[st
             f"{spec.metric} {metric.shown(ours)} is not shown to be within {spec.margin:.4f} of the champion's "
             f"{metric.shown(theirs)}: on these {paired.rows:,} {units_in(evaluation)} it may be worse by "
             f"{paired.upper(spec.alpha):.4f} (evaluation.margin, evaluation.alpha)"
+        )
+
+
+def _cold(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
+    """Of a fit that began from another's weights: closed where it is worse than its cold twin by more than the margin.
+
+    The champion's comparison asks for evidence; this one, between twins of the same rows, for what was seen: a warm start is a
+    way to save epochs, and no reason to ship what a fit without it would have beaten.
+    """
+    cold = evaluation.get("cold")
+    if not isinstance(cold, Mapping):
+        return
+    ours, theirs = stored_number(evaluation.get("metrics"), spec.metric), stored_number(cold.get("metrics"), spec.metric)
+    paired, metric = stored_difference(cold.get("paired")), metric_in(evaluation, spec.metric)
+    if theirs is None or paired is None:
+        yield f"the cold fit's {spec.metric} is missing or not a number, so the warm start was not compared with it"
+    elif ours is not None and not paired.worse <= spec.margin:
+        yield (
+            f"{spec.metric} {metric.shown(ours)} of the warm start is worse than the cold fit's {metric.shown(theirs)} on the "
+            f"same holdout by more than {spec.margin:.4f}: train without training.warm_start, for the champion's weights hinder"
         )
 
 

@@ -98,6 +98,8 @@ def _metrics(value: EvaluateValue, problem: Problem) -> str:
     rows: list[tuple[str, Metrics]] = [("this model", value["metrics"])]
     if value["champion"]:
         rows.append(("champion", value["champion"]))
+    if "cold" in value:
+        rows.append(("a cold fit of the same rows", value["cold"]["metrics"]))
     rows += [(NAMES.get(name, name), metrics) for name, metrics in value["baselines"].items()]
     names = (*problem.own_metrics, *(name for name in value["metrics"] if name not in problem.own_metrics))
     return _table(("", *names), [{"": name, **metrics} for name, metrics in rows], problem, marked=0)

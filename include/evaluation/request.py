@@ -11,9 +11,11 @@ from include.problems.of import params_of, uses_of
 STEP = "evaluate"
 
 
-def evaluate_request(spec: ModelSpec, training_set: Ref, train: Ref, champion: Ref | None = None) -> Request:
+def evaluate_request(
+    spec: ModelSpec, training_set: Ref, train: Ref, champion: Ref | None = None, cold: Ref | None = None
+) -> Request:
     """Of the trained result `train` on the training set's holdout. `champion`: the trained result to compare it with, which is
-    left out where it is the same one."""
+    left out where it is the same one. `cold`: of a fit that began from another's weights its cold twin, likewise."""
     params: dict[str, Json] = {
         "features": spec.features.model_dump(mode="json"),
         "evaluation": spec.evaluation.model_dump(mode="json"),
@@ -24,6 +26,8 @@ def evaluate_request(spec: ModelSpec, training_set: Ref, train: Ref, champion: R
     inputs = {"training_set": training_set, "train": train}
     if champion is not None and champion.digest != train.digest:
         inputs["champion"] = champion
+    if cold is not None and cold.digest != train.digest:
+        inputs["cold"] = cold
     function = "include.evaluation.evaluate_step:run"
     return Request.of(STEP, function, spec.name, params=params, inputs=inputs, uses=uses_of(spec))
 

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.request import Json, Outcome
-from include.core.spec import Binary, Features
+from include.core.spec import Binary, Features, MultiClass
 from include.core.task import Task
 from include.core.time import parse_time
+from include.data.authored import memory
 from include.data.session import open_session
 from include.data.sql import copy, parquet, quoted
 from include.features.skew.own_event import same_instant, warnings
@@ -23,10 +25,13 @@ from include.features.withdrawn_step import matches
 from include.point_in_time.join import value
 from include.point_in_time.known import KnownFiles, checked_version, known_at, known_files
 from include.point_in_time.partition import DailyFiles, results
+from include.problems.label_counts import LabelCounts
 from include.problems.of import PLAIN, of_params
 from include.problems.problem import TIME, Problem
+from include.problems.truth import Truth
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%S"
+BATCH = 1 << 17  # rows whose labels are looked at at once
 FEEDBACK = "feedback"  # an input: labels that callers have sent
 TOLD, ANSWERED, AT_ONCE = '"_told"', '"_answered"', '"_at_once"'  # SQL names that no author's column can have
 
@@ -68,7 +73,7 @@ def run(task: Task) -> Outcome:
     days = results(task.ledger, inputs)
     features = Features.model_validate(params["features"])
     views = checked_version(features.views, days, window.start)
-    with open_session() as connection:
+    with open_session(1, memory(), spill=task.workdir / "spill") as connection:
         files = known_files(task.ledger, features.views, days, window.start, task.workdir / "inputs")
         if left_out is not None:
             files.days[WITHDRAWN] = [str(task.file(WITHDRAWN, f"{WITHDRAWN}.parquet"))]
@@ -241,8 +246,7 @@ def _labels(connection: duckdb.DuckDBPyConnection, window: Window, counts: Mappi
     problem, found = window.problem, {}
     columns = quoted(*dict.fromkeys((window.label, TIME, *problem.value.columns)))
     for part, held_out in (("train", "NOT held_out"), ("holdout", "held_out")):
-        table = connection.sql(f"SELECT {columns} FROM training_set WHERE {held_out}").to_arrow_table()
-        truth = problem.truth(table, window.label)
+        truth = _truth(connection, f"SELECT {columns} FROM training_set WHERE {held_out}", window)
         what = problem.too_few(truth, 1)
         if what:
             words = "to train on" if part == "train" else "held out"
@@ -253,6 +257,17 @@ def _labels(connection: duckdb.DuckDBPyConnection, window: Window, counts: Mappi
         return {"positives": found["train"]["positives"] + found["holdout"]["positives"],
                 "holdout_positives": found["holdout"]["positives"]}  # fmt: skip
     return {"described": found}
+
+
+def _truth(connection: duckdb.DuckDBPyConnection, rows: str, window: Window) -> Truth:
+    """What `_labels` asks of some rows. Of labels that are places their counts say it: only others are all held at once."""
+    if not isinstance(window.problem.value, Binary | MultiClass):
+        return window.problem.truth(connection.sql(rows).to_arrow_table(), window.label)
+    counts = LabelCounts(window.problem, window.label)
+    with connection.sql(rows).to_arrow_reader(BATCH) as batches:
+        for batch in batches:
+            counts.add(pa.Table.from_batches([batch]))
+    return counts.whole
 
 
 def _check_absent(absent: Sequence[str], seen: Mapping[str, Json], window: Window) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from include.core.digest import PROJECT
 from include.core.errors import SpecError
 from include.local import environment, health, mlflow_accounts, pools, postgres, roles
 from include.local.credentials import Credentials
 from include.local.platform import HOST, Platform
 
 BIN = Path(sys.executable).parent
+FORK_SERVER = PROJECT / "include" / "backends" / "ray" / "fork_server.py"
 OBJECT_STORE_BYTES = 300_000_000
 
 Action = Callable[[Platform, Credentials], None]
@@ -74,6 +76,10 @@ def _ray(platform: Platform) -> list[str]:
         "temp-dir": str(platform.ray_folder),
     }
     return [str(BIN / "ray"), "start", "--head", "--block", "--no-monitor", *_flags(options)]
+
+
+def _fork_server(platform: Platform) -> list[str]:
+    return [sys.executable, "-P", str(FORK_SERVER), str(platform.fork_socket)]
 
 
 def _gateway(platform: Platform) -> list[str]:
@@ -147,6 +153,13 @@ COMPONENTS: tuple[Component, ...] = (
         environment=environment.airflow_of("triggerer"),
         healthy=health.airflow_job("TriggererJob"),
         needs=("migrate",),
+    ),
+    Component(
+        name="fork-server",
+        command=_fork_server,
+        environment=environment.fork_server,
+        needs=("scheduler", "api-server"),  # it imports for some ten seconds, which others need first; nobody waits for it
+        stop_timeout=1,
     ),
     Component(
         name="gateway",

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from include.core import logs, secret_store, tracing
-from include.core.environment import DAGS, MODELS, PATH, PLATFORM, SENTRY_DSN, connection
+from include.core.environment import DAGS, MODELS, PATH, PLATFORM, SENTRY_DSN, WARM_SOCKET, connection
 from include.core.environment_aws import AWS_CONN_ID, SECRETS_BACKEND, SECRETS_KWARGS
 from include.core.places import search_path
 from include.core.private_files import write_private
@@ -222,6 +222,7 @@ def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
     """The Ray head, and through it every job: the token's path, never the token; the jobs' login of MLflow, for live metrics."""
     return {
         **common(platform, RIGHTS["ray"]),
+        WARM_SOCKET.name: str(platform.fork_socket),
         MLFLOW: connections(platform, credentials)[MLFLOW_JOBS],
         # Else Ray replaces 127.0.0.1 by the machine's address, and listens on every one.
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -231,6 +232,12 @@ def ray(platform: Platform, credentials: Credentials) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(platform.home / "secrets" / "ray_token"),
     }
+
+
+def fork_server(platform: Platform, credentials: Credentials) -> dict[str, str]:
+    """Of which jobs and Ray's workers are forked: no secret, and what counts when libraries are imported as the head has it."""
+    del credentials
+    return common(platform, RIGHTS["fork-server"])
 
 
 def gateway(platform: Platform, credentials: Credentials) -> dict[str, str]:

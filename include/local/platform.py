@@ -91,6 +91,11 @@ class Platform:
         return Path("/tmp") / f"slipstream-{self.digest}"
 
     @property
+    def fork_socket(self) -> Path:
+        """Where the node's fork server is asked."""
+        return self.short_folder / "warm.sock"
+
+    @property
     def postgres(self) -> Path:
         return self.home / "postgres"
 

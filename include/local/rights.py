@@ -40,6 +40,7 @@ RIGHTS: Mapping[str, Rights] = {
     "supervisor": Rights(stores=True, cloud=True, personal=True, reports=True),
     "postgres": Rights(),
     "ray": Rights(connections=(MLFLOW_JOBS,), cloud=True, remotes=True, reports=True),
+    "fork-server": Rights(),  # what is forked of it is given its environment by whoever asks
     "migrate": Rights(airflow=("database", "fernet_key")),
     # Its tasks are forks of it (LocalExecutor): they do the work, so they need what the work needs.
     "scheduler": Rights(

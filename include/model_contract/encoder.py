@@ -40,7 +40,18 @@ class Encoder:
     @classmethod
     def fit(cls, table: pa.Table, inputs: Iterable[Feature], label: str = "", form: Form = "tensor") -> Self:
         """Vocabularies from the training rows: `table` has a column for each input. Raises DataError."""
-        return cls(tuple(_fit(table, feature) for feature in inputs), label, form)
+        return cls.fit_batches([table], inputs, label, form)
+
+    @classmethod
+    def fit_batches(cls, tables: Iterable[pa.Table], inputs: Iterable[Feature], label: str = "", form: Form = "tensor") -> Self:
+        """The same of rows that come in several tables, of which one is in memory at a time."""
+        features = tuple(inputs)
+        found: dict[str, set[str]] = {feature.name: set() for feature in features if feature.dtype == "category"}
+        for table in tables if found else ():
+            for name, values in found.items():
+                values.update(pc.unique(_column(table, name).cast(pa.string())).drop_null().to_pylist())
+        known = (Input(each.name, each.dtype, each.default, tuple(sorted(found.get(each.name, ())))) for each in features)
+        return cls(tuple(known), label, form)
 
     @property
     def schema(self) -> str:
@@ -218,13 +229,6 @@ class Encoder:
         if encoder.schema != value["schema"]:
             raise DataError("signature.json was edited: its inputs do not match its schema digest.", seen=value["schema"])
         return encoder
-
-
-def _fit(table: pa.Table, feature: Feature) -> Input:
-    categories: Sequence[str] = ()
-    if feature.dtype == "category":
-        categories = sorted(pc.unique(_column(table, feature.name).cast(pa.string())).drop_null().to_pylist())
-    return Input(feature.name, feature.dtype, feature.default, tuple(categories))
 
 
 def _column(table: pa.Table, name: str) -> pa.ChunkedArray:

@@ -7,6 +7,7 @@ import time
 from include.core.compute import Computed, open_generation
 from include.core.errors import JobFailedError, SlipstreamError
 from include.core.ledger import Attempt
+from include.core.needs import Needs
 from include.core.ports import JobBackend, JobStatus
 from include.core.request import Request
 from include.core.task import job_of
@@ -15,9 +16,10 @@ from include.services.services import Services
 POLL = 1.0  # seconds
 
 
-def find_or_submit(request: Request, services: Services, poll: float = POLL) -> Computed:
+def find_or_submit(request: Request, services: Services, poll: float = POLL, needs: Needs | None = None) -> Computed:
     """The request's result; computed by a job, under the attempt's name, unless it is there.
 
+    `needs`: its machines.
     A job that is under way already, another's or one whose waiting was cut off, is waited for. Raises the job's own error.
     """
     ledger = services.ledger
@@ -26,10 +28,10 @@ def find_or_submit(request: Request, services: Services, poll: float = POLL) -> 
         return Computed(known, reused=True)
     jobs = services.jobs()
     attempt = _attempt(request.key, generation, services, jobs)
-    jobs.submit(job_of(attempt, ledger))
+    jobs.submit(job_of(attempt, ledger, needs))
     while not (status := jobs.status(attempt.job)).over:
         if status is JobStatus.UNKNOWN:  # the backend forgot it: the same name, so still one job
-            jobs.submit(job_of(attempt, ledger))
+            jobs.submit(job_of(attempt, ledger, needs))
         time.sleep(poll)
     if (result := ledger.result(request.key, generation)) is not None:
         return Computed(result, reused=False)

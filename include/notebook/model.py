@@ -5,12 +5,15 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from include.core.compute import Computed, find_or_compute
 from include.core.errors import DataError
+from include.core.hardware import require_hardware
 from include.core.nearest import nearest_day
+from include.core.needs import Needs
 from include.core.request import Ref, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
@@ -37,6 +40,7 @@ from include.services.services import Services
 from include.step_values.evaluation import EvaluateValue
 from include.step_values.validation import ValidateValue
 from include.training.request import train_request, tune_request
+from include.training.run_resources import needs_of
 from include.validation.request import training_set_verdict_request
 from include.validation.verdict import raise_if_failed
 
@@ -143,9 +147,10 @@ class Model:
         rows = data if isinstance(data, TrainingSet) else self.training_set(data)
         verdict = self._compute(training_set_verdict_request(spec, rows.ref)).result
         raise_if_failed(verdict.read(ValidateValue), {n: self.services.storage.uri(f.path) for n, f in verdict.files.items()})
+        needs = replace(needs_of(spec), seconds=0.0)  # who waits here ends it by hand
         if tune:
-            chosen = {**self._compute(tune_request(spec, rows.ref), job=job).result.value["params"], **chosen}
-        return Fit(self.name, self._compute(train_request(spec, rows.ref, chosen), job=job), self.services)
+            chosen = {**self._compute(tune_request(spec, rows.ref), needs, job=job).result.value["params"], **chosen}
+        return Fit(self.name, self._compute(train_request(spec, rows.ref, chosen), needs, job=job), self.services)
 
     def evaluate(self, fit: Fit | TrainingSet | Moment | None = None, *, champion: bool = True) -> Evaluation:
         """Measure a fit on its held-out rows, beside the baselines and the champion; the gate says whether it may go on.
@@ -191,10 +196,13 @@ class Model:
 
     # -- what they share -------------------------------------------------------------------------------
 
-    def _compute(self, request: Request, *, job: bool = False) -> Computed:
+    def _compute(self, request: Request, needs: Needs = Needs(), *, job: bool = False) -> Computed:  # noqa: B008 - frozen
         if job:
-            return find_or_submit(request, self.services)
-        return find_or_compute(request, self.services.ledger, self.services.with_connection("slipstream_mlflow"))
+            return find_or_submit(request, self.services, needs=needs)
+        require_hardware(needs.resources, "a fit in this process")
+        settings = self.services.with_connection("slipstream_mlflow")
+        given = replace(settings, environ={**settings.environ, **needs.handed_on()})
+        return find_or_compute(request, self.services.ledger, given)
 
     def _stored(self, ref: Ref) -> Fit:
         return Fit(self.name, Computed(self.services.ledger.resolve(ref), reused=True), self.services)

@@ -7,6 +7,7 @@ from typing import Any
 
 from include.core.control import ControlStore
 from include.data.published import extent
+from include.experiment_state.queries import newest_experiment
 from include.governance.mirror import behind
 from include.monitoring.retraining.retrainings import newest as newest_decisions
 from include.rollout_state.queries import newest_events, newest_rollout
@@ -34,6 +35,7 @@ class Overview:
     route: Row  # as the gateway is to serve; empty before the first rollout
     rollout: Row  # the newest, live or not; empty if there was none
     events: tuple[Row, ...]  # of that rollout, newest first
+    experiment: Row  # the newest, running or not; empty if there was none
     decisions: tuple[Row, ...]  # newest first
     partitions: Partitions
     target: Row  # what an endpoint elsewhere was last seen to follow: generation, config, at; empty where gateways serve
@@ -48,9 +50,11 @@ class Overview:
         return bool(self.rollout.get("live"))
 
     @property
-    def weights(self) -> dict[str, int]:
-        """Percent of the entities by version, as text: what the route says."""
-        share = int(self.route.get("weight", 0))
+    def weights(self) -> dict[str, float]:
+        """Percent of the entities by version, as text: what the route says, by its rollout or its experiment."""
+        split = self.route.get("experiment")
+        share = split["treated"] / 100 if split else self.route.get("weight", 0)
+        share = int(share) if share == int(share) else share
         shares = ((self.route.get("champion"), 100 - share), (self.route.get("challenger"), share))
         return {str(version): percent for version, percent in shares if version is not None and percent}
 
@@ -64,6 +68,7 @@ class Overview:
             "route": self.route,
             "rollout": self.rollout,
             "events": list(self.events),
+            "experiment": self.experiment,
             "decisions": list(self.decisions),
             "partitions": vars(self.partitions),
             "target": self.target,
@@ -81,6 +86,7 @@ def overview(control: ControlStore, model: str) -> Overview:
         route=_route(control, model),
         rollout={**rollout} if rollout else {},
         events=tuple({**event} for event in newest_events(control, rollout["id"], EVENTS)) if rollout else (),
+        experiment=newest_experiment(control, model),
         decisions=tuple(newest_decisions(control, model, DECISIONS)),
         partitions=Partitions(str(newest_day or ""), days),
         target=_target(control, model),

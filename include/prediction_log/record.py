@@ -50,7 +50,7 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     version: int | None = None
     """The version that answered; None where the default score was the answer."""
     arm: str = ""
-    """The arm of the rollout that the entity belongs to, champion or challenger, whoever answered in the end."""
+    """The arm of the rollout or experiment that the entity belongs to, champion or challenger, whoever answered in the end."""
     score: float | None = None
     """The one number by which the answer is watched: the probability of the positive class, 0 to 1; the value that is predicted;
     the probability of the likeliest class; the score that a ranking orders by."""
@@ -85,6 +85,8 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     """Of a ranking's shadow: the candidate's place in the list that the caller got."""
     label_class: str = ""
     """Of a label: the name of the class."""
+    experiment: str = ""
+    """Of a prediction: the experiment that the entity is in, which then drew its `arm`; empty where it is in none."""
     v: int = FIRST
     """The version of the line's format; the first one is not written out."""
 

@@ -9,8 +9,9 @@ from functools import partial
 import sqlalchemy as sa
 
 from include.core.digest import digest_json
-from include.core.errors import FencedError
+from include.core.errors import FencedError, SlipstreamError
 from include.core.request import Json
+from include.experiment_state.queries import BETTER, answer
 from include.reconcile.airflow import RunState
 from include.reconcile.world import Effect, Finding, PendingAlert, World, make_run, record_once, remedy
 from include.rollout.candidates import WaitingCandidates, all_waiting
@@ -26,8 +27,21 @@ def find(world: World) -> Iterator[Finding]:
             yield _superseded(world, each)
         if each.again and not each.live:
             yield from _offered_again(world, each)
-        if each.due is not None and world.now - each.registered >= GRACE:
-            yield from _next_candidate(world, each, each.due)
+        due = _due(world, each)
+        if due is not None and world.now - each.registered >= GRACE:
+            yield from _next_candidate(world, each, due)
+
+
+def _due(world: World, each: WaitingCandidates) -> int | None:
+    """Whose turn it is: the newest; where rollouts wait for an experiment, the newest that it has found better."""
+    try:
+        name = world.spec(each.model).rollout.experiment if each.due is not None else ""
+    except SlipstreamError:  # its folder is broken, and whoever loads it says so
+        name = ""
+    if not name:
+        return each.due
+    waiting = (version for version in each.fresh if version not in each.superseded)
+    return max((version for version in waiting if answer(world.control, each.model, name, version) == BETTER), default=None)
 
 
 def _superseded(world: World, each: WaitingCandidates) -> Finding:

@@ -13,6 +13,7 @@ from include.core.storage import Storage
 OPENED, COLLECTED, WITHDRAWN, RESULT = "open.json", "collected.json", "withdrawn.json", "result.json"
 MARKS = frozenset({OPENED, COLLECTED, WITHDRAWN})  # what stays of a generation, or says what is done with it
 CHECKPOINTS = "checkpoints/"
+ROWS = "rows/"  # blocks of a streamed training set: include/training/rows
 _PATH = re.compile(r"ledger/(?P<key>[^/]+/[^/]+)/g(?P<generation>\d+)/(?P<name>.+)")
 _BATCH = re.compile(r"metrics/\d+")
 _ATTEMPT = re.compile(r"attempt-(\d+)\.json")

@@ -16,7 +16,7 @@ from functools import partial
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.retention.finding import Finding, Kind
-from include.retention.holdings import CHECKPOINTS, COLLECTED, RESULT, WITHDRAWN, Holding, Place, Stored, holdings
+from include.retention.holdings import CHECKPOINTS, COLLECTED, RESULT, ROWS, WITHDRAWN, Holding, Place, Stored, holdings
 from include.retention.lifecycle import State, condemn, lift, remove, state_of, withdraw
 from include.retention.reachable import Named, named, with_inputs
 from include.versions.queries import references
@@ -147,7 +147,7 @@ def _spent(
         stored = holding.files.get(RESULT)
         if stored is None or COLLECTED in holding.files or now - stored.at < bounds.older_than:
             continue
-        if checkpoints := holding.below(CHECKPOINTS):
+        if checkpoints := {**holding.below(CHECKPOINTS), **holding.below(ROWS)}:
             yield _files(ledger, holding, Kind.CHECKPOINTS, checkpoints)
         if (metrics := holding.batches) and f"{holding.folder}/{RESULT}" in registered:
             yield _files(ledger, holding, Kind.METRICS, metrics)

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore
 from include.core.effects import epoch_in
+from include.experiment_state.queries import live_models_in
 from include.rollout.waiting import without_a_turn
 from include.rollout_state.queries import challengers_in
 from include.routing.route import route_in
@@ -22,7 +23,7 @@ class WaitingCandidates:
 
     model: str
     champion: int | None
-    live: bool  # whether a rollout is: then they wait for its end
+    live: bool  # whether a rollout is, or an experiment: then they wait for its end
     fresh: tuple[int, ...]  # neither rolled out, superseded nor offered again by a person yet
     again: tuple[int, ...]  # a Candidate once more, offered again by a person
     registered: datetime  # the newest of them
@@ -45,9 +46,10 @@ def all_waiting(control: ControlStore) -> list[WaitingCandidates]:
         live = challengers_in(connection)
         found: dict[str, list[tuple[int, str]]] = {}
         for each in reversed(standings_in(connection, stage=Stage.CANDIDATE)):
-            if live.get(each.model) != each.version:
+            if live.get(each.model) != each.version:  # an experiment's version has had no turn yet
                 found.setdefault(each.model, []).append((each.version, each.registered))
-        return [_waiting(connection, model, found[model], model in live) for model in sorted(found)]
+        held = live.keys() | live_models_in(connection)
+        return [_waiting(connection, model, found[model], model in held) for model in sorted(found)]
 
 
 def _waiting(connection: sa.Connection, model: str, known: list[tuple[int, str]], live: bool) -> WaitingCandidates:

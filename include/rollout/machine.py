@@ -17,13 +17,14 @@ from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.spec import ModelSpec
 from include.core.time import timestamp
+from include.experiment_state.queries import require_none_in
 from include.rollout.driver import adopt
 from include.rollout.evidence_store import delete_evidence
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
 from include.rollout.offer import offer_in, require_gate
 from include.rollout.plan import RolloutStage, rollout_stages
 from include.rollout.waiting import supersede_in
-from include.routing.route import Route, route_in, set_route
+from include.routing.route import Route, lock_route, route_in, set_route
 from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import move_in, stage_in
 from include.versions.lifecycle import set_production as set_production
@@ -62,6 +63,8 @@ def open_rollout(
         if override or (by_hand and stage_in(connection, model, challenger) is VersionStage.ARCHIVED):
             reason, despite = override or "its rollout by hand", bool(override)
             offer_in(control, connection, model, challenger, actor=actor, reason=reason, despite_gate=despite)
+        lock_route(connection, model)
+        require_none_in(connection, model)
         champion = _admit(connection, model, challenger)
         _insert(connection, rollout_id, model, challenger, champion)
         _event(connection, rollout_id, "opened", "", {"stages": [stage.to_json() for stage in stages], "request": request})

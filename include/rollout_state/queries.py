@@ -45,6 +45,11 @@ def challenger(control: ControlStore, model: str) -> int | None:
         return connection.execute(sa.select(rollouts.c.challenger).where(rollouts.c.live == model)).scalar()
 
 
+def live_in(connection: sa.Connection, model: str) -> str:
+    """The id of a model's live rollout; empty where there is none."""
+    return connection.execute(sa.select(rollouts.c.id).where(rollouts.c.live == model)).scalar() or ""
+
+
 def rolled_back_in(connection: sa.Connection, model: str) -> set[int]:
     """The versions of which a rollout was rolled back."""
     mine = sa.and_(rollouts.c.model == model, rollouts.c.state == "rolled_back")

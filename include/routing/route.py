@@ -6,9 +6,9 @@ The gateway applies a route; the rollout machine writes it. Every write bumps th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 
@@ -17,8 +17,7 @@ from include.core.errors import DataError
 from include.core.request import Json
 from include.core.time import timestamp
 from include.routing.entity_hash import BUCKETS
-
-Arm = Literal["champion", "challenger"]
+from include.routing.split import Arm, Split
 
 
 @dataclass(frozen=True)
@@ -33,12 +32,15 @@ class Route:
     weight: int = 0  # percent of the entities that the challenger answers
     shadow: int | None = None  # sees a copy of every request, answers none
     previous: int | None = None  # the champion before: what a rollback returns to
+    experiment: Split | None = None  # between champion and challenger; there is no weight beside it
 
     def __post_init__(self) -> None:
         if not 0 <= self.weight <= 100:
             raise DataError("A route's weight is a percentage.", seen=self.weight, hint="use 0 to 100.")
         if self.weight and self.challenger is None:
             raise DataError("A route gives weight to a challenger it does not name.", seen=self.weight)
+        if self.experiment is not None and (self.weight or self.champion is None or self.challenger is None):
+            raise DataError("An experiment needs a champion and a challenger, and no rollout beside it.", seen=self.to_json())
 
     @property
     def live(self) -> bool:
@@ -61,12 +63,21 @@ class Route:
             return "challenger"
         return "champion"
 
+    def draw(self, unit: int, who: str, hashed: Callable[[str, str], int]) -> tuple[Arm, str]:
+        """The arm of an entity, and the experiment that drew it. `unit`: its hash for this model; `who`: what it is a hash of."""
+        if self.experiment is None:
+            return self.arm(unit), ""
+        return self.experiment.place(hashed(who, self.experiment.salt))
+
     def to_json(self) -> dict[str, Json]:
-        return asdict(self)
+        """Without an experiment as earlier releases wrote it."""
+        value = asdict(self)
+        return value if self.experiment is not None else {name: each for name, each in value.items() if name != "experiment"}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(**value)
+        split = value.get("experiment")
+        return cls(**{**value, "experiment": None if split is None else Split(**split)})
 
 
 def read_route(control: ControlStore, model: str) -> tuple[int, Route]:
@@ -79,6 +90,16 @@ def route_in(connection: sa.Connection, model: str) -> tuple[int, Route]:
     """The same, inside the caller's transaction."""
     row = connection.execute(sa.select(routes.c.generation, routes.c.route).where(routes.c.model == model)).first()
     return (row.generation, Route.from_json(row.route)) if row else (0, Route())
+
+
+def lock_route(connection: sa.Connection, model: str) -> None:
+    """Until the caller's transaction ends nobody else who asks for this opens anything that holds the model's traffic.
+
+    SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        key = sa.func.hashtextextended(f"route/{model}", 0)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def set_at(control: ControlStore, model: str) -> str:

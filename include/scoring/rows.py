@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, datetime
 
 import duckdb
@@ -11,15 +12,21 @@ from include.core.errors import DataError
 from include.core.spec import Features
 from include.core.task import Task
 from include.core.time import start_of_day
+from include.data.authored import memory
 from include.data.session import open_session
 from include.data.sql import parquet
 from include.point_in_time.join import value
 from include.point_in_time.known import KnownFiles, checked_version, known_at, known_files
 from include.point_in_time.partition import results
 
+ROWS = 1 << 19  # that are in memory at a time: whole batches of the scorer
 
-def rows_of_day(task: Task, features: Features, day: date, query: str | None = None) -> pa.Table:
+
+def rows_of_day(task: Task, features: Features, day: date, query: str | None = None) -> Iterator[pa.Table]:
     """request_id, event_timestamp, keys and every model input, sorted by time and id; of a ranking also the `query`'s column.
+
+    They come in tables of ROWS rows, the last of what is left; of a day without any in one table without rows. One is in memory
+    at a time, and DuckDB spills what is beyond its bound (SLIPSTREAM_SQL_MEMORY).
 
     The inputs named `YYYY-MM-DD` are the published days; of those before `day` come the values that still stand. They are
     found by the same join as the training set's: batch and training cannot differ.
@@ -31,13 +38,26 @@ def rows_of_day(task: Task, features: Features, day: date, query: str | None = N
         )
     days = results(task.ledger, refs)
     path = task.file(day.isoformat(), "entities.parquet")
-    with open_session() as connection:
+    with open_session(1, memory(), spill=task.workdir / "spill") as connection:
         entities = parquet([path])
         start = _first_asked(connection, entities, day)
         checked_version(features.views, days, start)
         files = known_files(task.ledger, features.views, days, start, task.workdir / "inputs", others=("entities",))
-        rows = _rows(features, files, entities, query)
-        return connection.sql(f"{rows} ORDER BY event_timestamp, request_id").to_arrow_table()
+        found = connection.sql(f"{_rows(features, files, entities, query)} ORDER BY event_timestamp, request_id")
+        with found.to_arrow_reader(ROWS) as batches:
+            yield from _tables(batches, ROWS)
+
+
+def _tables(batches: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
+    """The same rows, so many a table: DuckDB's own batches end where it likes."""
+    held, given = batches.schema.empty_table(), 0
+    for batch in batches:
+        held = pa.concat_tables([held, pa.Table.from_batches([batch])])
+        while len(held) >= rows:
+            yield held.slice(0, rows).combine_chunks()
+            held, given = held.slice(rows), given + 1
+    if len(held) or not given:
+        yield held.combine_chunks()
 
 
 def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date) -> datetime:

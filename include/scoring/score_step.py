@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,12 +15,14 @@ from include.core.spec import Binary, Features
 from include.core.task import Task
 from include.model_contract.remote import model_file
 from include.problems.of import of_params, problem_of, require_same
-from include.scoring.batches import open_mapper
+from include.problems.problem import Problem
+from include.scoring.batches import Mapper, open_mapper
 from include.scoring.rows import rows_of_day
 from include.scoring.scored import placed, schema
 from include.scoring.scorer import Scorer
 
 PLAIN = problem_of(Binary())
+GROUP = 1 << 20  # rows of a row group
 
 SCHEMA = schema(PLAIN)  # of a plain binary model
 
@@ -32,7 +36,6 @@ def run(task: Task) -> Outcome:
     params, problem = task.params, of_params(task.params)
     contract = task.file("train", "signature.json").read_bytes()
     require_same(problem, json.loads(contract), f"version {params.get('version')}")
-    rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
     file = model_file(task.input("train").files)
     scorer = Scorer(
         task.file("train", file).read_bytes(),
@@ -43,11 +46,43 @@ def run(task: Task) -> Outcome:
         file,
         task.settings.environ,
     )
-    scored = open_mapper(task.settings)(rows, scorer)
-    wanted = schema(problem)
-    table = pa.concat_tables([wanted.empty_table(), *(part.cast(wanted) for part in scored)])
-    if problem.query is not None:
-        table = placed(table, rows, problem.query)
+    rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
     path = task.workdir / "scores.parquet"
-    pq.write_table(table, path, compression="zstd")
-    return Outcome({"day": params["day"], "rows": table.num_rows, "version": params.get("version")}, {"scores.parquet": path})
+    count = _write(path, _scored(rows, scorer, open_mapper(task.settings), problem), problem)
+    return Outcome({"day": params["day"], "rows": count, "version": params.get("version")}, {"scores.parquet": path})
+
+
+def _scored(rows: Iterator[pa.Table], scorer: Scorer, mapper: Mapper, problem: Problem) -> Iterator[pa.Table]:
+    """The scored batches in the order of the rows. Of a ranking one table, for the place in a list is known when all are scored:
+    of its rows only the scores and their lists are held."""
+    wanted, query = schema(problem), problem.query
+    held: list[pa.Table] = [wanted.empty_table()]
+    lists: list[pa.Table] = []
+    for table in rows:
+        scored = [part.cast(wanted) for part in mapper(table, scorer)]
+        if query is None:
+            yield from scored
+        else:
+            held.extend(scored)
+            lists.append(table.select([query]) if query in table.column_names else table)
+    if query is not None:
+        yield placed(pa.concat_tables(held), pa.concat_tables(lists), query)
+
+
+def _write(path: Path, tables: Iterator[pa.Table], problem: Problem) -> int:
+    """Row groups of GROUP rows, as one table of them all would be written."""
+    first = next(tables, schema(problem).empty_table())
+    held, rows = [first], len(first)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        for table in tables:
+            held.append(table)
+            rows += len(table)
+            if sum(map(len, held)) >= GROUP:
+                joined = pa.concat_tables(held)
+                whole = len(joined) // GROUP * GROUP
+                writer.write_table(joined.slice(0, whole), row_group_size=GROUP)
+                held = [joined.slice(whole)]
+        left = pa.concat_tables(held)
+        if len(left) or not rows:
+            writer.write_table(left, row_group_size=GROUP)
+    return rows

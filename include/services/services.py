@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from include.backends.airflow.client import AirflowClient
     from include.core.control import ControlStore
     from include.core.request import Request
+    from include.experiments.heard import Tables
     from include.governance.approval import Approvals
     from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
@@ -163,6 +164,18 @@ class Services:
         with self.control.transaction() as connection:
             record = at_version(connection, model, version)
         require_approval(spec, approvals, record)
+
+    def require_experiment(self, model: str, version: int) -> None:
+        """Raises GateClosed where the version's rollout waits for an experiment that has not found it better."""
+        from include.experiment_state.queries import require_better
+
+        require_better(self.control, model, self.spec(model).rollout.experiment, version)
+
+    def tables(self, model: str) -> Tables:
+        """What reads the metrics of the model's experiments that are of tables."""
+        from include.services.metric_tables import MetricTables
+
+        return MetricTables(self.spec(model), self.storage, self.settings.home / "scratch").rows
 
     def gateway(self) -> GatewayClient:
         from include.serving.client import open_client

@@ -176,8 +176,9 @@ def openapi(kinds: frozenset[str]) -> bytes:
 _SCRIPT = """
 const cell = value => Object.assign(document.createElement("td"), { textContent: value ?? "–" });
 const row = values => { const made = document.createElement("tr"); made.append(...values.map(cell)); return made; };
+const share = route => route.experiment ? route.experiment.treated / 100 : route.weight;
 const cells = (name, { route, versions, ready, refused }) => [name, ready ? "ready" : "not ready", route.champion,
-  route.challenger ? `${route.challenger} (${route.weight} %)` : "–", route.shadow, Object.keys(versions).join(", "),
+  route.challenger ? `${route.challenger} (${share(route)} %)` : "–", route.shadow, Object.keys(versions).join(", "),
   Object.entries(refused).map(([version, why]) => `version ${version}: ${why}`).join("; ") || "–"];
 const look = () => fetch("status").then(answer => answer.json())
   .then(now => Object.entries(now.models).map(([name, model]) => row(cells(name, model))))

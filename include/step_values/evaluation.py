@@ -111,6 +111,13 @@ class GateValue(TypedDict):
     reasons: list[str]
 
 
+class ColdValue(TypedDict):
+    """Of a fit that began from another's weights: its cold twin's metrics on the same rows, and the comparison row by row."""
+
+    metrics: Metrics
+    paired: DifferenceValue
+
+
 class ChampionValue(TypedDict):
     """The champion's metrics on the same rows, and the comparison row by row; or why the two are `incomparable`."""
 
@@ -141,4 +148,5 @@ class EvaluateValue(ChampionValue):
     """The address of the server that scored: its latency is of the way there and back, and `bytes` are of a record of it."""
     int8: NotRequired[Int8Value]
     measured_again: NotRequired[int]
+    cold: NotRequired[ColdValue]
     gate: NotRequired[GateValue]

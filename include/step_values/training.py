@@ -15,6 +15,9 @@ class TrainValue(TypedDict):
 
     Of a fit whose workers came, went or were lost: each time as `include.training.interruptions:Interruption` has it, and the
     seconds that they cost together.
+
+    `warm_start`: of a fit that was to begin from the champion's weights: whether it did (`warm`), `why` it did not, and the
+    places that began anew (`fresh`).
     """
 
     metrics: Metrics
@@ -23,6 +26,7 @@ class TrainValue(TypedDict):
     rows: int
     interruptions: NotRequired[list[dict[str, Json]]]
     seconds_lost: NotRequired[float]
+    warm_start: NotRequired[dict[str, Json]]
 
 
 Trial = dict[str, Any]

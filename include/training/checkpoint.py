@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from include.core import fault
-from include.core.digest import digest_bytes
+from include.core.digest import digest_bytes, digest_file
 from include.core.housekeeping import housekeeping
+from include.core.scratch import scratch_folder
 from include.core.storage import Storage
 
 log = logging.getLogger(__name__)
 
 _FILE = re.compile(r"(?P<name>.+)\.(?P<digest>[0-9a-f]{64})")
 _STEP = re.compile(r"step-(\d{9})")
+_SHARD = re.compile(r"shard-(\d{9})-.+")
 
 
 @dataclass(frozen=True)
@@ -29,10 +33,18 @@ class CheckpointStore:
     folder: str
     keep: int = 3  # step checkpoints kept: older ones are the fallback when the newest is torn
 
-    def save(self, name: str, data: bytes) -> None:
-        """Write under a name, atomically. Raises StorageFullError; earlier checkpoints stay."""
+    def save(self, name: str, data: bytes) -> str:
+        """Write under a name, atomically, and return the digest. Raises StorageFullError; earlier checkpoints stay."""
+        digest = digest_bytes(data)
         fault.point("checkpoint.save")
-        self.storage.write(f"{self.folder}/{name}.{digest_bytes(data)}", data)
+        self.storage.write(f"{self.folder}/{name}.{digest}", data)
+        fault.point("checkpoint.saved")
+        return digest
+
+    def save_file(self, name: str, source: Path) -> None:
+        """As `save`, of a file that is larger than memory may be."""
+        fault.point("checkpoint.save")
+        self.storage.upload(source, f"{self.folder}/{name}.{digest_file(source)}")
         fault.point("checkpoint.saved")
 
     def load(self, name: str) -> bytes | None:
@@ -47,6 +59,32 @@ class CheckpointStore:
             log.warning("checkpoint %s skipped: its bytes do not match their digest", self.storage.uri(path))
         return None
 
+    def load_blob(self, name: str, digest: str) -> bytes | None:
+        """The bytes of that name and digest, or None where they are gone or damaged."""
+        try:
+            data = self.storage.read(f"{self.folder}/{name}.{digest}")
+        except FileNotFoundError:
+            log.warning("checkpoint %s skipped: its part %s is gone", self.folder, name)
+            return None
+        if digest_bytes(data) == digest:
+            return data
+        log.warning("checkpoint %s skipped: the bytes of its part %s do not match their digest", self.folder, name)
+        return None
+
+    def load_file(self, name: str, target: Path) -> bool:
+        """As `load`, into a file. False if there is none that can be verified; the target is left out then."""
+        for path, digest in self._files().get(name, []):
+            with scratch_folder() as scratch:
+                try:
+                    shutil.copyfile(self.storage.fetch(path, scratch), target)
+                except FileNotFoundError:
+                    continue
+            if digest_file(target) == digest:
+                return True
+            log.warning("checkpoint %s skipped: its bytes do not match their digest", self.storage.uri(path))
+            target.unlink()
+        return False
+
     def save_step(self, step: int, data: bytes) -> None:
         """Write the checkpoint of a step and drop those that are no longer needed."""
         self.save(f"step-{step:09d}", data)
@@ -55,9 +93,13 @@ class CheckpointStore:
 
     def _prune(self, step: int) -> None:
         files = self._files()
-        for old in [number for number in self.steps() if number < step][: -self.keep + 1 or None]:
-            for path, _ in files.get(f"step-{old:09d}", []):
-                self.storage.delete(path)
+        earlier = [number for number in self.steps() if number < step]
+        kept = [*earlier[-self.keep + 1 :], step] if self.keep > 1 else [step]
+        for pattern in (_STEP, _SHARD):  # a step goes before its shards; those of steps that are kept are named by them
+            for name, found in files.items():
+                if (match := pattern.fullmatch(name)) and int(match[1]) < kept[0]:
+                    for path, _ in found:
+                        self.storage.delete(path)
 
     def load_step(self, step: int) -> bytes | None:
         return self.load(f"step-{step:09d}")

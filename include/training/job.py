@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from include.training.checkpoint import CheckpointStore
 from include.training.interruptions import Interruption
 from include.training.rung import Rung
 from include.training.spool import MetricSpool
+from include.training.warm_start import WEIGHTS, Begun, Champion
 
 log = logging.getLogger(__name__)
 
 Floats = NDArray[np.float32]
+BATCH = 1 << 16  # rows that a fit gets at once where it asks for batches
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,23 @@ class Rows:
         if self.queries is not None and start:
             while start < len(self) and self.queries[start] == self.queries[start - 1]:
                 start += 1
-        cut = slice(start, None)
-        columns = None if self.columns is None else self.columns[cut]
-        weights = None if self.weights is None else self.weights[cut]
-        queries, days = (None if each is None else each[cut] for each in (self.queries, self.days))
-        return Rows(self.features[cut], self.labels[cut], columns, weights, queries, days)
+        return self.cut(slice(start, None))
+
+    def cut(self, which: slice) -> Rows:
+        """Some of them that stand together."""
+        columns = None if self.columns is None else self.columns[which]
+        weights = None if self.weights is None else self.weights[which]
+        queries, days = (None if each is None else each[which] for each in (self.queries, self.days))
+        return Rows(self.features[which], self.labels[which], columns, weights, queries, days)
+
+    def batches(self, rows: int = BATCH) -> Iterator[Rows]:
+        """All of them, so many at a time. A set of more than `training.memory_rows` is read like this alone."""
+        for start in range(0, len(self), rows):
+            yield self.cut(slice(start, start + rows))
+
+    def sample(self) -> Rows:
+        """Rows for statistics of the inputs: all of them; of a set that does not fit into memory a random sample."""
+        return self
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -108,19 +122,35 @@ class TrainingJob:
     minimum_workers: int | None = None  # where they may come and go; None: as many as `workers`
     spool: MetricSpool | None = None  # where metrics are kept for live tracking, if they are
     rung: Rung | None = None  # of a trial of a search: where the fit is measured, and leaves
+    champion: Champion | None = None  # what the fit is to begin from, where it can
+    keeps_weights: bool = False  # whether it is to leave its weights at `weights_path`, for those that begin from them
     needs: Needs = field(default_factory=Needs)  # machines and time that this attempt was given
     wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
+    wanted_strategy: str = "ddp"  # as the spec says it; a fit reads `strategy`
+    offload: bool = False  # with the strategy `fsdp`
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
     interruptions: list[Interruption] = field(default_factory=list, init=False)
     taken: set[str] = field(default_factory=set, init=False)  # which of the spec's wishes the fit has read
+    begun: list[Begun] = field(default_factory=list, init=False)  # how it began, said by a fit that knows of champions
 
     @property
     def precision(self) -> str:
         """In which numbers to compute: `32`, `bf16` or `16-mixed`. A fit that never asks is refused any other than `32`."""
         self.taken.add("precision")
         return self.wanted_precision
+
+    @property
+    def weights_path(self) -> Path:
+        """Where the fit leaves its trained weights, in a form that it reads itself."""
+        return self.model_path.with_name(WEIGHTS)
+
+    @property
+    def strategy(self) -> str:
+        """How workers share the model: `ddp` or `fsdp`. A fit that never asks is refused any other than `ddp`."""
+        self.taken.add("strategy")
+        return self.wanted_strategy
 
     @property
     def label(self) -> str:
@@ -153,12 +183,18 @@ class TrainingJob:
         return Encoder.from_json(self.signature)
 
     def require_taken(self) -> None:
-        """Raises SpecError where the fit has not asked for a precision that the spec wants: its result is of another one."""
+        """Raises SpecError where the fit has not asked for what the spec wants: its result is of another."""
         if self.wanted_precision != "32" and "precision" not in self.taken:
             raise SpecError(
                 f"training.fit computes in its own precision: it has not asked for training.precision {self.wanted_precision!r}.",
                 safe="the model that it wrote is not taken; the training set and older versions are as they were.",
                 hint='leave training.precision at "32", or have the fit read job.precision and compute in it.',
+            )
+        if self.wanted_strategy != "ddp" and "strategy" not in self.taken:
+            raise SpecError(
+                f"training.fit does not share its model out to workers, as training.strategy {self.wanted_strategy!r} asks for.",
+                safe="the model that it wrote is not taken; the training set and older versions are as they were.",
+                hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or leave training.strategy at "ddp".',
             )
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:

@@ -13,19 +13,27 @@ NOT_OF_A_FIT = {
     "schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn", "resources", "time_limit", "pool", "queue",
 }  # fmt: skip
 # What came later: with its default it says nothing new, and the key is what it was without it.
-CAME_LATER = ("inputs", "precision")
+CAME_LATER = ("inputs", "precision", "strategy", "offload", "warm_start", "memory_rows")
 
 
 def tune_request(spec: ModelSpec, training_set: Ref) -> Request:
-    """The search of the spec's grid, over that training set."""
-    return _request("tune", "include.training.tune_step:run", spec, training_set, _fit(spec, {}))
+    """The search of the spec's grid, over that training set. Its fits all begin cold."""
+    training = _fit(spec, {})
+    training.pop("warm_start", None)
+    return _request("tune", "include.training.tune_step:run", spec, training_set, training)
 
 
-def train_request(spec: ModelSpec, training_set: Ref, chosen: Mapping[str, Json] | None = None) -> Request:
-    """A fit of that training set. `chosen`: parameters that replace the spec's, such as tuning's (`value["params"]`)."""
+def train_request(
+    spec: ModelSpec, training_set: Ref, chosen: Mapping[str, Json] | None = None, champion: Ref | None = None
+) -> Request:
+    """A fit of that training set. `chosen`: parameters that replace the spec's, such as tuning's (`value["params"]`).
+
+    `champion`: the trained result whose weights it begins from (include/training/warm_start.py says whether it may).
+    """
     training = _fit(spec, chosen or {})
     del training["search"]
-    return _request("train", "include.training.train_step:run", spec, training_set, training)
+    more = {} if champion is None else {"champion": champion}
+    return _request("train", "include.training.train_step:run", spec, training_set, training, more)
 
 
 def _fit(spec: ModelSpec, chosen: Mapping[str, Json]) -> dict[str, Json]:
@@ -36,10 +44,12 @@ def _fit(spec: ModelSpec, chosen: Mapping[str, Json]) -> dict[str, Json]:
     return {**training, "params": {**spec.training.model_dump(mode="json")["params"], **chosen}}
 
 
-def _request(step: str, function: str, spec: ModelSpec, training_set: Ref, training: dict[str, Json]) -> Request:
+def _request(
+    step: str, function: str, spec: ModelSpec, training_set: Ref, training: dict[str, Json], more: Mapping[str, Ref] = {}
+) -> Request:
     params: dict[str, Json] = {
         "features": spec.features.model_dump(mode="json"), "training": training, "label": spec.label,
         **params_of(spec),
     }  # fmt: skip
-    inputs = {"training_set": training_set}
+    inputs = {"training_set": training_set, **more}
     return Request.of(step, function, spec.name, params=params, inputs=inputs, uses=(spec.training.fit, *uses_of(spec)))

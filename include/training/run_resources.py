@@ -6,10 +6,12 @@ What changes the fit itself (`workers`, `precision`, ...) is part of the result'
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from include.core.errors import SpecError
-from include.core.spec import ModelSpec, Training
+from include.core.needs import Needs
+from include.core.spec import ModelSpec, Training, Workers
 from include.core.spec.resources import Resources
 
 OF_MACHINES = tuple(Resources.model_fields)
@@ -44,6 +46,18 @@ def overridden(spec: ModelSpec, given: object) -> ModelSpec:
             seen=dict(given), safe=_SAFE, hint="trigger the run again with other values, or none.",
         ) from None  # fmt: skip
     return spec.model_copy(update={"training": made})
+
+
+def needs_of(spec: ModelSpec) -> Needs:
+    """What an attempt to fit is given."""
+    training = spec.training
+    workers = Workers.of(training.workers).maximum
+    return Needs(training.resources, workers, training.time_limit.total_seconds())
+
+
+def needs_of_search(spec: ModelSpec) -> Needs:
+    """What an attempt to search is given: each trial is one worker, and has the machine of one."""
+    return replace(needs_of(spec), workers=int(getattr(spec.training.search, "concurrent", 1)))
 
 
 def _check_names(given: Mapping[Any, Any]) -> None:

@@ -28,9 +28,14 @@ def split_newest(table: pa.Table, share: float = SHARE, list_column: str = "") -
             ordered_older, newest = _whole_lists(ordered_older, newest, list_column)
         if min(len(ordered_older), len(newest)) >= MINIMUM:
             return ordered_older, newest
-    raise DataError(
+    raise too_few(len(table), share)
+
+
+def too_few(rows: int, share: float = SHARE) -> DataError:
+    """The error for a training set of which one side would be too small."""
+    return DataError(
         f"Too few rows to train on: at least {MINIMUM} are needed on each side of a {1 - share:.0%}/{share:.0%} split by time.",
-        seen=len(table),
+        seen=rows,
         safe="the training set is kept as it is.",
         hint="widen training.window_days.",
     )

@@ -7,34 +7,32 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from include.core.errors import DataError, one_line
 from include.core.needs import Needs
 from include.core.reference import load
-from include.core.request import Json, Outcome
-from include.core.spec import Features
+from include.core.request import Outcome
 from include.core.spec.workers import Workers
 from include.core.task import Task
 from include.model_contract.batch import Encoded
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import Model, check_model, open_model
-from include.problems.of import PLAIN, of_params, signature_of
 from include.problems.problem import Problem
 from include.retrieval.version import open_retrieval
 from include.step_values.training import Metrics, TrainValue
 from include.training.checkpoint import CheckpointStore
+from include.training.checks import encoded_rows as encoded_rows
 from include.training.interruptions import seconds_lost
 from include.training.job import Floats, Rows, TrainingJob
-from include.training.split import split_newest
+from include.training.reading import forget_rows
+from include.training.reading import read_rows as read_rows
+from include.training.rows.streamed import StreamedRows
 from include.training.spool import MetricSpool
 from include.training.tracking import tracked
+from include.training.warm_start import NOT_TAKEN, SHOWN_PLACES, WEIGHTS, Champion
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +41,14 @@ HOSTILE: tuple[tuple[float | None, str | None], ...] = (
     (-1, "\N{SNOWMAN} 123 !?"),
     (1e6, "never seen before " * 200),
 )
-SHOWN = 5  # labels or outputs of a message
+SHOWN = 5  # outputs of a message
 
 
 def run(task: Task) -> Outcome:
     """Train on `train.parquet` of the input `training_set`.
 
-    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`, `problem`.
+    Params: `features` and `training` (sections of the spec, with the parameters to use), `label`, `problem`. With an input
+    `champion` the fit begins from the weights of that trained result.
     """
     training: Mapping[str, Any] = task.params["training"]
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
@@ -68,6 +67,10 @@ def run(task: Task) -> Outcome:
         spool=spool,
         needs=Needs.received(task.settings.environ),
         wanted_precision=str(training.get("precision", "32")),
+        champion=Champion.of(task),
+        keeps_weights=bool(training.get("warm_start")),
+        wanted_strategy=str(training.get("strategy", "ddp")),
+        offload=bool(training.get("offload", False)),
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
@@ -79,62 +82,13 @@ def run(task: Task) -> Outcome:
     if job.interruptions:
         value["interruptions"] = [each.to_json() for each in job.interruptions]
         value["seconds_lost"] = seconds_lost(job.interruptions)
+    if job.champion is not None:
+        value["warm_start"] = (job.begun[-1] if job.begun else NOT_TAKEN).to_json(SHOWN_PLACES)
     open_retrieval(job.shipped, Encoder.from_json(signature))
-    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **job.shipped})
-
-
-def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
-    """The encoded training and validation rows of a training set, and the model's signature."""
-    label, problem = str(task.params["label"]), of_params(task.params)
-    table = pq.read_table(path)
-    check_labels(table, label, problem)
-    older, newer = split_newest(table, list_column=problem.query or "")
-    check_labels(older, label, problem)
-    features = Features(**task.params["features"])
-    encoder = Encoder.fit(older, features.inputs, label, task.params.get("training", {}).get("inputs", "tensor"))
-    if encoder.form == "tensor":
-        encoder.check_tensor()
-    check_texts(older, encoder)
-    # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
-    pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
-    signature = {**encoder.to_json(), **signature_of(task.params), **pins}
-    return encoded_rows(encoder, older, label, problem), encoded_rows(encoder, newer, label, problem), signature
-
-
-def check_texts(table: pa.Table, encoder: Encoder) -> None:
-    """Raises DataError for a text that has no letter in any row: there is nothing to learn from it, and no word to count."""
-    for name in (each.name for each in encoder.inputs if each.dtype == "text"):
-        if not pc.any(pc.match_substring_regex(table[name].cast(pa.string()), r"\pL")).as_py():
-            raise DataError(
-                f"The text {name!r} has no letter in any row of the training set.",
-                seen=[str(value)[:80] for value in table[name].slice(0, 3).to_pylist()],
-                safe="the training set is kept as it is.",
-                hint=f"check the SQL that gives {name!r}, or leave the feature out.",
-            )
-
-
-def check_labels(table: pa.Table, label: str, problem: Problem = PLAIN) -> None:
-    """Raises DataError unless every row has a label of the problem's kind, and there is something to learn from them."""
-    truth = problem.truth(table, label)
-    what = problem.too_few(truth, 1)
-    absent = problem.absent(truth)
-    if what or absent:
-        gone = f"no row of {', '.join(map(repr, absent[:SHOWN]))}, which the spec has as classes"
-        raise DataError(
-            f"Training needs rows that tell something of {label!r}: {what or gone}.",
-            seen=problem.described(truth),
-            safe="the training set is kept as it is.",
-            hint="widen training.window_days, or check the label's source.",
-        )
-
-
-def encoded_rows(encoder: Encoder, table: pa.Table, label: str, problem: Problem) -> Rows:
-    """Labelled rows as a model's `fit` gets them."""
-    truth = problem.truth(table, label)
-    columns = encoder.encode_columns(table) if encoder.form == "columns" else None
-    weights = None if truth.weight is None else truth.weight.astype(np.float32)
-    labels = truth.labels.astype(np.float32)
-    return Rows(encoder.encode_matrix(table), labels, columns, weights, truth.query, truth.day)
+    if isinstance(train, StreamedRows):
+        forget_rows(task)
+    kept = {WEIGHTS: job.weights_path} if job.keeps_weights and job.weights_path.is_file() else {}
+    return Outcome(value, {"model.onnx": job.model_path, "signature.json": described, **kept, **job.shipped})
 
 
 def verify(job: TrainingJob) -> Metrics:
@@ -147,7 +101,7 @@ def verify(job: TrainingJob) -> Metrics:
         raise DataError("The model's fit returned without writing job.model_path.", seen=str(job.model_path))
     check_model(job.model_path, job.encoder if job.named else len(job.inputs), job.outputs)
     model, problem = open_model(job.model_path), job.problem
-    outputs = model.score(job.validation.given)
+    outputs = _outputs(model, job.validation)
     _check_outputs(problem, outputs, len(job.validation), "the validation rows")
     _check_outputs(problem, _answers(model, _hostile(job)), 3, "rows of missing and unknown values")
     for expected in job.expected:
@@ -156,6 +110,13 @@ def verify(job: TrainingJob) -> Metrics:
             allowed = f"{problem.parity(expected):.3g}"
             raise DataError(f"The ONNX file does not score like the model it came from, within {allowed}.", seen=gap)
     return {**problem.measure(job.validation.truth(), outputs, decided=False), "rows": len(job.validation)}
+
+
+def _outputs(model: Model, rows: Rows) -> Floats:
+    """Of rows in memory at once; of others a batch at a time."""
+    if not isinstance(rows, StreamedRows):
+        return model.score(rows.given)
+    return np.concatenate([model.score(batch.given) for batch in rows.batches()])
 
 
 def _answers(model: Model, rows: Encoded) -> Floats:

@@ -13,7 +13,7 @@ from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
 from operators.groups.group import Group, given, job_options, spec_of, task_group
 from operators.registry import RegisterModelOperator
-from operators.training import PlanTrainingOperator, TrainModelOperator, TuneModelOperator
+from operators.training import ChooseFitOperator, PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.unmanaged import CollectFeedbackOperator
 from operators.validation import ValidateTrainingSetOperator
 
@@ -41,7 +41,8 @@ def training_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> TrainingGroup:
-    """plan → training set → validate → (tune) → train → evaluate → gate → register.
+    """plan → training set → validate → (tune) → train → evaluate → gate → register. Where the spec asks for warm starts:
+    train cold → train → choose in place of train.
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_training`; None for tasks that stand in the DAG itself
@@ -49,8 +50,7 @@ def training_group(
     :param tune: whether to search the spec's grid; by default as the run's parameter `tune` says
     :param announce: whether a candidate's event starts the DAG `<model>_rollout`; False where this DAG rolls it out itself
     :param where: of tuning and training: "job" on the job backend, "process" in the task itself
-    :param pool, queue: of tuning and training; by default the spec's (`training.pool`, `training.queue`), else the pool `ray` for
-        jobs
+    :param pool, queue: of tuning and training; by default as the spec's `training` says, else the pool `ray` for jobs
 
     **Example** ::
 
@@ -69,10 +69,11 @@ def training_group(
             **given(withdrawn=listed, feedback=_told(spec, planned.output)),
         )
         training_set = built.output
-        trained = _fit(
-            name, training_set, tune, job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
+        job = job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
+        trained, cold = _fit(spec, training_set, tune, job)
+        evaluated = EvaluateModelOperator(
+            task_id="evaluate", model=name, training_set=training_set, trained=trained, **given(cold=cold)
         )
-        evaluated = EvaluateModelOperator(task_id="evaluate", model=name, training_set=training_set, trained=trained)
         gate = CheckGateOperator(task_id="gate", model=name, evaluation=evaluated.output)
         registered = RegisterModelOperator(
             task_id="register", model=name, training_set=training_set, trained=trained, evaluation=evaluated.output,
@@ -83,16 +84,22 @@ def training_group(
         return TrainingGroup(group, *made)
 
 
-def _fit(name: str, training_set: XComArg, tune: bool | None, job: dict[str, Any]) -> XComArg:
-    """validate → (tune) → train. The verdict comes first, whether the run tunes or not."""
+def _fit(spec: ModelSpec, training_set: XComArg, tune: bool | None, job: dict[str, Any]) -> tuple[XComArg, XComArg | None]:
+    """validate → (tune) → train. The verdict comes first, whether the run tunes or not. Where fits begin warm the cold twin comes
+    before, and the better of the two goes on: returns it, and the twin."""
+    name = spec.name
     validated = ValidateTrainingSetOperator(task_id="validate_training_set", model=name, training_set=training_set)
     tuned = TuneModelOperator(task_id="tune", model=name, training_set=training_set, enabled=tune, **job)
-    trained = TrainModelOperator(
-        task_id="train", model=name, training_set=training_set, tuned=tuned.output,
-        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **job,
-    )  # fmt: skip
+    given_to = {"model": name, "training_set": training_set, "tuned": tuned.output, **job}
+    rule = TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS
+    trained = TrainModelOperator(task_id="train", trigger_rule=rule, **given_to)
     chain(validated, [tuned, trained])
-    return trained.output
+    if not spec.training.warm_start:
+        return trained.output, None
+    cold = TrainModelOperator(task_id="train_cold", cold=True, trigger_rule=rule, **given_to)
+    chain(validated, cold, trained)  # without a champion both are one fit, which the second then finds
+    chosen = ChooseFitOperator(task_id="choose", model=name, trained=trained.output, cold=cold.output)
+    return chosen.output, cold.output
 
 
 def _told(spec: ModelSpec, plan: XComArg) -> XComArg | None:

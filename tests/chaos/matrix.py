@@ -25,7 +25,7 @@ STEPS = (
     "submit_sagemaker", "checkpoint_sagemaker", "endpoint",
 )  # fmt: skip
 ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker", "endpoint")  # each of their trials needs a server
-ON_REQUEST = ("materialize_dynamodb",)  # rows on AWS's services as moto has them: run by name, and not on the page
+ON_REQUEST = ("materialize_dynamodb", "experiment")  # run by name, and not on the page
 SLOW: dict[str, tuple[str, ...]] = {"checkpoint": (), "search": (), "traffic": ("F2",), "submit": ("F2", "F8")}
 SERVERS = {"postgres", "redis", "dynamodb", "s3", "ray", "sagemaker", "mlflow"}
 RECORD = PROJECT / "docs" / "guarantees.json"  # kept with the sources: rows are run one by one, on whatever machine

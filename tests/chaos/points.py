@@ -22,6 +22,7 @@ ELSEWHERE = {
     "range.day.published": "tests/unit/ranges/test_take_in.py",
     "range.chunk.online": "tests/unit/ranges/test_take_in.py",
     "import.stored": "tests/unit/handover/test_register.py",
+    **dict.fromkeys(("checkpoint.shard", "checkpoint.shards"), "tests/integration/test_sharded_fit.py"),
     **dict.fromkeys(
         ("log.ship.listed", "log.ship.read", "log.ship.created", "log.ship.rotated"), "tests/unit/prediction_log/test_shipping.py"
     ),
@@ -60,6 +61,7 @@ ELSEWHERE = {
         ("landing.started", "landing.recorded", "landing.done", "landing.written", "landing.noted"),
         "tests/unit/operators/test_landing.py",
     ),
+    **dict.fromkeys(("experiment.applied", "experiment.looked"), "tests/unit/operators/test_experiment.py"),
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

@@ -18,7 +18,7 @@ from include.core.ports import JobStatus
 from include.core.settings import Settings
 from include.core.spec.resources import Resources
 from include.core.task import job_of
-from tests.support.ray_head import free_port, running_ray_head
+from tests.support.ray_head import free_port, running_ray_head, submit
 from tests.support.ray_nodes import RayNodes
 from tests.support.training_example import NETWORK, table, train_request, training_set
 
@@ -62,7 +62,7 @@ def test_a_fit_goes_on_while_nodes_are_killed_drained_and_added(tmp_path: Path) 
             fit = "include.models.flight_delay.train:fit"
             request = train_request(ledger, data, fit, params=params, workers={"minimum": 1, "maximum": 2})
             attempt = ledger.open_attempt(request.key, 0)
-            jobs.submit(job_of(attempt, ledger, ONE_EACH))
+            submit(jobs, job_of(attempt, ledger, ONE_EACH))
 
             job = Watched(jobs, attempt)
             job.until(lambda log: "worker 1 of 2" in log)

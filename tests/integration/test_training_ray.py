@@ -113,10 +113,11 @@ def models_of(settings: Settings) -> Iterator[None]:
         activate("include.models")
 
 
-def request_of(settings: Settings, ledger: Ledger, folder: Path, **params: Json) -> Request:
+def request_of(settings: Settings, ledger: Ledger, folder: Path, streamed: bool = False, **params: Json) -> Request:
     """A training of the installation's model on two workers, recorded."""
     data = training_set(ledger, folder / "in", table(), table(200, seed=2))
     training: dict[str, Json] = {"fit": FIT, "params": {**NETWORK, "mark": str(folder / "mark"), **params}, "workers": 2}
+    training |= {"memory_rows": 0} if streamed else {}
     with models_of(settings):
         request = Request.of(
             "train", "include.training.train_step:run", "example", inputs={"training_set": ledger.ref(data)},
@@ -168,6 +169,23 @@ def test_two_workers_train_one_model_and_a_killed_worker_costs_no_attempt(settin
         assert ray_shows.where((SECRET, OF_MLFLOW, token.password), shown) == []
     if may_hide():
         assert list(settings.home.rglob("*")) == []
+
+
+@pytest.mark.whole  # tests/unit/backends/lightning/test_fit.py and tests/unit/training/rows do it without Ray
+def test_two_workers_read_their_shares_of_streamed_rows_from_the_root(settings: Settings, tmp_path: Path) -> None:
+    ledger, jobs = Ledger(settings.storage()), Services(settings).jobs()
+    request = request_of(settings, ledger, tmp_path, streamed=True, track_every=1)
+    attempt = ledger.open_attempt(request.key, 0)
+    jobs.submit(job_of(attempt, ledger))
+    status, _ = wait(jobs, attempt.job)
+    assert status is JobStatus.SUCCEEDED, jobs.logs(attempt.job)
+    assert "resumed at step 10 of 48" in jobs.logs(attempt.job, 500)
+    result = ledger.result(request.key, 0)
+    assert result is not None
+    assert result.value["metrics"]["auc"] > 0.7
+    spooled = [row for _, batch in MetricSpool(ledger.storage, attempt.metrics).read() for row in batch]
+    assert sorted(step for step, _, metrics in spooled if "step_loss" in metrics) == list(range(1, 49))
+    assert not list(ledger.storage.list(f"{attempt.folder}/rows"))
 
 
 @pytest.mark.whole  # tests/unit/core/test_task.py does it with a process

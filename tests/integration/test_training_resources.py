@@ -18,6 +18,7 @@ from include.core.request import Request
 from include.core.settings import Settings
 from include.core.spec.resources import Resources
 from include.core.task import job_of
+from tests.support import ray_head
 from tests.support.ray_head import running_ray_head
 from tests.support.training_example import NETWORK, table, train_request, training_set
 
@@ -40,7 +41,7 @@ def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Ledger, RayJ
 
 def submit(ledger: Ledger, jobs: RayJobs, request: Request, needs: Needs) -> Attempt:
     attempt = ledger.open_attempt(request.key, 0)
-    jobs.submit(job_of(attempt, ledger, needs))
+    ray_head.submit(jobs, job_of(attempt, ledger, needs))
     return attempt
 
 

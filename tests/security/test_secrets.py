@@ -45,6 +45,7 @@ DOCKER = Path(__file__).parents[2] / "docker"
 NEEDED = {
     "postgres": set(),
     "ray": {"mlflow_jobs"},
+    "fork-server": set(),
     "migrate": {"postgres_airflow", "airflow_fernet_key"},
     "scheduler": {
         "postgres_airflow", "airflow_fernet_key", "airflow_jwt_secret", "mlflow_registry", "mlflow_jobs", "ray_token",

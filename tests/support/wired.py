@@ -13,6 +13,7 @@ from airflow.sdk.definitions._internal.mixins import ResolveMixin
 
 from operators import (
     evaluation,
+    experiment,
     features,
     monitoring,
     registry,
@@ -71,6 +72,8 @@ RolloutStageOperator = wired(rollout.RolloutStageOperator, rollout="open")
 PromoteModelOperator = wired(rollout_end.PromoteModelOperator, rollout="open")
 RollBackModelOperator = wired(rollout_end.RollBackModelOperator, rollout="open")
 ConcludeRolloutOperator = wired(rollout_end.ConcludeRolloutOperator, rollout="open", promoted="promote")
+LookAtExperimentOperator = wired(experiment.LookAtExperimentOperator, experiment="start")
+ConcludeExperimentOperator = wired(experiment.ConcludeExperimentOperator, experiment="start", looked="look")
 MonitorModelOperator = wired(monitoring.MonitorModelOperator, collected="collect", reference="reference")
 DecideRetrainingOperator = wired(monitoring.DecideRetrainingOperator, monitored="monitor", probes="shadows")
 TrainStalenessProbesOperator = wired(staleness.TrainStalenessProbesOperator, history="history")

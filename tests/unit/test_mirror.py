@@ -16,7 +16,7 @@ SMALL = 30  # lines; a module of so few has no logic to test by itself
 ELSEWHERE = {
     # A vendor's part is tested by its port's suite, or against the vendor itself.
     "tests/contract/test_gateway.py": "backends/ray/serve",
-    "tests/contract/test_jobs.py": "backends/process/jobs core/ports",
+    "tests/contract/test_jobs.py": "core/ports",
     "tests/contract/test_dynamodb.py": "backends/dynamodb/online_store backends/dynamodb/table",
     "tests/unit/backends/sagemaker/test_jobs.py": (  # against the fake of AWS, as SageMaker answers
         "backends/sagemaker/requests backends/sagemaker/state"
@@ -43,11 +43,12 @@ ELSEWHERE = {
     "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
-    "tests/integration/test_training_ray.py": ("backends/ray/group backends/ray/train models/flight_delay/network"),
+    "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
+    "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
-        "backends/lightning/loops backends/lightning/plan backends/lightning/state"
+        "backends/lightning/loops backends/lightning/plan backends/lightning/state backends/lightning/state_file"
     ),
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
     "tests/unit/backends/lightning/test_rungs.py": "backends/lightning/perturbed training/rung",
@@ -183,6 +184,8 @@ ELSEWHERE = {
     "tests/unit/prediction_log/test_shipping.py": "prediction_log/rotated prediction_log/shipping_state",
     "tests/unit/reconcile/test_candidates.py": "rollout/candidates",
     "tests/unit/reconcile/test_rollouts.py": "rollout/driver",
+    "tests/unit/experiments/test_machine.py": "experiments/record",
+    "tests/unit/operators/test_experiment.py": "experiments/request operators/groups/experiment",
     "tests/unit/reconcile/test_run.py": "reconcile/airflow reconcile/world",
     "tests/unit/rollout/test_evidence_merge.py": "rollout/evidence_accumulator rollout/stage_terms",
     "tests/unit/rollout/test_evidence_publisher.py": "rollout/evidence_store rollout/live_stages",
@@ -198,6 +201,7 @@ ELSEWHERE = {
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
+    "tests/unit/training/rows/test_prepare.py": "training/checks",  # each refusal, in memory and streamed
     "tests/unit/training/test_train_step.py": "step_values/training training/job",
     "tests/unit/operators/test_validation.py": "step_values/validation",
     "tests/unit/validation/test_propose.py": "validation/column validation/draft validation/prove",

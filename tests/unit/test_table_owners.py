@@ -29,6 +29,8 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "rollout_stages": ("include.rollout",),
     "rollout_sources": ("include.rollout",),
     "rollout_parts": ("include.rollout",),
+    "experiments": ("include.experiments", "include.experiment_state"),
+    "experiment_looks": ("include.experiments",),
     "routes": ("include.routing",),
     "gateways": ("include.routing.gateways",),
     "tokens": ("include.serving.http.shared_tokens",),

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from include.backends.lightgbm.convert import convert
-from include.backends.onnx.trained import finish_numbers
+from include.backends.onnx.trained import finish_numbers, of_validation
 from include.core.scratch import scratch_folder
 from include.training.job import TrainingJob
 
@@ -37,7 +37,7 @@ def finish(model: Any, job: TrainingJob) -> None:
     names = [each.name for each in job.inputs]
     finish_numbers(
         "LightGBM", model, job, lambda each, outputs, path: write(each, names, outputs, path),
-        lambda each, _: booster_of(each).predict(job.validation.features),
+        lambda each, _: of_validation(job, lambda rows: booster_of(each).predict(rows.features)),
     )  # fmt: skip
 
 

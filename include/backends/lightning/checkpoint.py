@@ -8,12 +8,11 @@ that was not.
 
 from __future__ import annotations
 
-import io
 import logging
 import pickle
 import random
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytorch_lightning as pl
@@ -23,33 +22,26 @@ from include.backends.lightning import state as kept
 from include.backends.lightning.checks import cannot_keep, check_callback
 from include.backends.lightning.finite import require_finite
 from include.backends.lightning.plan import Place, Plan
+from include.backends.lightning.sharded.rows import (
+    Record,
+    layout,
+    load_gradients,
+    rows_of_fit,
+    rows_of_weights,
+    save_rows,
+    uncut,
+)
 from include.backends.lightning.shares import factor
+from include.backends.lightning.state_file import State, read_state, write_state
 from include.core import fault
 from include.training.checkpoint import CheckpointStore
 from include.training.spool import MetricSpool
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LOSS = "train_loss"  # the epoch's mean of what training_step returns, where the module logs it under this name
-
-# step, world, done, trainer (Lightning's own checkpoint), workers (by rank: what lightning_state takes), accumulate, gradients,
-# history, losses, metrics (those in no batch of the spool)
-State = dict[str, Any]
-
-
-def read_state(data: bytes) -> State | None:
-    """A checkpoint's content, or None if it was written before checkpoints held all of the state."""
-    state: State = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    if "trainer" in state:
-        return state
-    log.warning("the checkpoint of step %s is of an older form that lacks state: the fit begins anew", state.get("step"))
-    return None
-
-
-def write_state(state: State) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(state, buffer)
-    return buffer.getvalue()
 
 
 def seed_all(seed: int) -> None:
@@ -84,6 +76,7 @@ class StepCheckpoint(pl.Callback):
         self.history: list[dict[str, Any]] = list(state["history"]) if state else []
         losses, counted = state["losses"] if state else (0.0, 0)
         self._losses, self._counted = float(losses), int(counted)  # of the epoch so far: sum, and batches that had one
+        self._sharded = plan.strategy == "fsdp"
         self._due, self._leaving, self._accumulate = False, False, 0
         if state and self._spool:
             self._spool.restore(state.get("metrics", []))
@@ -98,6 +91,8 @@ class StepCheckpoint(pl.Callback):
         workers = self._state["workers"]
         kept.restore(workers[self._place.rank] if self._place.rank < len(workers) else workers[0], pl_module, others)
         kept.restore_gradients(self._state["gradients"], pl_module)
+        if self._sharded:
+            load_gradients(pl_module, self._store, self._state, self._place)
         within = self._start % self._course.steps_per_epoch
         if within:
             self._accumulate = int(self._state["accumulate"])
@@ -177,13 +172,17 @@ class StepCheckpoint(pl.Callback):
 
     def finish(self, module: pl.LightningModule) -> None:
         """Save the trained model, once every hook of the fit is done."""
+        step = int(self.history[-1]["step"]) if self.history else self._course.steps
+        records = save_rows(self._store, step, self._place, rows_of_weights(module, self._place)) if self._sharded else []
+        shards = [record for each in self._of_all(records) for record in each] if self._sharded else []
         if self._place.rank:
             return
-        step = int(self.history[-1]["step"]) if self.history else self._course.steps
-        state = {"step": step, "done": True, "world": self._place.world, "trainer": {"state_dict": module.state_dict()}}
+        trained = uncut(module) if self._sharded else module.state_dict()
+        state = {"step": step, "done": True, "world": self._place.world, "trainer": {"state_dict": trained}}
         workers = [kept.capture(module, [])]
         more = {"workers": workers, "gradients": {}, "history": self.history, "losses": [0.0, 0], "metrics": self._pending()}
-        self._store.save_step(step, write_state({**state, **more}))
+        cut = {"shards": shards, "layout": layout(module, [])} if self._sharded else {}
+        self._store.save_step(step, write_state({**state, **more, **cut}))
 
     # --------------------------------------------------------------------------------------------------
 
@@ -208,11 +207,11 @@ class StepCheckpoint(pl.Callback):
         if self._place.world == 1:
             return self._losses, self._counted
         share = factor(self._course, self._place)
-        both = torch.tensor([self._losses * share, self._counted], dtype=torch.float64)
+        both = torch.tensor([self._losses * share, self._counted], dtype=torch.float64, device=trainer.strategy.root_device)
         losses, counted = trainer.strategy.reduce(both, reduce_op="mean").tolist()
         return losses, round(counted)
 
-    def _of_all(self, mine: dict[str, Any]) -> list[dict[str, Any]]:
+    def _of_all(self, mine: T) -> list[T]:
         if self._place.world == 1:
             return [mine]
         workers: list[Any] = [None] * self._place.world
@@ -228,7 +227,7 @@ class StepCheckpoint(pl.Callback):
             "trainer": trainer._checkpoint_connector.dump_checkpoint(weights_only=False),
             "workers": workers,
             "accumulate": trainer.accumulate_grad_batches,
-            "gradients": kept.gradients(trainer.lightning_module),
+            "gradients": {} if self._sharded else kept.gradients(trainer.lightning_module),
             "history": self.history,
             "metrics": self._pending(),
         }
@@ -244,7 +243,18 @@ class StepCheckpoint(pl.Callback):
         self._due = False
         require_finite(trainer)
         losses = self._mean_losses(trainer)  # all workers take part
-        workers = self._of_all(self._mine(trainer))
+        records = self._save_rows(trainer, step)
+        workers = self._of_all((self._mine(trainer), records))
         if self._place.rank == 0:
-            state = {"step": step, "losses": list(losses), **self._whole(trainer, workers)}
+            state = {"step": step, "losses": list(losses), **self._whole(trainer, [mine for mine, _ in workers])}
+            if self._sharded:
+                state["shards"] = [record for _, each in workers for record in each]
+                state["layout"] = layout(trainer.lightning_module, trainer.optimizers)
+            fault.point("checkpoint.shards")
             self._store.save_step(step, write_state(state))
+
+    def _save_rows(self, trainer: pl.Trainer, step: int) -> list[Record]:
+        if not self._sharded:
+            return []
+        rows = rows_of_fit(trainer.lightning_module, trainer.optimizers, self._place)
+        return save_rows(self._store, step, self._place, rows)

@@ -2,12 +2,15 @@
 
 An epoch is a permutation seeded by (seed, epoch), cut into global batches; worker r of w takes every w-th
 row of each. So the step alone says which rows come next, and a resumed fit reads exactly those.
+
+A training set that is streamed has an order of its own with the same properties: include/training/rows/order.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -15,6 +18,9 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from include.backends.lightning.plan import Course, Place
 from include.training.job import Rows
+from include.training.rows.loader import Reader
+from include.training.rows.order import Order
+from include.training.rows.streamed import StreamedRows
 
 VALIDATION_BATCH = 8192
 
@@ -55,20 +61,64 @@ class Table(Dataset[tuple[Tensor, ...]]):
         return len(self.labels)
 
 
+class StreamedEpoch(Sampler[tuple[Tensor, ...]]):
+    """The batches themselves of a streamed training set, from a step to the end of its epoch."""
+
+    def __init__(self, rows: StreamedRows, course: Course, start: int, place: Place) -> None:
+        order = Order(tuple(block.rows for block in rows.part.blocks), course.batch_size, course.seed)
+        self._reader = Reader(rows.part, rows.storage, order, place.rank, place.world)
+        self._start = start
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        for arrays in self._reader.batches(self._start):
+            yield tuple(torch.from_numpy(np.ascontiguousarray(each)) for each in arrays)
+
+    def __len__(self) -> int:
+        return self._reader.order.steps
+
+
+class StreamedStretch(Sampler[tuple[Tensor, ...]]):
+    """A worker's stretch of a streamed part, in its order, in batches: of w workers it has one of w equal stretches."""
+
+    def __init__(self, rows: StreamedRows, place: Place) -> None:
+        self._rows = rows
+        self._first, self._end = (len(rows) * each // place.world for each in (place.rank, place.rank + 1))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, ...]]:
+        for rows in self._rows.stretch(self._first, self._end, VALIDATION_BATCH):
+            yield tuple(torch.tensor(each) for each in (rows.features, rows.labels, rows.weights) if each is not None)
+
+    def __len__(self) -> int:
+        return -(-(self._end - self._first) // VALIDATION_BATCH)
+
+
+class AsItIs(Dataset[tuple[Tensor, ...]]):
+    """Gives the batch that its sampler has read."""
+
+    def __getitem__(self, batch: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        return batch
+
+
 class BatchData(pl.LightningDataModule):
     """Feeds a Trainer that reloads its loader each epoch, starting at step `start`."""
 
     def __init__(self, train: Rows, validation: Rows, course: Course, start: int, place: Place, *, pinned: bool = False) -> None:
         super().__init__()
         self._pinned = pinned
-        self._train, self._validation = Table(train), Table(validation)
+        self._train, self._validation = (rows if isinstance(rows, StreamedRows) else Table(rows) for rows in (train, validation))
         self._course, self._start, self._place = course, start, place
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         epoch = self.trainer.current_epoch if self.trainer else 0
         start = max(epoch * self._course.steps_per_epoch, self._start)
+        if isinstance(self._train, StreamedRows):
+            streamed = StreamedEpoch(self._train, self._course, start, self._place)
+            return DataLoader(AsItIs(), sampler=streamed, batch_size=None, pin_memory=self._pinned)
         return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None, pin_memory=self._pinned)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        if isinstance(self._validation, StreamedRows):
+            stretch = StreamedStretch(self._validation, self._place)
+            return DataLoader(AsItIs(), sampler=stretch, batch_size=None, pin_memory=self._pinned)
         mine = torch.arange(self._place.rank, len(self._validation), self._place.world)
         return DataLoader(self._validation, sampler=torch.split(mine, VALIDATION_BATCH), batch_size=None, pin_memory=self._pinned)

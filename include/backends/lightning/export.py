@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -50,21 +51,18 @@ class Probability(nn.Module):
         return self._link(said.reshape(-1) if said.ndim == 2 and said.shape[1] == 1 else said)
 
 
-@torch.inference_mode()
+@torch.no_grad()  # in inference mode a sharded module could not gather its weights
 def score(model: Probability, features: Floats) -> Floats:
     """float32 [n] or [n, k]: the outputs of `features` float32 [n, inputs]."""
     model.eval()
     parts = [model(torch.tensor(features[i : i + SCORE_BATCH])) for i in range(0, len(features), SCORE_BATCH)]
-    return np.concatenate([part.numpy() for part in parts]).astype(np.float32)
+    return np.concatenate([part.cpu().numpy() for part in parts]).astype(np.float32)
 
 
 def export(model: Probability, inputs: int, path: Path, outputs: Sequence[str] = ("score",)) -> None:
     """Write `model` as one ONNX file: `features` float32 [n, inputs] to the one output [n] by its name, or to all [n, k]."""
-    for name in ("torch.onnx", "onnx_ir", "onnxscript"):
-        logging.getLogger(name).setLevel(logging.ERROR)
     model.eval()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter deprecates its own internals
+    with quiet_exporter():
         torch.onnx.export(
             model,
             (torch.zeros(2, inputs),),
@@ -76,3 +74,13 @@ def export(model: Probability, inputs: int, path: Path, outputs: Sequence[str] =
             external_data=False,
             verbose=False,
         )
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Without the exporter's advice."""
+    for name in ("torch.onnx", "onnx_ir", "onnxscript"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it deprecates its own internals
+        yield

@@ -9,6 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
+from include.backends.lightning.sharded.rows import local
 from include.core.errors import DivergedError
 
 _NAMED = 3  # parameters that a message names
@@ -34,7 +35,7 @@ def require_finite(trainer: pl.Trainer) -> None:
     wrong = [
         name
         for name, parameter in trainer.lightning_module.named_parameters()
-        if parameter.is_floating_point() and not bool(torch.isfinite(parameter.detach()).all())
+        if parameter.is_floating_point() and not bool(torch.isfinite(local(parameter.detach())).all())
     ]
     if wrong:
         more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import warnings
@@ -12,17 +13,22 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 
-from include.backends.lightning.checkpoint import Left, State, StepCheckpoint, read_state, seed_all
+from include.backends.lightning.checkpoint import Left, StepCheckpoint, seed_all
 from include.backends.lightning.checks import check_module
 from include.backends.lightning.data import BatchData
 from include.backends.lightning.export import Probability, export, score
 from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.lightning.plan import HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
+from include.backends.lightning.sharded.resume import agree_on_step
+from include.backends.lightning.sharded.scores import score_together
+from include.backends.lightning.sharded.strategy import Resumed, ShardedStrategy
 from include.backends.lightning.state import restore
+from include.backends.lightning.state_file import State, read_state
+from include.backends.lightning.warm import begin, weights_of
 from include.core.scratch import scratch_folder
 from include.training.checkpoint import CheckpointStore
-from include.training.job import Rows
+from include.training.job import Floats, Rows
 from include.training.spool import MetricSpool
 
 __all__ = ["Data", "Hooks", "Kept", "Left", "fit_here"]
@@ -62,13 +68,19 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     _quiet()
     plan.devices.settle()
     seed_all(plan.course.seed)
-    module = build(plan, data.train.features)
+    if plan.strategy == "fsdp":
+        _fit_sharded(plan, build, data, kept, place, hooks, trainer)
+        return
+    module = build(plan, data.train.sample().features)
     check_module(module)
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
     checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
+    if state is None:
+        begin(module, plan, store, place.rank == 0)
     if state and state.get("done"):
+        module.configure_model()  # Lightning calls it before a fit, and there is none
         module.load_state_dict(state["trainer"]["state_dict"])
         restore(state["workers"][0], module, [])
     else:
@@ -78,6 +90,34 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
         if kept.spool:
             kept.spool.flush()  # before HISTORY says that the fit is done
         _leave(module, plan, data.validation, store, checkpoint)
+
+
+def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hooks: Hooks, trainer: dict[str, Any]) -> None:
+    """As above, where no worker has the model whole. Worker 0 writes its file from the blobs."""
+    strategy: ShardedStrategy = trainer["strategy"]
+    module = strategy.build(plan, build, data.train.sample().features, place)
+    check_module(module)
+    store = kept.checkpoints
+    state = agree_on_step(store, place)
+    strategy.resumed = Resumed(store, state, place) if state else None
+    checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
+    if state and state.get("done"):
+        strategy.load(module, state["trainer"]["state_dict"])
+        restore(state["workers"][0], module, [])
+    else:
+        _train(module, plan, data, checkpoint, state, place, {"inference_mode": False, **trainer})
+        checkpoint.finish(module)
+    parts = [score_together(strategy.whole, plan, rows.features, place) for rows in data.validation.batches()]
+    strategy.release()
+    del module
+    gc.collect()
+    if place.rank == 0:
+        if kept.spool:
+            kept.spool.flush()
+        _leave_sharded(plan, build, data.train.sample().features, store)
+        store.save(SCORES, b"".join(part.tobytes() for part in parts))
+        store.save(HISTORY, json.dumps(checkpoint.history).encode())
 
 
 def _train(
@@ -121,10 +161,10 @@ def _agree(store: CheckpointStore, place: Place) -> State | None:
     found = store.newest() if place.rank == 0 else None
     if place.world == 1:
         return read_state(found[1]) if found else None
-    chosen = torch.tensor([found[0] if found else -1])
-    torch.distributed.broadcast(chosen, 0)
-    step = int(chosen)
-    if step < 0:
+    chosen = [found[0] if found else None]
+    torch.distributed.broadcast_object_list(chosen, 0)
+    step = chosen[0]
+    if step is None:
         return None
     data = found[1] if found else store.load_step(step)
     if data is None:
@@ -138,8 +178,23 @@ def _leave(module: pl.LightningModule, plan: Plan, validation: Rows, store: Chec
         path = folder / MODEL
         export(model, len(plan.inputs), path, plan.outputs)
         store.save(MODEL, path.read_bytes())
-    store.save(SCORES, score(model, validation.features).tobytes())
+    if plan.keeps_weights:
+        store.save(TRAINED, weights_of(module, plan))
+    store.save(SCORES, b"".join(score(model, rows.features).tobytes() for rows in validation.batches()))
     store.save(HISTORY, json.dumps(checkpoint.history).encode())
+
+
+def _leave_sharded(plan: Plan, build: Build, features: Floats, store: CheckpointStore) -> None:
+    from include.backends.lightning.sharded.export import export_rows  # what it needs is large, and the fit is over
+
+    found = store.newest()
+    assert found is not None
+    state = read_state(found[1])
+    assert state is not None
+    with scratch_folder() as folder:
+        path = folder / MODEL
+        export_rows(plan, build, features, store, state, path)
+        store.save_file(MODEL, path)
 
 
 def _quiet() -> None:

@@ -1,4 +1,4 @@
-"""A fit that is asked to leave: by a signal to its process, or by whoever gave it its workers. It saves at the next batch.
+"""Workers that are asked to leave, by a signal to one of them or by whoever formed their group. They save at the next batch.
 
 Every worker must leave at the same batch, so after each they tell each other whether one was asked. That costs no waiting:
 what was said after one batch is heard after the next, which was computed meanwhile.
@@ -6,21 +6,14 @@ what was said after one batch is heard after the next, which was computed meanwh
 
 from __future__ import annotations
 
-import logging
-import os
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
-from types import FrameType
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from torch import distributed
-
-log = logging.getLogger(__name__)
 
 
 class Agreement:
@@ -56,33 +49,3 @@ class Pace(pl.Callback):
         self.done += 1
         if self.done == 1 and self._first is not None:
             self._first()
-
-
-@contextmanager
-def on_sigterm(asked: threading.Event) -> Iterator[None]:
-    """SIGTERM sets `asked` for as long; a second one does what it would have done. Only the main thread can do that."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.getsignal(signal.SIGTERM)
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        del frame
-        if asked.is_set():
-            signal.signal(number, former or signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-            return
-        log.warning("asked to end: the fit is saved at the next batch, and leaves")
-        asked.set()
-
-    signal.signal(signal.SIGTERM, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former or signal.SIG_DFL)
-
-
-def pass_on() -> None:
-    """End this process as SIGTERM would have without us: its own way of ending, where it has one."""
-    if signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN, None):
-        os.kill(os.getpid(), signal.SIGTERM)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 # What rank 0 leaves in the checkpoint folder when the fit is done; HISTORY is written last.
 MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
+# And of a fit whose weights are kept, or that was to begin from a champion's: CHAMPION is what it is handed, BEGUN how it began.
+TRAINED, CHAMPION, BEGUN = "trained-weights", "champion-weights", "begun.json"
 
 
 @dataclass(frozen=True)
@@ -56,11 +58,17 @@ class Plan:
     outputs: tuple[str, ...] = ("score",)
     link: str = "sigmoid"  # what makes outputs of what the module says: see include/problems/problem.py
     devices: Devices = field(default_factory=Devices)
+    strategy: str = "ddp"
+    offload: bool = False
+    categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, of a fit whose weights are kept
+    keeps_weights: bool = False
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
         """Raises SpecError if `training.params` lacks `epochs` or `batch_size`, or a worker would have no row of a batch or could
         not use what the spec asks for."""
+        if job.strategy == "fsdp" and (job.minimum_workers or job.workers) < 2:
+            raise cannot_shard("one worker", "ask for at least 2 training.workers")
         epochs, batch_size = (_positive(job.params, name) for name in ("epochs", "batch_size"))
         if (batch := min(batch_size, len(job.train))) < job.workers:
             raise SpecError(
@@ -74,7 +82,11 @@ class Plan:
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
         devices = Devices.of(job.needs.resources, job.precision)
-        return cls(*given, checkpoint_every, track_every, job.outputs, job.problem.link, devices)
+        known = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
+        return cls(
+            *given, checkpoint_every, track_every, job.outputs, job.problem.link, devices, job.strategy, job.offload,
+            categories=known, keeps_weights=job.keeps_weights,
+        )  # fmt: skip
 
 
 # Builds the module in each worker from the plan and the training features (for statistics such as means). Must be a module-level
@@ -82,6 +94,14 @@ class Plan:
 # of a binary label, logits [n, k] of classes, values or scores [n], and of an interval value, low and high [n, 3].
 # A batch is (features, labels), and (features, labels, weights) where the problem has a weight. A class is its place, float32.
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
+
+
+def cannot_shard(seen: str, hint: str) -> SpecError:
+    """The error for a fit that has nobody to share its model with."""
+    return SpecError(
+        'training.strategy "fsdp" shares a model out to workers of a Ray cluster.', seen=seen,
+        safe="nothing was trained; checkpoints that exist are kept.", hint=f'{hint}, or say training.strategy="ddp".',
+    )  # fmt: skip
 
 
 def _positive(params: Mapping[str, Any], name: str) -> int:

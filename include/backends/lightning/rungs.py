@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NoReturn
 
+import numpy as np
 import pytorch_lightning as pl
 
 from include.backends.lightning.checkpoint import StepCheckpoint
@@ -53,12 +54,13 @@ class RungCallback(pl.Callback):
 
     def _reach(self, trainer: pl.Trainer, module: pl.LightningModule, epochs: int) -> NoReturn:
         history = next(each.history for each in _callbacks(trainer) if isinstance(each, StepCheckpoint))
-        outputs = score(Probability(module, self._plan.inputs, self._plan.link), self._validation.features)
+        model = Probability(module, self._plan.inputs, self._plan.link)
+        outputs = np.concatenate([score(model, rows.features) for rows in self._validation.batches()])
         self._rung.reach(epochs, outputs, history)
 
     def _fresh(self, trainer: pl.Trainer, params: dict[str, Any]) -> pl.LightningModule:
         """A module of those parameters that has seen nothing yet."""
-        module = self._build(replace(self._plan, params=params), self._train.features)
+        module = self._build(replace(self._plan, params=params), self._train.sample().features)
         module.trainer = trainer
         return module
 

@@ -17,6 +17,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from include.core.errors import SpecError
 
 Encoded = list[Any]  # [kind, value]
 
@@ -125,6 +128,11 @@ def encode(value: Any, depth: int = 0) -> Encoded | None:
     """A value as [kind, content], or None for what is no state: code, modules (theirs is a state dict), opaque objects."""
     if isinstance(value, _PLAIN):
         return ["plain", value]
+    if isinstance(value, DTensor) and not isinstance(value, nn.Parameter):
+        raise SpecError(
+            "An attribute of the module or a callback holds a part of a weight, which no checkpoint can keep.",
+            seen=list(value.shape), safe="checkpoints that exist are kept.", hint='say training.strategy="ddp".',
+        )  # fmt: skip
     if isinstance(value, Tensor) and not isinstance(value, nn.Parameter):
         kept = value.detach().clone()
         return ["tensor", kept] if kept.device.type == "cpu" else ["tensor", kept, kept.device.type]  # it is read on the CPU

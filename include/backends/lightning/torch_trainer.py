@@ -13,6 +13,7 @@ logits [n, classes], to a regression's value [n] or its outputs [n, 3], or to a 
 
 from __future__ import annotations
 
+import numpy as np
 from torch import nn
 
 from include.backends.lightning.export import Probability, export, score
@@ -31,5 +32,5 @@ def finish(module: nn.Module, job: TrainingJob) -> None:
             hint='leave training.inputs at "tensor", or write an ONNX file of columns by other means.',
         )  # fmt: skip
     served = Probability(module, job.inputs, job.problem.link)
-    job.expect(score(served, job.validation.features))
+    job.expect(np.concatenate([score(served, rows.features) for rows in job.validation.batches()]))
     export(served, len(job.inputs), job.model_path, job.outputs)

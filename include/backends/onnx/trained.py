@@ -11,7 +11,7 @@ import numpy as np
 from include.backends.onnx.merge import merged
 from include.core.errors import DataError, SpecError
 from include.core.scratch import scratch_folder
-from include.training.job import Floats, TrainingJob
+from include.training.job import Floats, Rows, TrainingJob
 
 Write = Callable[[Any, Sequence[str], Path], None]
 """Write a trained model as ONNX that gives these outputs."""
@@ -42,6 +42,12 @@ def finish(models: Any, job: TrainingJob, write: Write, predict: Predict) -> Non
         value, low, high = columns
         columns = [value, np.minimum(value, low), np.maximum(value, high)]
     job.expect(np.stack(columns, axis=1))
+
+
+def of_validation(job: TrainingJob, predict: Callable[[Rows], Any]) -> Any:
+    """A trained model's outputs of the validation rows, some rows at a time: of a streamed set no more are in memory."""
+    parts = [predict(rows) for rows in job.validation.batches()]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def finish_numbers(library: str, models: Any, job: TrainingJob, write: Write, predict: Predict) -> None:

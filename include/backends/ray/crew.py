@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CALLS = 4  # of one worker at once: its fit, and what it is asked meanwhile
-FAILED_STARTS = 3  # in a row, until it is said
+FAILED_STARTS = 3  # in a row, with which the attempt ends
+GONE = "node has died"  # in what Ray says of an actor: it has no class of its own for that
 
 
 @dataclass(eq=False)
@@ -154,8 +155,10 @@ class Crew:
         cause = as_slipstream_error(error.cause if isinstance(error, RayTaskError) else error)
         if isinstance(cause, PermanentError):
             raise cause
-        self._failed += 1
         log.warning("a worker could not be started: %s", describe(error))
+        if GONE in str(error):
+            return  # another is asked for, elsewhere
+        self._failed += 1
         if self._failed >= FAILED_STARTS:
             raise JobFailedError(
                 f"{self._failed} workers in a row could not be started: {describe(error)}.",

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import torch
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.strategies import DDPStrategy
 from torch import distributed
 
 from include.backends.lightning.plan import Place, Plan
+from include.backends.lightning.sharded.strategy import ShardedStrategy
 from include.backends.lightning.shares import SharedDDP, factor
 
 if TYPE_CHECKING:
@@ -21,15 +24,16 @@ if TYPE_CHECKING:
 
 @contextmanager
 def in_group(
-    backend: str, place: Place, address: tuple[str, int], opened: TCPStore | None, meet: timedelta, talk: timedelta
+    plan: Plan, place: Place, address: tuple[str, int], opened: TCPStore | None, meet: timedelta, talk: timedelta
 ) -> Iterator[None]:
     """With torch's process group of these workers; the first has opened `address`. One worker alone needs none."""
     rank_zero_only.rank = place.rank  # type: ignore[attr-defined]  # of this process's former group it may be another
-    if place.world == 1:
+    if alone(plan, place):
         yield
         return
     host, port = address
     store = opened if place.rank == 0 and opened is not None else distributed.TCPStore(host, port, is_master=False, timeout=meet)
+    backend = plan.devices.process_group
     distributed.init_process_group(backend, store=store, rank=place.rank, world_size=place.world, timeout=talk)
     try:
         yield
@@ -81,7 +85,19 @@ class RayEnvironment(ClusterEnvironment):
 
 def trainer_arguments(plan: Plan, place: Place, address: tuple[str, int]) -> dict[str, Any]:
     """What a Trainer of this group is made with beside a fit's own."""
-    if place.world == 1:
+    if alone(plan, place):
         return {}
-    strategy = SharedDDP(factor(plan.course, place), process_group_backend=plan.devices.process_group)
-    return {"strategy": strategy, "plugins": [RayEnvironment(place, address)], "num_nodes": place.world}
+    return {"strategy": _strategy(plan, place), "plugins": [RayEnvironment(place, address)], "num_nodes": place.world}
+
+
+def _strategy(plan: Plan, place: Place) -> DDPStrategy:
+    share, backend = factor(plan.course, place), plan.devices.process_group
+    if plan.strategy == "fsdp":
+        device = torch.device("cuda", 0) if plan.devices.gpu else torch.device("cpu")
+        return ShardedStrategy(device, share, process_group_backend=backend)
+    return SharedDDP(share, process_group_backend=backend)
+
+
+def alone(plan: Plan, place: Place) -> bool:
+    """Whether the worker needs no process group: a model that is cut into rows is so by one as well."""
+    return place.world == 1 and plan.strategy != "fsdp"

@@ -36,6 +36,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for every poll wo
 CHUNK = 64 << 10  # bytes read at once of a log
 TIMEOUT = 30.0  # seconds; the head starts an actor before it answers a submit
 UPLOAD = 300.0  # seconds for a package of code
+# A Python that is forked warm where the node has a fork server, and else starts as ever.
+WARM = (sys.executable, "-S", "-E", "-P", str(PROJECT / "include" / "backends" / "ray" / "fork_client.py"))
 
 
 class RayJobs:
@@ -79,7 +81,8 @@ class RayJobs:
         where = self._elsewhere
         if where is None:
             path = os.pathsep.join((str(PROJECT), *search_path(MODELS.read(self._env))))
-            command, more, folder = [sys.executable, "-m", job.module, *job.arguments], {"PYTHONPATH": path}, {}
+            command, more = [*WARM, "-m", job.module, *job.arguments], {"PYTHONPATH": path}
+            folder = {"py_executable": shlex.join(WARM)}  # for its supervisor, and for what the job starts on the cluster
         else:
             package = package or where.package()
             command, more = where.command(job, package), where.environment(job, package)

@@ -170,7 +170,7 @@ class Member:
         pace, store, group = Pace(), Watched(storage, work.folder), self._group
         self._progress = lambda: Progress(group, pace.done, store.saved, store.seconds())
         try:
-            with in_group(work.plan.devices.process_group, place, address, self._store, MEET, TALK):
+            with in_group(work.plan, place, address, self._store, MEET, TALK):
                 log.info("worker %d of %d (world_size=%d)", place.rank, place.world, place.world)
                 hooks = Hooks([pace], Agreement(self._asked, TALK))
                 more = trainer_arguments(work.plan, place, address)

@@ -93,13 +93,11 @@ class Round:
     def _form(self) -> None:
         import ray
 
-        address = ("", 0)
-        if len(self.members) > 1:
-            try:
-                address = ray.get(self.members[0].actor.open.remote(), timeout=MEET.total_seconds())
-            except Exception as error:  # noqa: BLE001 - its node has gone meanwhile, whatever Ray calls that
-                self._lose(self.members[0], error)
-                return
+        try:
+            address = ray.get(self.members[0].actor.open.remote(), timeout=MEET.total_seconds())
+        except Exception as error:  # noqa: BLE001 - its node has gone meanwhile, whatever Ray calls that
+            self._lose(self.members[0], error)
+            return
         places = [Place(rank, len(self.members)) for rank in range(len(self.members))]
         for place, each in zip(places, self.members, strict=True):
             self._pending[each.actor.fit.remote(self.number, place, address)] = each

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from include.core.errors import TimeLimitError
-from include.core.needs import Needs
 from include.core.ports import Job
 from include.core.spec.resources import Resources
-
-log = logging.getLogger(__name__)
 
 GIB = 1 << 30
 SHARE = 0.5  # CPUs of a worker whose spec asks for none: the head's other half is for batch scoring, and two models may train
@@ -43,29 +37,18 @@ def entry_point(job: Job) -> dict[str, Any]:
 
 
 def per_worker(wanted: Resources) -> dict[str, float]:
-    """`resources_per_worker` of a ScalingConfig."""
+    """What Ray reserves for each worker."""
     asked = {"CPU": float(wanted.cpus or SHARE), "GPU": float(wanted.gpus), "memory": float(int(wanted.memory_gb * GIB))}
     return {name: value for name, value in asked.items() if value}
 
 
 def strategy(wanted: Resources, workers: int) -> str:
-    """`placement_strategy` of a ScalingConfig: by the number of machines, where the spec has one."""
+    """Of the workers' placement group: by the number of machines, where the spec has one."""
     if wanted.nodes == 1:
         return _PLACEMENTS["strict_pack"]
     if wanted.nodes and wanted.nodes >= workers:
         return _PLACEMENTS["strict_spread"]
     return _PLACEMENTS["spread" if wanted.nodes else wanted.placement]
-
-
-def scaling(wanted: Resources, workers: int) -> dict[str, Any]:
-    """Arguments of a ScalingConfig, beside `num_workers`."""
-    asked: dict[str, Any] = {
-        "resources_per_worker": per_worker(wanted),
-        "placement_strategy": strategy(wanted, workers),
-        "use_gpu": wanted.gpus > 0,
-        "accelerator_type": wanted.accelerator or None,
-    }
-    return {name: value for name, value in asked.items() if value}
 
 
 @dataclass(frozen=True)
@@ -90,29 +73,6 @@ class Reservation:
         return f"{len(self.bundles)} x [{amounts(self.bundles[0])}], {self.strategy.lower()}"
 
 
-def wait_for_room(needs: Needs, workers: int) -> None:
-    """Return once the cluster has room for that many workers. It is told of them meanwhile, so that it may grow.
-
-    What is asked for, what there is and what is free is logged for as long as it waits. Raises TimeLimitError when the time of
-    the attempt is over; without a time limit after a day.
-    """
-    import ray
-    from ray.util.placement_group import placement_group, remove_placement_group
-
-    wanted = Reservation.of(needs.resources, workers)
-    began = time.time()
-    until = needs.until - EARLY if needs.until else began + LONGEST.total_seconds()
-    group = placement_group([dict(each) for each in wanted.bundles], strategy=wanted.strategy)
-    try:
-        while not group.wait(timeout_seconds=max(0.1, min(LOOK, until - time.time()))):
-            words = shortage(str(wanted), ray.cluster_resources(), ray.available_resources())
-            if time.time() >= until:
-                raise _too_few(words, time.time() - began, needs)
-            log.warning("Waiting for machines, %.0f s so far: %s", time.time() - began, words)
-    finally:
-        remove_placement_group(group)
-
-
 def shortage(asked: str, total: Mapping[str, float], free: Mapping[str, float]) -> str:
     """What is asked for, what the cluster has, what of it is free: one line."""
     return f"asked for {asked}; the cluster has {amounts(total)}; free: {amounts(free)}"
@@ -128,13 +88,3 @@ def amounts(resources: Mapping[str, float]) -> str:
         elif value or name == "CPU":
             said.append(f"{value:g} {name}")
     return ", ".join([*said, *sorted(name.removeprefix(KIND) for name in resources if name.startswith(KIND))])
-
-
-def _too_few(words: str, waited: float, needs: Needs) -> TimeLimitError:
-    limit = f"training.time_limit is {timedelta(seconds=needs.seconds)}" if needs.until else "there is no training.time_limit"
-    return TimeLimitError(
-        f"The cluster had no room for the workers of this fit for {timedelta(seconds=round(waited))} ({limit}): {words}.",
-        safe="nothing was trained; checkpoints that exist are kept.",
-        hint="ask for machines that there are (training.resources, for one run its parameter `resources`), add nodes to the "
-        "cluster, or end what holds them; then clear the task.",
-    )

@@ -9,13 +9,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.backends.lightning.plan import HISTORY, MODEL, SCORES, Build, Place, Plan
+from include.backends.lightning.plan import (
+    BEGUN,
+    CHAMPION,
+    HISTORY,
+    MODEL,
+    SCORES,
+    TRAINED,
+    Build,
+    Place,
+    Plan,
+    cannot_shard,
+)  # fmt: skip
+from include.backends.lightning.sigterm import on_sigterm, pass_on
 from include.core import code_check
 from include.core.environment import RAY_ADDRESS
 from include.core.errors import JobFailedError, SpecError, UnreachableError
 from include.core.spec.workers import Workers
 from include.training.interruptions import Account, left_at
 from include.training.job import TrainingJob
+from include.training.warm_start import Begun
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -24,13 +37,17 @@ if TYPE_CHECKING:
 def fit_lightning(job: TrainingJob, build: Build) -> None:
     """Train `build`'s module on the job's workers and write `job.model_path`, history and expected scores.
 
-    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP on workers of the cluster. Else: here.
+    Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP or FSDP on workers of the cluster. Else: here.
     An earlier attempt that was killed is continued at its newest verified checkpoint.
     """
     if job.checkpoints.load(HISTORY) is None:
+        if job.champion is not None:
+            job.checkpoints.save(CHAMPION, job.champion.weights)
         plan, workers = Plan.of(job), Workers(minimum=job.minimum_workers or job.workers, maximum=job.workers)
         if job.workers > 1 and RAY_ADDRESS.read():
             _fit_on_ray(job, plan, build, workers)
+        elif plan.strategy == "fsdp":
+            raise cannot_shard("this process is of no Ray job", "set SLIPSTREAM_JOB_BACKEND=ray")
         else:
             _fit_here(job, plan, build, workers)
     job.interruptions.extend(Account(job.checkpoints).entries)
@@ -39,7 +56,7 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
 
 def _fit_here(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
     from include.backends.lightning.fit import Data, Hooks, Kept, Left, fit_here
-    from include.backends.lightning.leaving import Agreement, Pace, on_sigterm, pass_on
+    from include.backends.lightning.leaving import Agreement, Pace
 
     if workers.elastic and workers.minimum > 1:
         raise SpecError(
@@ -69,7 +86,6 @@ def _rungs(job: TrainingJob, plan: Plan, build: Build) -> list[Callback]:
 
 
 def _fit_on_ray(job: TrainingJob, plan: Plan, build: Build, workers: Workers) -> None:
-    from include.backends.lightning.leaving import on_sigterm
     from include.backends.ray.crew import Crew
     from include.backends.ray.elastic import Elastic
     from include.backends.ray.member import Work
@@ -103,15 +119,18 @@ def attach() -> None:
 
 def collect(job: TrainingJob) -> None:
     """Take what rank 0 left: the model, its history and its validation scores."""
-    model, scores, history = (job.checkpoints.load(name) for name in (MODEL, SCORES, HISTORY))
-    if model is None or scores is None or history is None:
+    scores, history = (job.checkpoints.load(name) for name in (SCORES, HISTORY))
+    if scores is None or history is None or not job.checkpoints.load_file(MODEL, job.model_path):
         raise JobFailedError(
             "Training ended without a model that matches its digest.",
             seen=job.checkpoints.steps(),
             safe="the step checkpoints are kept.",
             hint="the next attempt resumes from the newest.",
         )
-    job.model_path.write_bytes(model)
+    if (trained := job.checkpoints.load(TRAINED)) is not None:
+        job.weights_path.write_bytes(trained)
+    if (begun := job.checkpoints.load(BEGUN)) is not None:
+        job.begun.append(Begun.from_json(json.loads(begun)))
     job.expect(np.frombuffer(scores, dtype=np.float32).reshape(job.problem.shape(len(job.validation))))
     for row in json.loads(history):
         job.report({name: value for name, value in row.items() if name != "step"}, row["step"])

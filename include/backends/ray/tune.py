@@ -19,6 +19,7 @@ from ray import tune
 from ray.tune.search import Searcher
 
 from include.backends.ray import on_node
+from include.backends.ray.scaling import Reservation
 from include.backends.ray.train import attach
 from include.core import code_check
 from include.core.author import as_slipstream_error, describe
@@ -32,7 +33,6 @@ from include.training.search.records import Found, Leg, Records
 
 log = logging.getLogger(__name__)
 
-CPUS = 0.5  # of a trial, as of a worker of a fit
 LOST = 2  # times that a leg is begun anew where its actor or node was lost
 MEASURE = "ended"  # what Ray Tune is told of a leg: what it came to is in the record
 WAIT = 1.0  # seconds between two looks at whether Ray Tune still runs
@@ -173,7 +173,8 @@ def open_executor(material: Material, records: Records, concurrent: int) -> Iter
 
 def _tuner(material: Material, records: Records, concurrent: int, legs: Legs, folder: str) -> Any:
     shared = Shared(material, records.storage.root, records.folder, code_check.checked())
-    trainable = tune.with_resources(tune.with_parameters(LegTrainable, shared=shared), {"cpu": CPUS})
+    room = tune.PlacementGroupFactory([dict(each) for each in Reservation.of(material.needs.resources, 1).bundles])
+    trainable = tune.with_resources(tune.with_parameters(LegTrainable, shared=shared), room)
     return tune.Tuner(
         trainable,
         tune_config=tune.TuneConfig(

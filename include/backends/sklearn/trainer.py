@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from include.backends.onnx.trained import finish as finish_trained
+from include.backends.onnx.trained import of_validation
 from include.backends.sklearn.estimator import export_estimator
 from include.training.job import Floats, Rows, TrainingJob
 
@@ -51,7 +52,11 @@ def finish(model: Any, job: TrainingJob) -> None:
         its name, `{"value": ..., "low": ..., "high": ...}`
     Raises DataError for one that cannot be converted, or whose classes are not the problem's.
     """
-    finish_trained(model, job, _write(job), lambda each, outputs: predictions(each, frame(job.validation), outputs))
+
+    def predict(each: Any, outputs: Sequence[str]) -> Any:
+        return of_validation(job, lambda rows: predictions(each, frame(rows), outputs))
+
+    finish_trained(model, job, _write(job), predict)
 
 
 def _write(job: TrainingJob) -> Any:

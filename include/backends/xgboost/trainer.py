@@ -7,6 +7,10 @@
         rows = xgboost.DMatrix(job.train.features, job.train.labels, weight=job.train.weights)
         finish(xgboost.train({"objective": "reg:absoluteerror", "seed": job.seed}, rows, 200), job)
 
+A set that does not fit into memory (`training.memory_rows`) is read in batches, and held as bins, a byte a number:
+
+        finish(xgboost.train({"objective": "binary:logistic", "max_bin": 256}, quantile_matrix(job.train), 200), job)
+
 | problem | objective |
 |---|---|
 | Binary | binary:logistic |
@@ -18,16 +22,43 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from include.backends.onnx.trained import finish_numbers
+from include.backends.onnx.trained import finish_numbers, of_validation
 from include.backends.xgboost.convert import convert
 from include.core.scratch import scratch_folder
-from include.training.job import Floats, TrainingJob
+from include.training.job import Floats, Rows, TrainingJob
+
+
+def quantile_matrix(rows: Rows, max_bin: int = 256, **more: Any) -> Any:
+    """An `xgboost.QuantileDMatrix` of the rows with their labels and weights, made of batches in a few passes.
+
+    It takes a byte a number and some for each row, where arrays take four. `more`: its other arguments, such as `ref`, the matrix
+    whose bins a second one shares. The booster must be trained with the same `max_bin`.
+    """
+    xgboost: Any = importlib.import_module("xgboost")  # it is in no lock: whoever trains with it has it
+
+    class Batches(xgboost.DataIter):  # type: ignore[misc] # of no known type
+        def __init__(self) -> None:
+            super().__init__()
+            self._left = rows.batches()
+
+        def next(self, input_data: Any) -> bool:
+            batch = next(self._left, None)
+            if batch is None:
+                return False
+            input_data(data=batch.features, label=batch.labels, weight=batch.weights)
+            return True
+
+        def reset(self) -> None:
+            self._left = rows.batches()
+
+    return xgboost.QuantileDMatrix(Batches(), max_bin=max_bin, **more)
 
 
 def finish(model: Any, job: TrainingJob) -> None:
@@ -39,7 +70,7 @@ def finish(model: Any, job: TrainingJob) -> None:
     names = [each.name for each in job.inputs]
     finish_numbers(
         "XGBoost", model, job, lambda each, outputs, path: write(each, names, outputs, path),
-        lambda each, _: predictions(each, job.validation.features),
+        lambda each, _: of_validation(job, lambda rows: predictions(each, rows.features)),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalRefere
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
+from include.core.spec.experiments import Experiment, Guardrail, Metric
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
@@ -36,11 +37,14 @@ __all__ = [
     "EmrServerless",
     "Endpoint",
     "Evaluation",
+    "Experiment",
     "Feature",
     "Features",
     "Float",
     "Frozen",
+    "Guardrail",
     "Integer",
+    "Metric",
     "ModelSpec",
     "Monitoring",
     "MultiClass",

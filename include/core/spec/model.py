@@ -11,6 +11,7 @@ from include.core.names import clashes
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
+from include.core.spec.experiments import Experiment
 from include.core.spec.features import Features
 from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
@@ -57,6 +58,9 @@ class ModelSpec(Frozen):
     rollout: Rollout = Rollout()
     """How a candidate takes over the traffic."""
 
+    experiments: tuple[Experiment, ...] = ()
+    """Versions held against the champion on what callers report. By default there are none."""
+
     monitoring: Monitoring = Monitoring()
     """How predictions and labels are watched."""
 
@@ -81,7 +85,7 @@ class ModelSpec(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._unmanaged(), *self._unfit(), *clashes(self)]
+        problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *clashes(self)]
         if problems:
             raise ValueError("; ".join(problems))
         texts = [feature.name for feature in self.features.inputs if feature.dtype == "text"]
@@ -128,6 +132,18 @@ class ModelSpec(Frozen):
         if not features.request:
             yield "features.request: is needed where there are no data.sources: every input comes with the request then"
 
+    def _untried(self) -> Iterator[str]:
+        """What is wrong between experiments and the rest."""
+        names = [each.name for each in self.experiments]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            yield f"experiments: {twice} is the name of several"
+        if names and self.serving.target != "gateway":
+            yield "experiments: an endpoint splits by request, so no entity stays in its arm; serve the model by the gateways"
+        if self._tables() and not self.managed:
+            yield "experiments: a metric's table is made of data.sources, and there are none; have callers report it"
+        if self.rollout.experiment and self.rollout.experiment not in names:
+            yield f"rollout.experiment: {self.rollout.experiment!r} is none of this model's experiments ({', '.join(names)})"
+
     def _unfit(self) -> Iterator[str]:
         """What does not go with the kind of problem."""
         metric, known = self.evaluation.metric, self.problem.metric_names
@@ -160,7 +176,11 @@ class ModelSpec(Frozen):
         """Import strings of all the model's own code."""
         named = (self.features.build, self.features.entities, self.features.labels, self.expectations, self.training.fit)
         decision = getattr(self.problem, "decision", "")
-        return tuple(filter(None, (*named, *self.problem.metrics, decision)))
+        return tuple(filter(None, (*named, *self.problem.metrics, decision, *self._tables())))
+
+    def _tables(self) -> tuple[str, ...]:
+        """Of the metrics of experiments."""
+        return tuple(metric.table for experiment in self.experiments for metric in experiment.metrics if metric.table)
 
     @classmethod
     def heading(cls, values: Mapping[str, Any]) -> str:

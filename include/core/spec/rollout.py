@@ -76,6 +76,9 @@ class Rollout(Frozen):
     """Whether a person must have approved a version in SageMaker's Model Registry (`SLIPSTREAM_SAGEMAKER_REGISTRY`) before it is
     offered traffic, and again before it is promoted. A version that a person has rejected there goes no further in any case."""
 
+    experiment: str = ""
+    """The experiment (`experiments`) that must have found a version better before its rollout opens. By default none must."""
+
     deadline: timedelta = timedelta(minutes=30)
     """How long a stage may go on without a verdict before `at_deadline` is done."""
 

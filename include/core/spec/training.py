@@ -44,6 +44,10 @@ class Training(Frozen):
     """What to try for parameters: a `Search`, or the values by name, of which at most 8 combinations are tried. Only a run that
     asks to tune tries them, and the best replaces the `params` of the same names."""
 
+    memory_rows: int | None = Field(None, ge=0)
+    """The number of rows up to which a training set is held in memory. A larger one is streamed from blocks on disk: a fit by
+    `fit_lightning` does so by itself, another one takes `job.train.batches()`. None: in memory, however many there are."""
+
     workers: Count | Workers = 1
     """How many worker processes fit the model together, for a `fit` that can distribute its work. `Workers(minimum=2,
     maximum=8)`: as many of them as the cluster has machines for, which may come and go while it trains."""
@@ -55,6 +59,15 @@ class Training(Frozen):
     precision: Precision = "32"
     """In which numbers a `fit` of Lightning computes. `bf16`: products in bfloat16, weights and sums in float32, on CPUs as well;
     `16-mixed`: in float16 with a scaled loss, on GPUs alone. The model that is written computes in float32."""
+
+    strategy: Literal["ddp", "fsdp"] = "ddp"
+    """How the workers of a `fit` of Lightning share its model. `ddp`: each has it whole. `fsdp`: each has a part of the rows of
+    every weight, of its gradient and of the optimizer's state, and gathers a layer while it computes with it: for a model that
+    is too large for one worker."""
+
+    offload: bool = False
+    """Whether those parts lie in the memory of the CPU while a GPU does not compute with them. It needs `fsdp`, and changes
+    nothing where workers have no GPU."""
 
     time_limit: timedelta = Field(timedelta(0), ge=timedelta(0), le=timedelta(days=28))
     """How long an attempt to fit may take, the wait for its machines included. After it the job is stopped, and the task fails
@@ -70,6 +83,11 @@ class Training(Frozen):
     seed: int = 7
     """The seed of every random number that the fit draws."""
 
+    warm_start: bool = False
+    """Whether a fit begins from the weights of the version in production, where it can. A cold fit of the same training set is
+    made as well, the better of the two on the validation rows is the candidate, and a fit that began warm and is worse than its
+    cold twin on the holdout closes the gate. Weights are kept with each version from then on."""
+
     without_withdrawn: bool = False
     """Whether to leave out requests that were answered by a version that has since been rolled back. By default they stay."""
 
@@ -80,7 +98,16 @@ class Training(Frozen):
                 'precision "16-mixed" needs a GPU: on CPUs float16 is slower than float32 and loses gradients; '
                 'ask for resources.gpus, or say "bf16", which CPUs compute'
             )
+        if self.offload and self.strategy != "fsdp":
+            raise ValueError(f'offload is of the strategy "fsdp": with "{self.strategy}" each worker has the model whole')
+        if self.warm_start and self.strategy == "fsdp":
+            raise ValueError(
+                'warm_start needs a model that one worker holds whole: with strategy "fsdp" no worker does, and nobody could map '
+                "the champion's weights; leave one of the two out"
+            )
         most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
+        if self.strategy == "fsdp" and Workers.of(self.workers).minimum < 2:
+            raise ValueError('strategy "fsdp" shares a model out to workers: ask for at least 2 training.workers, or say "ddp"')
         return self

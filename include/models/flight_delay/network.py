@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from include.backends.lightning.plan import Plan
+from include.backends.lightning.warm import Places
 from include.training.job import Floats
 
 
@@ -33,7 +35,7 @@ class DelayNetwork(nn.Module):
         categories = [i for i, item in enumerate(plan.inputs) if item.is_category]
         numbers = [i for i, item in enumerate(plan.inputs) if not item.is_category]
         sizes = [plan.inputs[i].size for i in categories]
-        dims = [min(16, 2 + size // 6) for size in sizes]
+        dims = [embedded(size) for size in sizes]
         hidden, dropout = int(plan.params["hidden"]), float(plan.params["dropout"])
         bins = int(plan.params["bins"])
 
@@ -65,10 +67,34 @@ class DelayNetwork(nn.Module):
         return logits.squeeze(1)
 
 
+def places_of(plan: Plan) -> dict[str, Places | None]:
+    """What the places of the network's state mean, by the names of inputs and categories: for fits that begin from others'."""
+    categories, numbers = ([each.name for each in plan.inputs if each.is_category is kind] for kind in (True, False))
+    bins = range(int(plan.params["bins"]))
+    wide = [f"{name}:{part}" for name in numbers for part in bins]
+    found: dict[str, Places | None] = {"categories": None, "numbers": None}
+    found |= {name: Places([numbers]) for name in ("mean", "deviation")}
+    found |= {name: Places([numbers, None], name) for name in ("low", "width")}
+    columns = [f"{name}:standard" for name in numbers] + wide + [f"{name}:missing" for name in numbers]
+    for place, name in enumerate(categories):
+        size = next(each.size for each in plan.inputs if each.name == name)
+        rows = [f"{name}=?", *(f"{name}={each}" for each in plan.categories.get(name, ()))]
+        dims = [f"{name}/{each}" for each in range(embedded(size))]
+        found[f"embeddings.{place}.weight"] = Places([rows, dims], name)
+        columns += dims
+    found["layers.0.weight"] = Places([None, columns])
+    return {f"network.{name}": each for name, each in found.items()}
+
+
+def embedded(size: int) -> int:
+    """Numbers that stand for a category of so many codes."""
+    return min(16, 2 + size // 6)
+
+
 class FlightDelay(pl.LightningModule):
     def __init__(self, plan: Plan, features: Floats) -> None:
         super().__init__()
-        self.network = DelayNetwork(plan, features)
+        self.network, self.places = DelayNetwork(plan, features), partial(places_of, plan)
         self.rate, self.decay, self.steps = float(plan.params["learning_rate"]), 1e-2, plan.course.steps
 
     def forward(self, features: Tensor) -> Tensor:

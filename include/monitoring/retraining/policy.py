@@ -18,11 +18,14 @@ from include.monitoring.formatting import percent
 from include.monitoring.stored import stored
 
 if TYPE_CHECKING:
+    from include.monitoring.retraining.priced import Weighed
     from include.monitoring.retraining.staleness_probe import Forecast
 
 Action = Literal["retrain", "hold"]
 Signal = Literal["drift", "drop"]
 ERRORS = "errors"
+LEARNED = "learned"  # of a decision's evidence: what the price's rule carries to the next one
+RULE = 2  # a decision by the price is made by include/monitoring/retraining/priced.py; the first rule's are read and made again
 MONTH = timedelta(days=30)
 NOISE = 1.645  # a drop of so many standard errors is chance one time in twenty
 
@@ -42,7 +45,7 @@ class Facts:
 
     `new_labels`: labelled rows since the champion's data. `busy`: what runs, such as "rollout of version 3". `rejected`: the
     challengers since the champion that came to nothing, oldest first, each with its reason. `probe`: the value of the step
-    `shadows`; `loss`: what it counts, for sentences.
+    `shadows`; `loss`: what it counts, for sentences. `rule`: which one weighs the price; an earlier release's was 1.
     """
 
     model: str
@@ -57,6 +60,7 @@ class Facts:
     rejected: tuple[str, ...] = ()
     probe: Mapping[str, Any] = field(default_factory=dict)
     loss: str = ERRORS
+    rule: int = RULE
 
     def evidence(self) -> dict[str, Any]:
         """What a replay needs of them: the verdicts, not the columns behind."""
@@ -75,7 +79,8 @@ class Facts:
         champion = Champion(**kept["champion"]) if kept["champion"] else None
         judged = (kept["new_labels"], kept["quality"], kept["drift"], kept["performance"])
         work = (tuple(kept["busy"]), tuple(kept["rejected"]), kept["shadows"])
-        return cls(decision.model, kept["window"], decision.as_of, champion, *judged, *work, kept.get("loss", ERRORS))
+        rule = RULE if LEARNED in kept or not kept["shadows"] else 1
+        return cls(decision.model, kept["window"], decision.as_of, champion, *judged, *work, kept.get("loss", ERRORS), rule)
 
 
 @dataclass(frozen=True)
@@ -129,11 +134,13 @@ def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Dec
     past = sorted((d for d in history if moment(d.as_of) < at), key=lambda d: moment(d.as_of))
     later = [d for d in history if moment(d.as_of) > at]
     signals = _signals(facts, policy)
-    reasons = tuple(_reasons(past, facts, signals, policy)) if facts.champion else ()
+    weighed = _weighed(past, facts, signals, policy)
+    reasons = tuple(_reasons(past, facts, signals, policy, weighed)) if facts.champion else ()
     blocked = tuple(_guards(past, later, facts, policy)) if facts.champion else ("there is no champion to replace",)
     action: Action = "retrain" if reasons and not blocked else "hold"
-    evidence = {"signals": signals.to_json(), **facts.evidence()}
-    summary = _summary(action, reasons, blocked, tuple(_notes(past, facts, signals, policy)))
+    evidence = {"signals": signals.to_json(), **facts.evidence(), **({LEARNED: dict(weighed.learned)} if weighed else {})}
+    notes = (*_notes(past, facts, signals, policy), *([weighed.words] if weighed and not weighed.retrain else []))
+    summary = _summary(action, reasons, blocked, notes)
     return Decision(f"{facts.model}:{facts.window}", facts.model, facts.as_of, action, reasons, blocked, summary, evidence)
 
 
@@ -148,13 +155,15 @@ def _signals(facts: Facts, policy: Retraining) -> Signals:
     return Signals(version, drifted, fell)
 
 
-def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:
+def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining, weighed: Weighed | None) -> Iterator[str]:
     assert facts.champion is not None
     if policy.on_drift and now.drift and _seen(past, now, "drift", policy) >= policy.consecutive:
         yield f"drift in {_often(past, now, 'drift', policy)}: {facts.drift.get('words', '')}"
     if now.drop and _seen(past, now, "drop", policy) >= policy.consecutive:
         yield f"performance fell in {_often(past, now, 'drop', policy)}: {facts.performance.get('words', '')}"
-    if policy.price is not None and (ahead := outlook(facts.probe, policy.price)) is not None and ahead.worth:
+    if weighed is not None and weighed.retrain:
+        yield weighed.words
+    if facts.rule == 1 and policy.price is not None and (ahead := outlook(facts.probe, policy.price)) is not None and ahead.worth:
         yield (
             f"staying costs {ahead.excess:.4f} {facts.loss} a request beyond a fresh model, more than the {ahead.pace:.4f} that "
             f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of the staleness probe)"
@@ -167,16 +176,25 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"the champion's data end {age.days} days ago (the schedule's floor is {policy.floor.days})"
 
 
+def _weighed(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Weighed | None:
+    """What the price's rule says, and learns; None without a price or a probe."""
+    if facts.rule != RULE or policy.price is None or not facts.probe.get("error"):
+        return None
+    from include.monitoring.retraining.priced import Asked, weigh  # numpy is not for `slipstream status`
+
+    learned: Mapping[str, Any] = next((d.evidence[LEARNED] for d in reversed(past) if d.evidence.get(LEARNED)), {})
+    alarms = [said for said in (*(d.signals.drift for d in past), now.drift) if said is not None]
+    return weigh(Asked(facts.model, facts.window, facts.probe, learned, alarms, policy.price, facts.loss))
+
+
 def outlook(probe: Mapping[str, Any], price: float) -> Forecast | None:
     """What keeping the champion costs, by the errors of the staleness probe; None without one."""
     if not probe:
         return None
-    import numpy as np  # not for `slipstream status`, which reads decisions and computes none
-
+    from include.monitoring.retraining.priced import matrix  # numpy is not for `slipstream status`
     from include.monitoring.retraining.staleness_probe import forecast
 
-    error = np.array([[np.nan if value is None else value for value in row] for row in probe["error"]], dtype=np.float64)
-    return forecast(error, int(probe["champion"]), price)
+    return forecast(matrix(probe), int(probe["champion"]), price)
 
 
 def _said(past: Sequence[Decision], now: Signals, what: Signal) -> Iterator[bool]:

@@ -7,19 +7,22 @@ Cost: the mean error of the windows served, plus the price times the share of wi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from include.core.spec import Retraining
 from include.data.window import moment
+from include.monitoring.retraining.comparators import Sight
 from include.monitoring.retraining.labelled_stream import Floats, Stream
-from include.monitoring.retraining.policy import Decision, Facts, decide
-from include.monitoring.retraining.staleness_probe import forecast
+from include.monitoring.retraining.learner import CHOSEN, Choice, Learned, Tuning, learn
+from include.monitoring.retraining.policy import RULE, Decision, Facts, decide
+from include.monitoring.retraining.staleness_probe import Ageing, ageing, forecast
 
 TRAINED_ON = 5  # a model is trained on so many windows
-DELAY = 1  # a window's labels are known so many windows later
+DELAY = 1  # a window's labels are known so many windows later, where nothing else is said
+REACH = 26  # the probe covers so many past windows, as the step `shadows` does
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Known:
     """What a policy may look at before window `now`.
 
     `error` [now+1, now+1] as `errors` gives it, NaN in the windows whose labels are not there yet. Its rows are the models that
-    could have been trained by now, whether they were asked for or not.
+    could have been trained by now, whether they were asked for or not. `alarms`: whether each window before `now` drifted, the
+    newest last; empty where nobody looked.
     """
 
     error: Floats
     champion: int
     price: float
+    alarms: Sequence[bool] = ()
 
     @property
     def now(self) -> int:
@@ -52,8 +57,8 @@ class Replay:
     windows: int
 
 
-def errors(stream: Stream, threshold: float, learner: Callable[[], Any] | None = None) -> Floats:
-    """`[s, t]`: the error rate in window t of the model that begins to serve in window s. NaN where t < s - 1.
+def errors(stream: Stream, threshold: float, learner: Callable[[], Any] | None = None, delay: int = DELAY) -> Floats:
+    """`[s, t]`: the error rate in window t of the model that begins to serve in window s. NaN where t < s - `delay`.
 
     Window 0 is the first that a model can serve: it was trained on the five windows whose labels are known by then, and
     so is every other. From `threshold` on a score says yes. `learner` makes an unfitted scikit-learn classifier; by default
@@ -61,16 +66,17 @@ def errors(stream: Stream, threshold: float, learner: Callable[[], Any] | None =
     """
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    first = TRAINED_ON + DELAY
+    first = TRAINED_ON + delay
     served = stream.windows - first
     rows = np.bincount(stream.window, minlength=stream.windows)
     error = np.full((served, served), np.nan)
     with threadpool_limits(1):  # threads spin: on a busy machine two are many times slower than one
         for s in range(served):
-            past, ahead = stream.rows(s, s + TRAINED_ON), stream.rows(max(s - 1, 0) + first, stream.windows)
+            seen = max(s - delay, 0)  # the first window that it was not trained on
+            past, ahead = stream.rows(s, s + TRAINED_ON), stream.rows(seen + first, stream.windows)
             wrong = _decided(stream, past, ahead, threshold, learner or logistic) != stream.label[ahead]
             share = np.bincount(stream.window[ahead], wrong, minlength=stream.windows) / np.maximum(rows, 1)
-            error[s, max(s - 1, 0) :] = share[max(s - 1, 0) + first :]
+            error[s, seen:] = share[seen + first :]
     return error
 
 
@@ -94,13 +100,13 @@ def logistic() -> Any:
     return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(max_iter=200))
 
 
-def replay(error: Floats, policy: Policy, price: float) -> Replay:
-    """Ask the policy before every window but the first."""
+def replay(error: Floats, policy: Policy, price: float, delay: int = DELAY, alarms: Sequence[bool] = ()) -> Replay:
+    """Ask the policy before every window but the first. `alarms` [windows]: whether each drifted, where somebody looked."""
     retrained: list[int] = []
     for now in range(1, len(error)):
         seen = error[: now + 1, : now + 1].copy()
-        seen[:, max(now - DELAY, 0) :] = np.nan
-        if policy(Known(seen, retrained[-1] if retrained else 0, price)):
+        seen[:, max(now - delay, 0) :] = np.nan
+        if policy(Known(seen, retrained[-1] if retrained else 0, price, alarms[:now])):
             retrained.append(now)
     return account(error, retrained, price)
 
@@ -131,14 +137,24 @@ def oracle(error: Floats, price: float) -> Replay:
 
 
 def decided(history: Sequence[Decision], policy: Retraining) -> list[Decision]:
-    """What this policy would have decided on the facts of stored decisions, oldest first; those without facts are left out.
+    """What this policy would decide today on the facts of stored decisions, oldest first; those without facts are left out.
 
     The champions are those of the record: a model that was never trained has no facts.
     """
     made: list[Decision] = []
-    for decision in sorted((d for d in history if "shadows" in d.evidence), key=lambda d: moment(d.as_of)):
-        made.append(decide(made, Facts.of(decision), policy))
+    for decision in _with_facts(history):
+        made.append(decide(made, replace(Facts.of(decision), rule=RULE), policy))
     return made
+
+
+def made_again(history: Sequence[Decision], policy: Retraining) -> list[Decision]:
+    """The stored decisions, each from its own evidence and those stored before it, by the rule that made it, oldest first."""
+    stored = _with_facts(history)
+    return [decide(stored[:n], Facts.of(decision), policy) for n, decision in enumerate(stored)]
+
+
+def _with_facts(history: Sequence[Decision]) -> list[Decision]:
+    return sorted((d for d in history if "shadows" in d.evidence), key=lambda d: moment(d.as_of))
 
 
 def never(_: Known) -> bool:
@@ -149,6 +165,33 @@ def every(windows: int) -> Policy:
     return lambda known: known.now - known.champion >= windows
 
 
-def priced(known: Known) -> bool:
-    """The policy of `retraining.price`."""
+def forecasting(known: Known) -> bool:
+    """The first policy of `retraining.price`: one reading of the probe, and no record."""
     return forecast(known.error, known.champion, known.price).worth
+
+
+class Priced:
+    """The policy of `retraining.price`: it sees as much of the past as the probe does, and learns from window to window.
+
+    `draw`: the place of the model among the policies that may be followed. `choices`: what it said in the newest replay. `found`:
+    what the probe tells before each window, which replays of one stream may share.
+    """
+
+    def __init__(self, draw: float, tuning: Tuning = CHOSEN, found: dict[int, Ageing | None] | None = None) -> None:
+        self.draw, self.tuning = draw, tuning
+        self.choices: list[Choice] = []
+        self._found = {} if found is None else found
+        self._shared = found is not None
+        self._learned: Learned | None = None
+
+    def __call__(self, known: Known) -> bool:
+        if known.now == 1:
+            self._learned, self.choices = None, []
+        base = max(known.now - REACH, 0)
+        seen = known.error[base:, base:]
+        if not self._shared or known.now not in self._found:
+            self._found[known.now] = ageing(seen)
+        sight = Sight(seen, self._found[known.now], known.price, known.alarms)
+        self._learned, choice = learn(self._learned, sight, base, max(known.champion - base, 0), self.draw, self.tuning)
+        self.choices.append(choice)
+        return choice.retrain

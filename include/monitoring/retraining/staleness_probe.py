@@ -48,22 +48,54 @@ class Forecast:
         return self.saving > 0
 
 
+@dataclass(frozen=True)
+class Ageing:
+    """What the errors of the models so far say of age: the mean gap by age (`curve`), the spread of one gap at one age, the share
+    of a gap beyond the curve that lasts, and that rest of each model in each `known` window. `now`: the window to come."""
+
+    now: int
+    known: int
+    curve: Floats
+    spread: float
+    lasting: float
+    rest: Floats
+
+    def pace(self, price: float) -> float:
+        return float(np.min((price + np.cumsum(self.curve)) / np.arange(1, len(self.curve) + 1)))
+
+    def ahead(self, champion: int, caution: float) -> Floats:
+        """The champion's excess in each of the next windows; what is its own lies `caution` errors below the estimate."""
+        own = 0.0
+        if champion < self.known:
+            own = _own(self.rest[champion, champion:], self.lasting, self.spread, caution)
+        return self.curve[np.minimum(self.now - champion + np.arange(HORIZON), HORIZON)] + own
+
+
+def ageing(error: Floats) -> Ageing | None:
+    """Of errors as `forecast` takes them; None before any window has its labels."""
+    known = int(np.isfinite(np.diagonal(error)).sum())  # windows 0 to known-1 have labels
+    if known == 0:
+        return None
+    gap = gaps(error, known)
+    curve, spread = _curve(gap)
+    rest = gap - curve[np.minimum(_ages(known), HORIZON)]
+    return Ageing(len(error) - 1, known, curve, spread, _lasting(rest), rest)
+
+
 def forecast(error: Floats, champion: int, price: float) -> Forecast:
     """Before the last window of `error`: `error[s, t]` is the error rate in window t of the model that served, or could have,
     from window s on; NaN where unknown, or where the model was trained on t. `price`: of one retrain, in errors of a window.
     """
-    known = int(np.isfinite(np.diagonal(error)).sum())  # windows 0 to known-1 have labels
-    if known == 0:
+    found = ageing(error)
+    if found is None:
         return Forecast(0.0, price / HORIZON, 0.0, 0)
-    now = len(error) - 1
-    gap = gaps(error, known)
-    curve, spread = _curve(gap)
-    rest = gap - curve[np.minimum(_ages(known), HORIZON)]
-    lasting = _lasting(rest)
-    pace = float(np.min((price + np.cumsum(curve)) / np.arange(1, len(curve) + 1)))
-    own = _own(rest[champion, champion:], lasting, spread) if champion < known else 0.0
-    ahead = curve[np.minimum(now - champion + np.arange(HORIZON), HORIZON)] + own
-    return Forecast(float(ahead[0]), pace, float(np.min(np.cumsum(ahead - pace))), known)
+    return told(found, champion, price)
+
+
+def told(found: Ageing, champion: int, price: float, caution: float = QUARTILE) -> Forecast:
+    """The forecast for one champion at one price."""
+    ahead, pace = found.ahead(champion, caution), found.pace(price)
+    return Forecast(float(ahead[0]), pace, float(np.min(np.cumsum(ahead - pace))), found.known)
 
 
 def gaps(error: Floats, known: int) -> Floats:
@@ -121,8 +153,8 @@ def _product(rest: Floats, later: int) -> float:
     return float(np.mean([column[np.isfinite(column)].mean() for column in both.T]))
 
 
-def _own(rest: Floats, lasting: float, spread: float) -> float:
-    """What lasts of the champion's own gap: its discounted mean, drawn to 0 as far as gaps are noise; lower quartile."""
+def _own(rest: Floats, lasting: float, spread: float, caution: float) -> float:
+    """What lasts of the champion's own gap: its discounted mean, drawn to 0 as far as gaps are noise, cautiously."""
     weights = MEMORY ** np.arange(len(rest) - 1, -1, -1)
     total = weights.sum() + (1 - lasting) / lasting
-    return float(weights @ rest / total - QUARTILE * spread * math.sqrt((1 - lasting) / total))
+    return float(weights @ rest / total - caution * spread * math.sqrt((1 - lasting) / total))

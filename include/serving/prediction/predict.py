@@ -297,20 +297,21 @@ class Predictor:
         rows = []
         for request in requests:
             deployment = request.deployment
-            arm, generation, reads = deployment.route.arm, deployment.generation, next(iter(deployment.views))
+            draw, generation, reads = deployment.route.draw, deployment.generation, next(iter(deployment.views))
             unknown = self._sources[reads][1] if reads in self._sources else {}
             canary = deployment.route.weight < 100
             for item in request.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
                 if lists is None:
-                    unit = hashed(SEPARATOR.join(map(str, entity.values())) or request_id, name)
+                    who = SEPARATOR.join(map(str, entity.values())) or request_id
                 else:
                     together, who = lists.of(request, entity, item.features, request_id)
-                    unit = hashed(who, name)
+                unit = hashed(who, name)
+                arm, experiment = draw(unit, who, hashed)
                 found, others = next(known), None
                 if isinstance(found, dict):
-                    reads = deployment.arm_reads(arm(unit))
+                    reads = deployment.arm_reads(arm)
                     asked = _asdict(item.features)
                     others = {each: {**self._sources[each][1], **of[0], **asked} for each, of in found.items()}
                     values, degraded = others[reads], found[reads][1]
@@ -320,9 +321,9 @@ class Predictor:
                 record = Record(
                     PREDICTION, request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
                     self._chain.redacted(entity) if redact else entity, self._chain.redacted(values) if redact else values,
-                    arm=arm(unit), degraded=degraded, generation=generation,
+                    arm=arm, degraded=degraded, generation=generation, experiment=experiment,
                 )  # fmt: skip
-                if canary and record.arm == "challenger":
+                if canary and arm == "challenger":
                     record.explored = "challenger"
                 if explore is not None:
                     explore.mark(record)

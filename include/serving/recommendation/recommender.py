@@ -61,6 +61,7 @@ class Asked:
     event_time: datetime  # UTC, no zone
     unit: int
     arm: str
+    experiment: str  # that drew the arm
     started: int  # ns
     now: datetime
     degraded: list[str] = field(default_factory=list)
@@ -121,9 +122,10 @@ class Recommender:
         request_id, entity = item.id or f"{self._prefix}-{next(self._count):x}", entity_of(item)
         who = SEPARATOR.join(str(entity[key]) for key in self._unit_keys) or request_id
         unit = self._unit(who, self._spec.name)
+        arm, experiment = deployment.route.draw(unit, who, self._unit)
         return Asked(
             request_id, entity, msgspec.structs.asdict(item.features), seen_items(item), item.at or self.contract.at,
-            item.event_time or moment.replace(tzinfo=None), unit, deployment.route.arm(unit), started, moment,
+            item.event_time or moment.replace(tzinfo=None), unit, arm, experiment, started, moment,
         )  # fmt: skip
 
     async def _listed(self, asked: Asked, deployment: Deployment) -> Listed:
@@ -230,6 +232,7 @@ class Recommender:
                 self._redacted({**asked.entity, **query, self.contract.item_key: each.item}), self._redacted(each.features),
                 found.version, asked.arm, each.score, degraded=list(asked.degraded), generation=deployment.generation,
                 latency_us=spent, error=asked.error, explored=explored, place=place,
+                experiment=asked.experiment,
             )
             for place, each in enumerate(found.items)
         ]  # fmt: skip

@@ -10,8 +10,10 @@ from include.core.errors import SlipstreamError
 
 BY_CLASS = {
     "PermanentError": 1, "SpecError": 1, "DataError": 1, "InputError": 1, "CodeError": 1,
+    "DivergedError": 1, "TimeLimitError": 1, "MemoryStillShort": 1,
     "ValidationFailed": 3, "IntegrityError": 3,
     "TransientError": 4, "NotReadyError": 4, "UnreachableError": 4, "StorageFullError": 4, "JobFailedError": 4,
+    "MemoryLimitError": 4,
     "GateClosed": 5, "ConflictError": 5, "PausedError": 5, "FencedError": 5, "SupersededError": 5,
 }  # fmt: skip
 

@@ -23,6 +23,7 @@ from include.core.spec import Float, Search
 from include.reconcile.airflow import NoAirflow
 from include.rollout.machine import enter_stage, open_rollout
 from include.training.search.records import Decision, Found, Leg, Records
+from tests.support.experiment_log import TRIAL
 from tests.support.toy_ledger import MODEL, SPEC, Loop
 from tests.unit.cli.conftest import Slipstream
 
@@ -71,6 +72,13 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("rollout pause", ["rollout", "pause", MODEL], 0),
         ("rollout resume", ["rollout", "resume", MODEL], 0),
         ("rollout abort", ["rollout", "abort", MODEL], 0),
+    ],
+    "an experiment": [
+        ("experiment plan", ["experiment", "plan", MODEL, "pricing"], 0),
+        ("experiment start", ["experiment", "start", MODEL, "pricing", "--version", "1"], 0),
+        ("experiment show", ["experiment", "show", MODEL], 0),
+        ("experiment recompute", ["experiment", "recompute", MODEL], 0),
+        ("experiment stop", ["experiment", "stop", MODEL], 0),
     ],
     "offered again": [("restore", ["restore", MODEL, "1"], 0)],
     "a candidate": [("reconcile", ["reconcile", "--dry-run"], 3)],
@@ -197,8 +205,11 @@ def test_each_documented_answer_of_ours_is_called() -> None:
 def test_what_is_printed_is_json_alone_and_of_the_documented_keys(
     populated: Slipstream, control: ControlStore, group: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    if group in ("a rollout", "a candidate"):
+    if group in ("a rollout", "a candidate", "an experiment"):
         offer(control)
+    if group == "an experiment":
+        tried = SPEC.model_copy(update={"experiments": (TRIAL,)})
+        monkeypatch.setattr("include.cli.context.CliContext.spec", lambda self, model: tried)
     if group == "a rollout":
         open_smoke(control)
     for label, words, expected in CALLS[group]:

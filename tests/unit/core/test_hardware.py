@@ -21,7 +21,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of NVIDIA's driver, empty; no program of it is on the path."""
     monkeypatch.setattr(hardware, "DRIVER", tmp_path / "gpus")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.delenv(hardware.VISIBLE, raising=False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     (tmp_path / "bin").mkdir()
     return tmp_path / "gpus"
 
@@ -67,7 +67,7 @@ def test_gpus_are_those_of_the_driver_that_this_process_may_see(driver: Path, mo
     assert this_hardware().gpus == ("NVIDIA L4", "NVIDIA A100-PCIE-40GB")
     assert this_hardware(gpus=False).gpus == ()
     for visible, left in (("1", 1), ("", 0), ("-1", 0), ("0,1", 2), ("GPU-8f1c", 1), ("0,7", 1)):
-        monkeypatch.setenv(hardware.VISIBLE, visible)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
         assert len(this_hardware().gpus) == left, visible
 
 

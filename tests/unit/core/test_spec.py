@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from include.core.errors import SpecError
 from include.core.spec import Data, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
 from include.core.spec.dtypes import kind_of, length_of
+from include.training.request import CAME_LATER
 
 GOOD: dict[str, Any] = {
     "name": "toy",
@@ -150,3 +151,22 @@ def test_a_spec_with_every_type_of_input_is_read_back_from_json_as_it_was() -> N
     spec = ModelSpec(**with_(features__request=inputs, training__inputs="columns"))
     assert ModelSpec.model_validate_json(spec.model_dump_json()) == spec
     assert [type(each.default) for each in spec.features.request] == [bool, str, tuple, float]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"strategy": "fsdp"}, "at least 2 training.workers"),
+        ({"offload": True, "workers": 2}, 'offload is of the strategy "fsdp"'),
+        ({"strategy": "deepspeed"}, "strategy"),
+    ],
+)
+def test_a_strategy_that_no_fit_can_do_is_refused(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(SpecError, match=named):
+        Training(**values)
+
+
+def test_a_shared_model_and_offload_are_asked_for_together() -> None:
+    asked = Training(strategy="fsdp", offload=True, workers=2)
+    assert (asked.strategy, asked.offload) == ("fsdp", True)
+    assert {"strategy", "offload"} <= set(CAME_LATER), "their defaults are in no request's key"

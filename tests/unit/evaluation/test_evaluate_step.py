@@ -15,6 +15,7 @@ from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Json, Request, Result
 from include.core.task import perform
+from include.evaluation import evaluate_step
 from include.model_contract.encoder import Encoder
 from include.monitoring.performance.comparison import Baseline
 from include.monitoring.performance.comparison import measure as monitored
@@ -44,11 +45,18 @@ class Bench:
         return model.score(Encoder.from_json(signature).encode_table(holdout))
 
     def evaluate(
-        self, data: Result | None = None, champion: Result | None = None, threshold: float = 0.5, **changes: Json
+        self,
+        data: Result | None = None,
+        champion: Result | None = None,
+        threshold: float = 0.5,
+        cold: Result | None = None,
+        **changes: Json,
     ) -> Result:
         inputs = {"training_set": self.ledger.ref(data or self.data), "train": self.ledger.ref(self.model)}
         if champion:
             inputs["champion"] = self.ledger.ref(champion)
+        if cold:
+            inputs["cold"] = self.ledger.ref(cold)
         params = {"features": FEATURES, "evaluation": {**EVALUATION, **changes}, "label": "late", "threshold": threshold}
         return self.run(Request("evaluate", "include.evaluation.evaluate_step:run", "example", params, inputs))
 
@@ -86,6 +94,15 @@ def test_the_champion_is_scored_on_the_same_rows_and_holds_back_a_worse_model(be
     assert value["champion"]["auc"] == good
     assert not value["gate"]["passed"]
     assert "champion" in value["gate"]["reasons"][0]
+
+
+def test_a_warm_start_is_compared_with_its_cold_twin_row_by_row(bench: Bench) -> None:
+    alone = bench.evaluate().value
+    result = bench.evaluate(cold=bench.model)
+    assert "cold" not in alone
+    assert result.value["cold"]["metrics"] == alone["metrics"]
+    assert result.value["cold"]["paired"]["worse"] == 0
+    assert "a cold fit of the same rows" in bench.ledger.storage.read(result.files["report.html"].path).decode()
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
@@ -147,3 +164,10 @@ def test_a_holdout_without_rows_is_refused(bench: Bench) -> None:
     empty = training_set(bench.ledger, bench.home / "empty", table(700), table(600).slice(0, 0))
     with pytest.raises(DataError, match="rows with the label"):
         bench.evaluate(empty)
+
+
+def test_of_more_training_rows_than_a_bound_every_so_many_are_read(tmp_path: Path) -> None:
+    rows = pa.table({"n": list(range(1000))})
+    pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=130)
+    for most, every in ((1000, 1), (999, 2), (334, 3), (333, 4), (1, 1000)):
+        assert evaluate_step._sampled(tmp_path / "rows.parquet", most)["n"].to_pylist() == list(range(0, 1000, every)), most

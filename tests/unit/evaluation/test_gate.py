@@ -37,6 +37,10 @@ def test_a_good_model_passes_without_a_reason() -> None:
     assert verdict.to_json() == {"passed": True, "reasons": []}
 
 
+def test_a_warm_start_that_is_behind_its_cold_twin_by_less_than_the_margin_passes() -> None:
+    assert decide(but(cold={"metrics": {"auc": 0.755}, "paired": {**AS_GOOD, "worse": 0.005}}), SPEC).passed
+
+
 def test_the_first_model_needs_no_champion() -> None:
     assert decide(but(champion=None), SPEC).passed
 
@@ -53,6 +57,11 @@ def test_the_first_model_needs_no_champion() -> None:
         (but(paired=slices((0.05, 0.01), (0.0, 0.01))), "auc of airport=S0 is worse than the champion's by 0.0500"),
         (but(latency_ms={"p99": 5.1}), "p99 latency 5.100 ms is above 5.000 ms"),
         (but(bytes=1001), "1001 bytes, more than 1000"),
+        (
+            but(cold={"metrics": {"auc": 0.77}, "paired": {**AS_GOOD, "worse": 0.02}}),
+            "auc 0.7500 of the warm start is worse than the cold fit's 0.7700 on the same holdout by more than 0.0100",
+        ),
+        (but(cold={"metrics": {"auc": 0.77}, "paired": {}}), "the warm start was not compared with it"),
     ],
 )
 def test_each_condition_closes_the_gate_alone_with_its_numbers(evaluation: dict[str, Any], reason: str) -> None:

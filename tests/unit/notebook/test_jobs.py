@@ -8,8 +8,10 @@ import pytest
 
 from include.core.adapters import ADAPTERS
 from include.core.errors import DataError, JobFailedError
+from include.core.needs import Needs
 from include.core.ports import JobStatus
 from include.core.request import Request
+from include.core.spec.resources import Resources
 from include.notebook.jobs import find_or_submit
 from include.services.services import Services
 from tests.support.fake_jobs import FakeJobs
@@ -39,6 +41,17 @@ def test_it_is_computed_by_a_job_once_and_found_afterwards(services: Services, j
     assert (made.result.value, made.reused) == ({"twice": 8}, False)
     assert find_or_submit(request(services), services, poll=0).reused
     assert len(jobs.submitted()) == 1
+
+
+def test_a_job_gets_the_machines_it_is_asked_for_with(
+    services: Services, jobs: FakeJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    (jobs.folder / "mode").write_text("run")
+    submit = FakeJobs.submit
+    monkeypatch.setattr(FakeJobs, "submit", lambda self, job: (seen.append(job), submit(self, job)))
+    find_or_submit(request(services), services, poll=0, needs=Needs(Resources(gpus=2), 3))
+    assert (seen[0].resources, seen[0].workers) == (Resources(gpus=2), 3)
 
 
 def test_the_jobs_own_error_is_raised_and_the_next_call_makes_another_attempt(services: Services, jobs: FakeJobs) -> None:

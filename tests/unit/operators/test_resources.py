@@ -12,11 +12,13 @@ from include.core.errors import SpecError
 from include.core.needs import Needs
 from include.core.spec import Training
 from include.core.spec.resources import Resources
+from include.core.spec.search import Float, Search
 from include.models.flight_delay.spec import SPEC
 from include.services.services import Services
+from include.training.run_resources import needs_of, needs_of_search
 from operators.groups.training import training_group
 from operators.lifecycle import training_dag
-from operators.resources import needs_of, spec_of_run
+from operators.resources import spec_of_run
 from operators.training import PlanTrainingOperator
 
 Make = Callable[..., dict[str, Any]]
@@ -28,6 +30,14 @@ def test_the_needs_of_an_attempt_are_the_specs(services: Services, context: Make
     assert needs_of(spec) == Needs(Resources(gpus=1), 3, 90.0)
     assert needs_of(SPEC).seconds == 0
     assert spec_of_run(context(), services, "flight_delay").training == services.spec("flight_delay").training
+
+
+def test_trials_of_a_search_have_the_machine_of_one_worker_each(services: Services, context: Make) -> None:
+    plain = Training(fit=SPEC.training.fit, resources=Resources(gpus=1), workers=3)
+    assert needs_of_search(SPEC.model_copy(update={"training": plain})).workers == 1
+    search = Search(space={"learning_rate": Float(low=0.001, high=0.1)}, concurrent=4)
+    spec = SPEC.model_copy(update={"training": plain.model_copy(update={"search": search})})
+    assert needs_of_search(spec) == Needs(Resources(gpus=1), 4)
 
 
 def test_a_wrong_parameter_is_refused_by_the_first_task_of_the_run(services: Services, context: Make) -> None:

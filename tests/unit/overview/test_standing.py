@@ -5,6 +5,7 @@ from pathlib import Path
 from include.overview.standing import Partitions, overview
 from include.routing.applied import applied_at, note_applied
 from include.routing.route import Route, set_route
+from include.routing.split import Split
 from include.versions.store import add_in
 from tests.support.stores import empty_control
 from tests.support.toy_ledger import MODEL, record
@@ -28,6 +29,13 @@ def test_the_route_with_its_generation_and_the_shares_that_it_gives(tmp_path: Pa
     assert found.route["at"]
     assert found.weights == {"1": 95, "2": 5}
     assert [each.version for each in found.versions] == [1]
+
+
+def test_an_experiment_s_shares_are_shown(tmp_path: Path) -> None:
+    control = empty_control(tmp_path)
+    with control.transaction() as connection:
+        set_route(connection, "toy", Route(champion=1, challenger=2, experiment=Split("x", "s", 5_000, 1_650)))
+    assert overview(control, "toy").weights == {"1": 83.5, "2": 16.5}
 
 
 def test_an_endpoint_elsewhere_is_shown_with_the_route_that_it_was_last_seen_to_follow(tmp_path: Path) -> None:

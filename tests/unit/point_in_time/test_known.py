@@ -185,7 +185,8 @@ def test_a_training_set_knows_what_was_known_before_its_window(
 
 
 def test_batch_scoring_reads_the_same(world: World, refs: dict[str, Ref], tmp_path: Path) -> None:
-    rows = rows_of_day(world.task(refs, tmp_path / "work"), FEATURES, day_of(9)).to_pylist()
+    (table,) = rows_of_day(world.task(refs, tmp_path / "work"), FEATURES, day_of(9))
+    rows = table.to_pylist()
     assert len(rows) == len(asked_on(day_of(9)))
     assert [plain(row) for row in rows] == [plain(known_to(row)) for row in rows]
 
@@ -274,7 +275,7 @@ def test_days_before_the_window_of_another_version_are_refused(world: World, tmp
     with pytest.raises(DataError, match=r"(?s)more than one version of \['genre'\].*2013-01-03.*backfill"):
         world.training_set(mixed)
     with pytest.raises(DataError, match=r"more than one version of \['genre'\]"):
-        rows_of_day(world.task(mixed, tmp_path / "work"), FEATURES, day_of(9))
+        next(rows_of_day(world.task(mixed, tmp_path / "work"), FEATURES, day_of(9)))
 
 
 def test_days_that_a_view_does_not_reach_may_be_of_another_version(world: World, refs: dict[str, Ref]) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from include.core.control import audit, rollouts
+from include.core.spec import Rollout
+from include.experiments.look import look_at
+from include.experiments.machine import conclude, record_look
 from include.rollout.pause import abort
 from include.rollout.waiting import supersede
 from include.routing.route import Route, set_route
 from include.versions.lifecycle import set_production
+from tests.support.experiment_log import TRIAL, Behaviour, lived
 from tests.support.fake_airflow import RunState
-from tests.unit.reconcile.conftest import MODEL, ROLLOUT, Place
+from tests.unit.reconcile.conftest import MODEL, ROLLOUT, SPEC, Place
 
 
 def reasons(place: Place) -> dict[int, str]:
@@ -162,3 +167,22 @@ def test_a_rollout_that_opens_after_the_look_keeps_its_version(place: Place) -> 
     place.control.take(f"rollout/{MODEL}", "a run that rolls version 1 out by hand")
     assert not finding.act()
     assert place.stages()[1] == "Candidate"
+
+
+def test_while_an_experiment_runs_candidates_wait_and_then_the_one_that_it_found_better_has_its_turn(
+    place: Place, tmp_path: Path
+) -> None:
+    place.champion(1)
+    for number in (2, 3):
+        place.version(number)
+    place.spec = SPEC.model_copy(update={"rollout": Rollout(steps=(5, 100), experiment=TRIAL.name)})
+    place.airflow.dags[ROLLOUT] = False
+    assert place.look().found == []  # nothing was found better yet, and nobody is alerted of that
+    record = lived(place.control, tmp_path, Behaviour(sale=(0.1, 0.5)))
+    assert place.look().found == []
+    seen = look_at(tmp_path, record, record.plan.look(7))
+    epoch = place.control.take(record.resource, "t")
+    record_look(place.control, record, seen.evidence, seen.decision.to_json(), epoch)
+    conclude(place.control, record, actor="t", epoch=epoch)
+    place.look()
+    assert [conf for _, _, conf in place.airflow.made] == [{"version": 2}]  # 3 is newer, and nothing is known of it

@@ -8,13 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from include.core.digest import digest_file
 from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.settings import Settings
 from include.core.spec import Binary, Costs, Ranking
 from include.core.task import perform
-from include.scoring import scorer
+from include.scoring import rows as rows_module
+from include.scoring import score_step, scorer
 from include.scoring.score_step import SCHEMA
 from tests.support import scoring_days
 from tests.support.scoring_days import DAYS, publish, request
@@ -71,6 +73,23 @@ def test_batches_do_not_change_the_scores(
     whole = table(ledger, score(ledger, settings, inputs))
     monkeypatch.setattr(scorer, "BATCH_ROWS", 7)
     assert table(ledger, score(ledger, settings, inputs, nonce=1)).equals(whole)
+
+
+def test_a_day_in_many_parts_gives_the_same_bytes(
+    ledger: Ledger, settings: Settings, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scorer, "BATCH_ROWS", 7)
+    inputs = publish(ledger, scratch, count=50)
+    rows = table(ledger, score(ledger, settings, inputs))
+    parts = pa.concat_tables([SCHEMA.empty_table(), *(rows.slice(start, 7) for start in range(0, 50, 7))])
+    for group in (14, 25, 28, 1000):
+        pq.write_table(parts, scratch / "whole.parquet", compression="zstd", row_group_size=group)
+        monkeypatch.setattr(score_step, "GROUP", group)
+        for at_once in (7, 14, 49):
+            monkeypatch.setattr(rows_module, "ROWS", at_once)
+            result = score(ledger, settings, inputs, nonce=f"{group}-{at_once}")
+            assert result.value["rows"] == 50
+            assert result.files["scores.parquet"].digest == digest_file(scratch / "whole.parquet"), (group, at_once)
 
 
 def test_a_day_without_entities_has_an_empty_file_of_the_same_schema(ledger: Ledger, settings: Settings, scratch: Path) -> None:

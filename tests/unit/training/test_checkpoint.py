@@ -68,3 +68,38 @@ def test_the_same_step_written_differently_still_loads_a_verified_one(store: Che
 def test_folders_below_are_not_mixed_in(store: CheckpointStore) -> None:
     CheckpointStore(store.storage, f"{store.folder}/trial-1").save_step(50, b"trial")
     assert store.newest() is None
+
+
+def test_shards_go_with_the_steps_that_name_them_and_those_of_kept_steps_stay(store: CheckpointStore) -> None:
+    for step in (10, 20, 30, 40):
+        for part in range(2):
+            store.save(f"shard-{step:09d}-{part}of2-00000", b"%d %d" % (step, part))
+        store.save_step(step, b"names them")
+    store.save("shard-000000050-0of2-00000", b"of a step that is being written")
+    left = sorted(path.name.split("-")[1] for path in Path(store.storage.root, store.folder).glob("shard-*"))
+    assert left == [f"{step:09d}" for step in (20, 20, 30, 30, 40, 40, 50)]
+    assert store.steps() == [20, 30, 40]
+
+
+def test_a_blob_is_found_by_its_digest_alone(store: CheckpointStore, caplog: pytest.LogCaptureFixture) -> None:
+    first, second = store.save("shard", b"first"), store.save("shard", b"second")
+    assert (store.load_blob("shard", first), store.load_blob("shard", second)) == (b"first", b"second")
+    Path(store.storage.root, store.folder, f"shard.{first}").write_bytes(b"f1rst")
+    Path(store.storage.root, store.folder, f"shard.{second}").unlink()
+    assert store.load_blob("shard", first) is None
+    assert store.load_blob("shard", second) is None
+    assert "do not match their digest" in caplog.text
+    assert "is gone" in caplog.text
+
+
+def test_a_file_is_kept_and_fetched_verified(store: CheckpointStore, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.write_bytes(b"large" * 1000)
+    assert not store.load_file("model.onnx", target)
+    store.save_file("model.onnx", source)
+    assert store.load("model.onnx") == source.read_bytes()
+    assert store.load_file("model.onnx", target)
+    assert target.read_bytes() == source.read_bytes()
+    next(Path(store.storage.root, store.folder).glob("model.onnx.*")).write_bytes(b"torn")
+    assert not store.load_file("model.onnx", target)
+    assert not target.exists()

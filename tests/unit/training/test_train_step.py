@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +14,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from include.backends.sklearn.trainer import finish, frame
-from include.core.errors import DataError, IntegrityError
+from include.core.errors import DataError, IntegrityError, SpecError
 from include.core.ledger import Ledger
+from include.core.needs import Needs
 from include.core.request import Request, Result
 from include.core.settings import Settings
+from include.core.spec.resources import Resources
 from include.core.task import perform
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 from include.serving.models.loaded_model import LoadedModel
 from include.training.job import TrainingJob
-from tests.support.training_example import FEATURES, HERE, settings, table, train_request, training_set
+from tests.support.training_example import FEATURES, HERE, NETWORK, fit_logistic, settings, table, train_request, training_set
 
 
 class Bench:
@@ -65,6 +68,40 @@ def test_a_pickle_is_refused_unopened(bench: Bench) -> None:
 def test_a_fit_that_writes_nothing_is_reported_so(bench: Bench) -> None:
     with pytest.raises(DataError, match=r"job\.model_path"):
         bench.train(table(), f"{HERE}:fit_nothing")
+
+
+def test_a_fit_that_cannot_share_its_model_out_is_refused(bench: Bench) -> None:
+    with pytest.raises(SpecError, match="does not share its model out") as refused:
+        bench.train(table(), strategy="fsdp", workers=2)
+    assert "fit_lightning" in refused.value.hint
+
+
+@pytest.mark.parametrize(("workers", "lacks"), [(1, "at least 2 training.workers"), (2, "SLIPSTREAM_JOB_BACKEND=ray")])
+def test_a_model_is_shared_out_by_a_ray_cluster_alone(
+    workers: int, lacks: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(SpecError, match="shares a model out to workers") as refused:
+        bench.train(table(), "include.models.flight_delay.train:fit", strategy="fsdp", workers=workers, params=NETWORK)
+    assert lacks in refused.value.hint
+
+
+def fit_by_its_needs(job: TrainingJob) -> None:
+    """Computes in the precision and on the machine that it is asked for, and says which."""
+    fit_logistic(job)
+    job.report({"bf16": job.precision == "bf16", "cpus": job.needs.resources.cpus}, step=2)
+
+
+def test_a_fit_that_does_not_ask_for_its_precision_is_refused_any_but_float32(bench: Bench) -> None:
+    with pytest.raises(SpecError, match=r"(?s)its own precision.*'bf16'.*job\.precision"):
+        bench.train(table(), precision="bf16")
+    assert bench.train(table(), precision="32").value["metrics"]["auc"] > 0.75
+
+
+def test_a_fit_reads_the_precision_and_the_machine_that_it_was_given(bench: Bench) -> None:
+    bench.settings = replace(bench.settings, environ={**bench.settings.environ, **Needs(Resources(cpus=2)).handed_on()})
+    result = bench.train(table(), f"{__name__}:fit_by_its_needs", precision="bf16")
+    assert result.value["history"][-1] == {"step": 2, "bf16": 1.0, "cpus": 2.0}
 
 
 def test_too_few_rows_are_refused(bench: Bench) -> None:

@@ -16,6 +16,7 @@ from include.training.checkpoint import CheckpointStore
 from include.training.job import Input, Rows
 from tests.support.effort import effort
 from tests.support.later import Later
+from tests.support.streamed_rows import streamed
 
 pytestmark = pytest.mark.lives  # torch takes seconds to import
 
@@ -28,8 +29,12 @@ _Y = (_X[:, 0] + 0.5 * _RNG.normal(size=80) > 0).astype(np.float32)
 PLAN = Plan(tuple(Input(name) for name in "abc"), {}, Course(80, 16, 4, 7), checkpoint_every=3)  # 5 batches an epoch
 
 
-def data() -> Any:
-    return lightning.Data(Rows(_X, _Y), Rows(_X[:20], _Y[:20]))
+def data(streams_from: Path | None = None) -> Any:
+    train, validation = Rows(_X, _Y), Rows(_X[:20], _Y[:20])
+    if streams_from is None:
+        return lightning.Data(train, validation)
+    storage = LocalStorage(streams_from)
+    return lightning.Data(streamed(train, storage, 7), streamed(validation, storage, 7, "validation"))
 
 
 KINDS = [
@@ -38,7 +43,9 @@ KINDS = [
 ]  # fmt: skip
 
 
-def fit(folder: Path, kind: str, seen: list[float], kill_at: int = 0, **more: Any) -> tuple[bytes, bytes]:
+def fit(
+    folder: Path, kind: str, seen: list[float], kill_at: int = 0, streams_from: Path | None = None, **more: Any
+) -> tuple[bytes, bytes]:
     """The model's weights and the history, as they were left; raises Killed at that batch."""
     models: list[Any] = []
 
@@ -47,7 +54,7 @@ def fit(folder: Path, kind: str, seen: list[float], kill_at: int = 0, **more: An
         return models[0]
 
     store = CheckpointStore(LocalStorage(str(folder)), "c")
-    lightning.fit_here(PLAN, build, data(), lightning.Kept(store), Place(), **more)
+    lightning.fit_here(PLAN, build, data(streams_from), lightning.Kept(store), Place(), **more)
     weights = b"".join(value.numpy().tobytes() for value in models[0].state_dict().values())
     return weights, store.load("history.json") or b""
 
@@ -85,6 +92,18 @@ def test_a_killed_fit_ends_with_the_same_weights_and_sees_each_batch_once(kind: 
         done_again = len(before) + len(after) - len(once)
         assert after == once[len(once) - len(after) :], kill_at
         assert 0 < done_again <= 8, kill_at  # the killed batch, and at most an interval and what cannot be saved in between
+
+
+def test_a_killed_fit_of_streamed_rows_goes_on_in_the_middle_of_an_epoch(tmp_path: Path) -> None:
+    once, before, after = list[float](), list[float](), list[float]()
+    whole = fit(tmp_path / "whole", "Net", once, streams_from=tmp_path / "rows")
+    assert whole != fit(tmp_path / "memory", "Net", [])  # another order, and else the same
+    with pytest.raises(networks.Killed):
+        fit(tmp_path / "torn", "Net", before, 9, tmp_path / "rows")
+    assert fit(tmp_path / "torn", "Net", after, streams_from=tmp_path / "rows") == whole
+    assert before == once[:9]
+    assert after == once[len(once) - len(after) :]
+    assert 0 < len(before) + len(after) - len(once) <= 4
 
 
 @pytest.mark.parametrize("hook", ["after_epoch", "finish", "on_train_epoch_end"])

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from include.backends.sagemaker import state
 from include.core.errors import ConflictError, JobFailedError, PermanentError, SpecError, UnreachableError
+from include.core.memory_limit import of_log
 from include.core.ports import Job, JobBackend, JobStatus
-from include.core.spec.training import Resources
+from include.core.spec.resources import Resources
 from tests.support.aws.container import Image
 from tests.support.aws.sagemaker import BUCKET, IMAGE, jobs_of
 from tests.support.aws.sagemaker import aws as aws
@@ -201,6 +203,34 @@ def test_a_limit_is_a_failure_and_a_person_who_stops_it_is_none(aws: Aws, tmp_pa
     jobs.status(RAN.name)
     assert jobs.status(RAN.name) is JobStatus.FAILED
     assert "SLIPSTREAM_SAGEMAKER_MAX_SECONDS" in jobs.logs(RAN.name)
+
+
+def test_a_time_limit_of_the_spec_is_sagemakers_a_little_later_and_never_beyond_the_settings(aws: Aws, tmp_path: Path) -> None:
+    idle(aws, tmp_path)
+    jobs = jobs_of(aws, tmp_path, SAGEMAKER_MAX_SECONDS="4000")
+    for name, seconds, most in (("slip-train-2-g0-a1", 600.5, 901), ("slip-train-3-g0-a1", 9000.0, 4000), (RAN.name, 0.0, 4000)):
+        jobs.submit(replace(RAN, name=name, seconds=seconds))
+        assert request(aws, name)["StoppingCondition"]["MaxRuntimeInSeconds"] == most
+
+
+@pytest.mark.parametrize("wanted", [Resources(nodes=2), Resources(gpus=1, accelerator="B200")])
+def test_machines_that_sagemaker_has_none_of_start_no_job(aws: Aws, jobs: JobBackend, wanted: Resources) -> None:
+    with pytest.raises(SpecError, match=r"training\.resources"):
+        jobs.submit(replace(RAN, resources=wanted))
+    assert jobs.status(RAN.name) is JobStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("reason", "memory"),
+    [
+        ("AlgorithmError: , exit code: 137", True),
+        ("ClientError: OutOfMemory: Please use a larger instance", True),
+        ("AlgorithmError: ExecuteUserScriptError, exit code: 1", False),
+    ],
+)
+def test_a_container_that_was_killed_for_want_of_memory_is_told_from_others(reason: str, memory: bool) -> None:
+    found = {"TrainingJobStatus": "Failed", "TrainingJobArn": "arn", "FailureReason": reason}
+    assert (of_log("j", state.training(found).words) is not None) is memory
 
 
 def test_a_batch_is_scored_by_a_processing_job(aws: Aws, jobs: JobBackend) -> None:

@@ -16,7 +16,9 @@ from include.prediction_log.record import Record
 from include.problems.of import problem_of
 from include.rollout.evidence_accumulator import StageAccumulator
 from include.rollout.stage_terms import StageTerms
+from include.routing.entity_hash import unit
 from include.routing.route import Route
+from include.routing.split import Split
 from include.serving.prediction.ingest import decode_labels
 from include.serving.shadow import Frame, Scorer
 from include.serving.telemetry.counters import Metrics
@@ -243,3 +245,17 @@ def test_of_what_is_logged_a_shadow_is_compared(scene: Make, problem: Any, both:
     for record in shadowed(made):
         stage.add(record)
     assert evidence_of(stage).difference == apart
+
+
+def test_an_experiment_s_arms_are_drawn_by_its_salt_and_written_into_the_log(scene: Make) -> None:
+    route = Route(champion=1, challenger=2, experiment=Split("trial", "salt", 5_000, 2_500))
+    made = scene(Binary(), route, Says(lambda rows: rows[:, 1] * 0), Says(lambda rows: rows[:, 1] * 0 + 1))
+    asked = [{"entity": {"place": f"p{number}"}, "features": {"size": 1.0, "hour": 1}} for number in range(200)]
+    answers = ask(made, *asked)
+    records = logged(made)
+    drawn = [route.draw(0, f"p{number}", unit) for number in range(200)]
+    assert [(record.arm, record.experiment) for record in records] == drawn
+    assert {arm for arm, _ in drawn} == {"champion", "challenger"}
+    assert {experiment for _, experiment in drawn} == {"trial", ""}
+    assert [answer["version"] for answer in answers] == [2 if arm == "challenger" else 1 for arm, _ in drawn]
+    assert {record.explored for record in records if record.arm == "challenger"} == {"challenger"}

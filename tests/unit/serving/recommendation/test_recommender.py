@@ -16,6 +16,7 @@ from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.routing.entity_hash import unit
 from include.routing.route import Route
+from include.routing.split import Split
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel
@@ -211,3 +212,9 @@ def test_a_list_counts_once(world: World) -> None:
     spec: ModelSpec = world.spec
     world.ask(version())
     assert world.metrics.series()["slipstream_requests_total"] == {(spec.name, "1", "champion"): [1.0]}
+
+
+def test_an_experiment_draws_the_arm_of_a_list_and_is_written_into_the_log(world: World) -> None:
+    route = Route(champion=1, challenger=2, experiment=Split("trial", "salt", 10_000, 9_999))
+    assert world.ask(version(), version(2), route=route)["version"] == 2
+    assert {(record.arm, record.experiment) for record in world.logged} == {("challenger", "trial")}

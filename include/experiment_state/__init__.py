@@ -1,0 +1,1 @@
+"""What others than the experiments may ask of them: the read side of their table."""
