@@ -17,6 +17,8 @@ from include.problems.metric import Metric
 from include.problems.of import of_params
 from include.problems.problem import Problem
 from include.step_values.training import TuneValue
+from include.training.reading import forget_rows
+from include.training.rows.streamed import StreamedRows
 from include.training.search.engine import Engine, Executor, Recorded
 from include.training.search.executor import opened
 from include.training.search.followed import followed
@@ -57,6 +59,8 @@ def run(task: Task) -> Outcome:
         engine = engine_of(training, records, executor, metric)
         engine.heard = heard
         trials = engine.run()
+    if isinstance(train, StreamedRows):
+        forget_rows(task)
     return _outcome(task, trials, name, metric, typed=is_typed(training))
 
 
