@@ -18,8 +18,7 @@ from include.model_contract.encoder import Encoder
 from include.problems.of import of_params, signature_of
 from include.training.checks import check_labels, check_texts, encoded_rows
 from include.training.job import Rows
-from include.training.rows.prepare import KEPT_NEWEST, Asked, Place, streamed_rows
-from include.training.rows.streamed import StreamedRows
+from include.training.rows.prepare import Asked, Place, streamed_rows
 from include.training.split import split_newest
 
 MOST = Path("/sys/fs/cgroup/memory.max")  # bytes that a container may have
@@ -47,24 +46,6 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
 def rows_folder(task: Task) -> str:
     """Where the blocks of a streamed training set are: of the generation, so that its attempts share them."""
     return f"{task.attempt.folder}/rows"
-
-
-def rows_of_trials(task: Task, train: Rows, validation: Rows, count: int) -> tuple[Rows, Rows]:
-    """The rows that each trial of a search sees, in memory: the `count` newest, 0 for all. Of a streamed set the validation rows
-    are the newest as well, and its blocks go. Raises SpecError for all of a streamed set."""
-    if not isinstance(train, StreamedRows):
-        return (train.last(count) if count else train), validation
-    if not count:
-        raise SpecError(
-            "The trials of a search have their rows in memory, and the training set is streamed: it has more rows than "
-            "training.memory_rows.",
-            seen=f"{len(train):,} rows",
-            safe="nothing was tried; the training set is kept as it is.",
-            hint=f"say how many of the newest rows a trial sees: `rows` of training.search, at most {KEPT_NEWEST:,}.",
-        )
-    chosen = train.last(count), validation.last(count)
-    forget_rows(task)
-    return chosen
 
 
 def forget_rows(task: Task) -> None:

@@ -17,7 +17,8 @@ from include.problems.metric import Metric
 from include.problems.of import of_params
 from include.problems.problem import Problem
 from include.step_values.training import TuneValue
-from include.training.reading import read_rows, rows_of_trials
+from include.training.reading import forget_rows, read_rows
+from include.training.rows.streamed import StreamedRows
 from include.training.search.engine import Engine, Executor, Recorded
 from include.training.search.executor import opened
 from include.training.search.followed import followed
@@ -43,7 +44,7 @@ def run(task: Task) -> Outcome:
     search, name = search_of(training), metric_of(training, of_params(task.params))
     whole = whole_of(search, training)
     train, validation, signature = read_rows(task, task.file("training_set", "train.parquet"))
-    rows, validation = rows_of_trials(task, train, validation, search.rows)
+    rows = train.last(search.rows) if search.rows else train
     metric = of_params(task.params).metric(name)
     material = Material(
         rows, validation, signature, training["fit"], int(training.get("seed", 7)), name, whole,
@@ -57,6 +58,8 @@ def run(task: Task) -> Outcome:
         engine = engine_of(training, records, executor, metric)
         engine.heard = heard
         trials = engine.run()
+    if isinstance(train, StreamedRows):
+        forget_rows(task)
     return _outcome(task, trials, name, metric, typed=is_typed(training))
 
 

@@ -54,9 +54,7 @@ ELSEWHERE = {
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
     "tests/unit/backends/lightning/test_rungs.py": "backends/lightning/perturbed training/rung",
     "tests/integration/test_search_runs.py": "backends/mlflow/trials",
-    "tests/integration/test_search_processes.py": (
-        "backends/ray/tune training/search/executor training/search/pool training/search/shared"
-    ),
+    "tests/integration/test_search_processes.py": ("backends/ray/tune training/search/executor training/search/pool"),
     "tests/unit/training/test_tune_step.py": "training/search/followed training/search/value",
     "tests/unit/training/search/test_engine.py": (
         "training/search/records training/search/schedulers training/search/suggest training/search/trials"

@@ -16,7 +16,7 @@ from include.models.flight_delay.spec import SPEC
 from include.problems.of import problem_of
 from include.training import reading
 from include.training.job import TrainingJob
-from include.training.reading import read_rows, rows_of_trials
+from include.training.reading import read_rows
 from include.training.request import train_request as request_of
 from include.training.rows.streamed import StreamedRows
 from tests.support.linear_models import linear
@@ -101,18 +101,3 @@ def test_a_fit_that_wants_arrays_is_told_the_choice(tmp_path: Path) -> None:
     task = task_of(tmp_path, memory_rows=100)
     with pytest.raises(SpecError, match=r"(?s)more rows than training\.memory_rows.*1,080 rows"):
         perform(task.request, task.ledger.open_attempt(task.request.key, 0), task.ledger, task.settings)
-
-
-def test_the_trials_of_a_search_have_the_newest_rows_in_memory(tmp_path: Path) -> None:
-    found = []
-    for bound in (None, 0):
-        task = task_of(tmp_path, **({} if bound is None else {"memory_rows": bound}))
-        train, validation, _ = read_rows(task, task.file("training_set", "train.parquet"))
-        found.append(rows_of_trials(task, train, validation, 120))
-        assert not list(task.storage.list(reading.rows_folder(task)))
-    for ours, theirs in zip(*found, strict=True):
-        assert not isinstance(theirs, StreamedRows)
-        assert ours.features.tobytes() == theirs.features.tobytes()
-        assert ours.labels.tobytes() == theirs.labels.tobytes()
-    with pytest.raises(SpecError, match=r"(?s)trials of a search have their rows in memory.*1,080 rows.*training\.search"):
-        rows_of_trials(task, *read_rows(task, task.file("training_set", "train.parquet"))[:2], 0)
