@@ -89,7 +89,6 @@ def canary() -> RolloutStageOperator:
 
 
 def waiting(services: Services) -> tuple[Run, Rollout]:
-    """In the triggerer, for evidence."""
     run, rollout = opened(services)
     with pytest.raises(TaskDeferred):
         run.task(canary()).execute(run.context("canary_50"))
@@ -143,8 +142,7 @@ def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Serv
         resume(services.control, MODEL, actor="ada", reason="back")
         answer_once_entered(services, rollout)
 
-    person = threading.Timer(0.5, back)
-    person.start()
+    (person := threading.Timer(0.5, back)).start()
     assert run(canary())["answer"] == "promote"
     person.join()
 
@@ -153,8 +151,7 @@ def test_evidence_that_comes_soon_is_seen_by_the_task_itself(services: Services,
     """A deferral would cost the seconds that the evidence takes."""
     run, rollout = opened(services)
     monkeypatch.setattr("operators.rollout.LOOK_SECONDS", 60.0)
-    customers = threading.Thread(target=answer_once_entered, args=(services, rollout))
-    customers.start()
+    (customers := threading.Thread(target=answer_once_entered, args=(services, rollout))).start()
     assert run.task(canary()).execute(run.context("canary_50"))["answer"] == "promote"  # and not TaskDeferred
     customers.join()
 
@@ -172,8 +169,7 @@ def test_a_pause_that_ends_as_a_stage_is_refused_costs_no_try(services: Services
             raise
 
     monkeypatch.setattr(RolloutOperator, "enter", enter_late)
-    customers = threading.Thread(target=answer_once_entered, args=(services, rollout))
-    customers.start()
+    (customers := threading.Thread(target=answer_once_entered, args=(services, rollout))).start()
     assert run(canary())["answer"] == "promote"
     customers.join()
 
@@ -192,9 +188,8 @@ def test_a_late_attempt_at_a_decided_stage_says_what_was_decided_and_fences_nobo
     epoch, verdict = services.control.take(rollout.resource, "who goes on"), {"answer": "promote", "reasons": ["seen"]}
     record_verdict(services.control, rollout, "canary_50", verdict, epoch)
     enter_stage(services.control, rollout, "full_100", epoch)
-    assert evaluation.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") == verdict
-    late, context = run.task(canary()), run.context("canary_50")
-    assert late.execute(context) == late.resume(context, {"answer": None}) == {"stage": "canary_50", **verdict}
+    late, context, told = run.task(canary()), run.context("canary_50"), {"stage": "canary_50", **verdict}
+    assert late.execute(context) == late.resume(context, {"answer": None}) == told
     with services.control.transaction() as connection:
         services.control.fence(connection, rollout.resource, epoch)  # it is still theirs
 
