@@ -9,7 +9,7 @@ PATH: a CSV, its rows in time order, or a folder of them. LABEL: its column of 0
 target, class or y, or else the last one. ROWS a window: by default a hundredth of the rows, at least 100. Every other column is
 an input.
 
-Labels come one window late, a model is trained on five windows and probed over 26. Cost: mean error + price x retrains / windows.
+Labels come one window late, a model is trained on five windows and probed over 52. Cost: mean error + price x retrains / windows.
 Goals, at prices .02 and .1: mean regret (cost / oracle's - 1) at most .08, no stream's above .20, none more than .03 beyond its
 best fixed clock, and at most one retrain in 50 windows where nothing drifts. Streams marked as kin of another are printed and not
 counted. --forest: a boosted forest instead of logistic regression; no goals. Errors of models are kept in the temporary folder.

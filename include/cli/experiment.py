@@ -18,6 +18,7 @@ from include.experiments.machine import start_experiment, stop
 from include.experiments.planning import make_plan, words
 from include.experiments.record import ExperimentRecord, StoredLook, list_experiments, live_experiment, looks, resource_of
 from include.experiments.request import find_experiment, treatment_of
+from include.versions.queries import at_version
 
 VERBS = {
     "plan": "what an experiment of the spec would see, by the traffic until now",
@@ -64,6 +65,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
+    if options.version is not None:
+        with context.control.transaction() as connection:  # one that is not there is refused whatever is asked
+            at_version(connection, options.model, options.version)
     verbs = {"plan": _plan, "start": _start, "show": _show, "recompute": _recompute, "stop": _stop}
     return verbs[options.verb](context, options)
 

@@ -29,7 +29,7 @@ from include.problems.problem import Problem
 from include.problems.truth import Truth
 from include.step_values.monitoring import ShadowsValue
 
-WINDOWS = 26  # the probe covers so many past windows
+WINDOWS = 52  # the probe covers so many past windows: a year of weeks
 FILES = ("train.parquet", "holdout.parquet")
 MICROSECOND = timedelta(microseconds=1)
 

@@ -17,6 +17,8 @@ from include.problems.metric import Metric
 from include.problems.of import of_params
 from include.problems.problem import Problem
 from include.step_values.training import TuneValue
+from include.training.reading import forget_rows, read_rows
+from include.training.rows.streamed import StreamedRows
 from include.training.search.engine import Engine, Executor, Recorded
 from include.training.search.executor import opened
 from include.training.search.followed import followed
@@ -27,7 +29,6 @@ from include.training.search.schedulers import Suggest, scheduler_of
 from include.training.search.suggest import suggester
 from include.training.search.trials import Trials
 from include.training.search.value import plain, value_of
-from include.training.train_step import read_rows
 
 TRIALS = 8  # a larger grid is sampled
 ROWS = 20_000  # the newest training rows that each trial of a grid sees
@@ -57,6 +58,8 @@ def run(task: Task) -> Outcome:
         engine = engine_of(training, records, executor, metric)
         engine.heard = heard
         trials = engine.run()
+    if isinstance(train, StreamedRows):
+        forget_rows(task)
     return _outcome(task, trials, name, metric, typed=is_typed(training))
 
 

@@ -61,13 +61,8 @@ def training_group(
     spec, name = spec_of(model), spec_of(model).name
     with task_group(spec, group_id, "training") as group:
         planned = PlanTrainingOperator(task_id="plan", model=name, as_of=as_of)
-        listed = _list_withdrawn(spec, planned.output)
-        built = BuildTrainingSetOperator(
-            task_id="build_training_set",
-            model=name,
-            plan=planned.output,
-            **given(withdrawn=listed, feedback=_told(spec, planned.output)),
-        )
+        more = given(withdrawn=_list_withdrawn(spec, planned.output), feedback=_told(spec, planned.output))
+        built = BuildTrainingSetOperator(task_id="build_training_set", model=name, plan=planned.output, **more)
         training_set = built.output
         job = job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
         trained, cold = _fit(spec, training_set, tune, job)

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tests.chaos.record import Record
 
 STEPS = (
-    "validate", "materialize", "training_set", "submit", "search", "checkpoint", "register", "traffic", "drift",
-    "submit_sagemaker", "checkpoint_sagemaker", "endpoint",
+    "validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift",
+    "submit_sagemaker", "checkpoint_sagemaker", "endpoint", "search",
 )  # fmt: skip
 ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker", "endpoint")  # each of their trials needs a server
 ON_REQUEST = ("materialize_dynamodb", "experiment")  # run by name, and not on the page

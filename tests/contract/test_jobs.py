@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -162,7 +163,10 @@ def test_a_job_names_no_place_of_this_machine(tmp_path: Path) -> None:
 
 def test_a_ray_cluster_of_this_machine_runs_what_this_process_runs(tmp_path: Path) -> None:
     body = ray_jobs.open_jobs(Settings.from_env({"SLIPSTREAM_HOME": str(tmp_path)}))._request(python("pass"))
-    assert body["entrypoint"].startswith(f"{sys.executable} -m tests.contract.job_body")
+    client = shlex.join(ray_jobs.WARM)  # a Python that is forked warm where there is a fork server, and so are its workers
+    assert body["entrypoint"].startswith(f"{client} -m tests.contract.job_body")
+    assert body["runtime_env"]["py_executable"] == client
+    assert ray_jobs.WARM[0] == sys.executable
     assert body["runtime_env"]["env_vars"]["PYTHONPATH"] == str(PROJECT)
 
 
@@ -173,6 +177,7 @@ def test_a_ray_cluster_elsewhere_runs_its_own_python_in_its_own_project(tmp_path
     assert re.match(r"python slipstream_job.py [0-9a-f]{64} /opt/project tests.contract.job_body ", body["entrypoint"])
     assert (env["PYTHONPATH"], env["SLIPSTREAM_ROOT"]) == ("/opt/project", "s3://bucket/store")
     assert "SLIPSTREAM_HOME" not in env
+    assert "py_executable" not in body["runtime_env"]  # nothing runs there before the code was compared
     assert str(tmp_path) not in str(body)
     assert str(PROJECT) not in str(body)
 

@@ -18,7 +18,6 @@ from include.training.search.records import Records
 from include.training.search.schedulers import scheduler_of
 from include.training.search.suggest import suggester
 from include.training.search.trials import Trials
-from tests.support.ray_head import running_ray_head
 from tests.support.search_example import PARAMS, material
 from tests.support.warm import THREADS
 
@@ -85,24 +84,11 @@ def test_ray_tune_finds_what_one_finds_alone(tmp_path: Path, monkeypatch: pytest
     import ray
 
     given, records = material(), Records(LocalStorage(tmp_path / "ray"), "search")
-    folder = Path(f"/tmp/ray-{os.getpid()}")
-    folder.mkdir()
-    with running_ray_head(tmp_path / "head.log", cpus=2, folder=folder):
-        monkeypatch.setenv("RAY_AUTH_MODE", "token")
-        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(folder / "token"))
-        monkeypatch.setenv("RAY_ADDRESS", address(tmp_path / "head.log"))
-        try:
-            with opened(given, records, 2, tmp_path) as executor:
-                found = run(executor, records)
-        finally:
-            ray.shutdown()
+    context = ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    monkeypatch.setenv("RAY_ADDRESS", context.address_info["gcs_address"])
+    try:
+        with opened(given, records, 2, tmp_path) as executor:
+            found = run(executor, records)
+    finally:
+        ray.shutdown()
     assert found == expected(tmp_path / "alone", given)
-
-
-def address(log: Path) -> str:
-    """Of the head's control store, as its log says."""
-    import re
-
-    known = re.search(r"--address='?(127\.0\.0\.1:\d+)", log.read_text())
-    assert known is not None, log.read_text()[-2000:]
-    return known[1]

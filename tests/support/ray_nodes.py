@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ class RayNodes:
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, name: str) -> None:
-        """A node of that name. Returns before it has joined."""
+        """A node of that name. Returns before it has joined, once it has its sockets: two at once take those of one name."""
         env = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
         env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token"), "RAY_USAGE_STATS_ENABLED": "0"}
         command = [
@@ -39,6 +40,10 @@ class RayNodes:
         ]  # fmt: skip
         with (self.folder / f"{name}.log").open("wb") as output:
             self.processes[name] = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
+        deadline = time.monotonic() + 60
+        log = self.folder / f"{name}.log"
+        while "Ray runtime started" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.2)
 
     def kill(self, name: str) -> None:
         """All of the node's processes at once, as when its machine is gone."""

@@ -43,6 +43,7 @@ ELSEWHERE = {
     "tests/integration/test_metric_delivery.py": "backends/mlflow/rest backends/mlflow/tracking",
     "tests/integration/test_mlflow_registry.py": "backends/mlflow/labels governance/labels",
     "tests/integration/test_scoring_ray.py": "backends/ray/data",
+    "tests/unit/backends/ray/test_fork_server.py": "backends/ray/fork_client",
     "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
     "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
@@ -53,9 +54,7 @@ ELSEWHERE = {
     "tests/unit/backends/great_expectations/test_expectations.py": "validation/plan",
     "tests/unit/backends/lightning/test_rungs.py": "backends/lightning/perturbed training/rung",
     "tests/integration/test_search_runs.py": "backends/mlflow/trials",
-    "tests/integration/test_search_processes.py": (
-        "backends/ray/tune training/search/executor training/search/pool training/search/shared"
-    ),
+    "tests/integration/test_search_processes.py": ("backends/ray/tune training/search/executor training/search/pool"),
     "tests/unit/training/test_tune_step.py": "training/search/followed training/search/value",
     "tests/unit/training/search/test_engine.py": (
         "training/search/records training/search/schedulers training/search/suggest training/search/trials"
@@ -221,7 +220,7 @@ THEMES = {
     "tests/unit/models": "former_imports",
     "tests/unit/notebook": "commands reused",
     "tests/unit/operators": (
-        "bad_input changed_definition compose empty_days frozen gc late_days lost_rows moved override requests skew"
+        "bad_input changed_definition compose empty_days frozen gc late_days lost_rows moved override requests skew warm_start"
     ),
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",

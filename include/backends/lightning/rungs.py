@@ -54,7 +54,7 @@ class RungCallback(pl.Callback):
 
     def _reach(self, trainer: pl.Trainer, module: pl.LightningModule, epochs: int) -> NoReturn:
         history = next(each.history for each in _callbacks(trainer) if isinstance(each, StepCheckpoint))
-        model = Probability(module, self._plan.inputs, self._plan.link)
+        model = Probability(module.cpu(), self._plan.inputs, self._plan.link)  # wherever it was trained: the fit is left
         outputs = np.concatenate([score(model, rows.features) for rows in self._validation.batches()])
         self._rung.reach(epochs, outputs, history)
 

@@ -216,6 +216,7 @@ def _die_with(connection: socket.socket) -> None:
 def _settle(given: Mapping[str, Any], imported: Mapping[str, str]) -> None:
     """What a new process of these arguments, this environment and this folder finds. `imported`: the variables that libraries set
     when they are imported."""
+    servers = _python_path()
     os.environ.clear()
     os.environ.update({**imported, **given["environ"]})
     os.chdir(given["cwd"])
@@ -229,8 +230,8 @@ def _settle(given: Mapping[str, Any], imported: Mapping[str, str]) -> None:
     if os.environ.get("PYTHONUNBUFFERED"):
         for stream in (sys.stdout, sys.stderr):
             stream.reconfigure(write_through=True)  # type: ignore[union-attr]
-    paths = [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    sys.path[:] = [*paths, *(path for path in sys.path if path not in paths)]
+    paths = _python_path()
+    sys.path[:] = [*paths, *(path for path in sys.path if path not in (*servers, *paths))]
     importlib.invalidate_caches()
     tempfile.tempdir = None  # what libraries had found when they were imported
     time.tzset()
@@ -238,6 +239,10 @@ def _settle(given: Mapping[str, Any], imported: Mapping[str, str]) -> None:
         sys.modules["numpy"].random.seed()
     if "torch" in sys.modules and (threads := os.environ.get("OMP_NUM_THREADS", "")).isdigit():
         sys.modules["torch"].set_num_threads(int(threads))
+
+
+def _python_path() -> list[str]:
+    return [os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 
 def _run(argv: Sequence[str], connection: socket.socket) -> NoReturn:

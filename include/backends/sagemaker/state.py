@@ -28,7 +28,7 @@ NO_CAPACITY = (
 BY_A_PERSON = "It was stopped by a person, or by their program (Stop was called)."
 
 
-_KILLED = re.compile(r"exit code: 137\b|OutOfMemory", re.IGNORECASE)
+_KILLED = re.compile(r".*(exit code: 137\b|OutOfMemory)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _other(arn: str, status: str, reason: str) -> Seen:
         return Seen(arn, JobStatus.SUCCEEDED)
     if status == "Failed":
         advice = f" {NO_CAPACITY}" if "CapacityError" in reason or "InsufficientCapacity" in reason else ""
-        if _KILLED.search(reason):  # nobody else can send a signal to it there
+        if _KILLED.match(reason):  # nobody else can send a signal to it there
             advice = f" It was {KILLED}."
         return Seen(arn, JobStatus.FAILED, f"SageMaker says: {' '.join(reason.split())}{advice}")
     if status == "Stopping":

@@ -22,7 +22,7 @@ from include.monitoring.retraining.staleness_probe import Ageing, ageing, foreca
 
 TRAINED_ON = 5  # a model is trained on so many windows
 DELAY = 1  # a window's labels are known so many windows later, where nothing else is said
-REACH = 26  # the probe covers so many past windows, as the step `shadows` does
+REACH = 52  # the probe covers so many past windows, as the step `shadows` does
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,8 @@ class _Queue:
         """Have at least so many rows of the lane in memory."""
         while lane.rows < rows:
             while not lane.stretches:  # the others are ahead of this one
+                if not self._waiting:
+                    raise RuntimeError("the order of an epoch has fewer rows than its batches")
                 self._read_ahead()
             arrays = lane.stretches.popleft()[1].result()
             self._read_ahead()

@@ -86,7 +86,7 @@ def streamed_rows(path: Path, asked: Asked, place: Place) -> tuple[StreamedRows,
         raise RuntimeError(f"{folder} does not hold the blocks that were written there")
     parts, more = found
     train, validation = (StreamedRows(parts[name], storage, place.most) for name in (TRAIN, VALIDATION))
-    return train.with_newest(parts[NEWEST]), validation, Encoder.from_json(more["encoder"])
+    return train.with_newest(parts[NEWEST]), validation.with_newest(parts[VALIDATION]), Encoder.from_json(more["encoder"])
 
 
 def _prepare(path: Path, asked: Asked, writer: Writer, scratch: Path) -> None:

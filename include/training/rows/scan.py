@@ -19,7 +19,8 @@ from include.data.session import open_session
 from include.data.sql import copy, parquet
 from include.training.split import TIME
 
-BATCH = 1 << 17  # rows that are read at once: about a row group of a training set
+BATCH = 1 << 17  # rows that are read at once, at most: about a row group of a training set
+BATCH_BYTES, LEAST = 64 << 20, 1 << 10  # of wide rows fewer, but so many
 MEMORY = "1GB"  # of DuckDB, where a file has to be sorted first: the rest is spilled
 
 
@@ -31,11 +32,20 @@ def tables(path: Path, columns: Sequence[str] | None = None, first: int = 0, end
         last = int(ends[-1]) if end is None and sizes else end or 0
         groups = [group for group, size in enumerate(sizes) if ends[group] > first and ends[group] - size < last]
         at = int(ends[groups[0]]) - sizes[groups[0]] if groups else 0
-        for batch in file.iter_batches(BATCH, row_groups=groups, columns=columns, use_threads=False) if groups else ():
+        for batch in (
+            file.iter_batches(_batch(file.metadata), row_groups=groups, columns=columns, use_threads=False) if groups else ()
+        ):
             low, high = max(first - at, 0), min(last - at, len(batch))
             if low < high:
                 yield pa.Table.from_batches([batch.slice(low, high - low)])
             at += len(batch)
+
+
+def _batch(metadata: pq.FileMetaData) -> int:
+    """Rows that are read at once."""
+    written: int = sum(metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups))
+    row = max(8 * metadata.num_columns, written // max(1, metadata.num_rows))
+    return min(BATCH, max(LEAST, BATCH_BYTES // int(row)))
 
 
 def in_order(path: Path, folder: Path) -> Path:

@@ -18,7 +18,8 @@ from include.training.rows.blocks import Part
 from include.training.rows.layout import DAY, LABEL, WEIGHT, Layout
 
 ARRAYS = frozenset(each.name for each in fields(Rows))
-SAMPLE = 1 << 18  # rows of a sample: statistics such as means and quantiles of it are as good as those of all
+SAMPLE = 1 << 18  # rows of a sample at most: statistics such as means and quantiles of it are as good as those of all
+SAMPLE_BYTES, LEAST = 64 << 20, 1 << 14  # of wide rows fewer, but so many
 
 
 class StreamedRows(Rows):
@@ -70,17 +71,17 @@ class StreamedRows(Rows):
                 yield self.part.layout.rows(self.part.read(self.storage, number)).cut(slice(low, high))
             at += block.rows
 
-    def sample(self, rows: int = SAMPLE) -> Rows:
-        """So many rows that were drawn at random, the same each time: training rows lie in random order."""
-        for batch in self.batches(min(rows, len(self))):
-            return batch
-        raise ValueError("a training set without a row")
+    def sample(self) -> Rows:
+        """Some rows that were drawn at random, the same each time: training rows lie in random order."""
+        rows = min(SAMPLE, max(LEAST, SAMPLE_BYTES // (4 * self.part.layout.width + 4)), len(self))
+        return next(self.batches(rows))
 
     def last(self, count: int) -> Rows:
         """So many of the newest rows, in memory. Raises SpecError for more than are kept apart."""
         if self.newest is None or self.newest.rows < min(count, len(self)):
             self._refuse(f"its newest {count:,} rows")
-        return joined(list(StreamedRows(self.newest, self.storage).batches())).last(count)
+        there = self.newest.rows
+        return joined(list(StreamedRows(self.newest, self.storage).stretch(max(0, there - count), there)))
 
     def truth(self) -> Truth:
         """Labels, weights and days of all rows: a few numbers a row are in memory, whatever a row has of inputs."""

@@ -59,7 +59,8 @@ def _draw(of: Space, chance: random.Random) -> Json:
 
 def _beside(of: Space, value: Json, chance: random.Random) -> Json:
     if isinstance(of, Choice):
-        place = of.values.index(value) + chance.choice((-1, 1))
+        place = next(n for n, known in enumerate(of.values) if type(known) is type(value) and known == value)
+        place += chance.choice((-1, 1))
         beside: Json = of.values[min(max(place, 0), len(of.values) - 1)]
         return beside
     moved = float(value) * chance.choice(FACTORS)  # type: ignore[arg-type]

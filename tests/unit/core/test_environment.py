@@ -20,8 +20,13 @@ from tests.support.sources import files, nodes
 ROOTS = ("include", "operators", "plugins", "dags")
 LISTS = [PROJECT / "include/core" / name for name in ("environment.py", "environment_aws.py", "variable.py")]
 # The scheduler imports it before it forks, and may import nothing of ours then: that would go stale in its workers.
-# A job's container compares its code before it imports any of it.
-APART = {PROJECT / "plugins/slipstream_warm.py", PROJECT / "include/backends/sagemaker/arrive.py"}
+# A job's container compares its code before it imports any of it. What forks Pythons is on no path where ours could be imported.
+APART = {
+    PROJECT / "plugins/slipstream_warm.py",
+    PROJECT / "include/backends/sagemaker/arrive.py",
+    PROJECT / "include/backends/ray/fork_client.py",
+    PROJECT / "include/backends/ray/fork_server.py",
+}
 KNOWN = {variable.name for variable in VARIABLES}
 
 

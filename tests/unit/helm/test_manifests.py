@@ -298,7 +298,7 @@ def test_the_versions_are_the_projects() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     application = yaml.safe_load((chart.CHART / "Chart.yaml").read_text())["appVersion"]
     assert f'version = "{application}"' in project
-    assert f"ray[default,train,data,serve]=={of('default', 'RayCluster')['spec']['rayVersion']}" in project
+    assert f"ray[default,train,data,serve,tune]=={of('default', 'RayCluster')['spec']['rayVersion']}" in project
 
 
 def test_the_schema_is_json_that_refuses_what_it_does_not_know() -> None:

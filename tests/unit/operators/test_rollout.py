@@ -12,7 +12,7 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
 
 from include.core.control import versions
-from include.core.errors import ConflictError, DataError, FencedError, GateClosed, NotReadyError, PausedError
+from include.core.errors import ConflictError, DataError, GateClosed, PausedError
 from include.core.time import precise, timestamp
 from include.governance.mirror import behind
 from include.prediction_log.record import Record
@@ -26,7 +26,6 @@ from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
 from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
-from operators.defaults import RETRIES
 from operators.rollout import OpenRolloutOperator, RolloutOperator, TrafficOperator
 from tests.support.error_message import assert_says
 from tests.support.evidence import begun_and_published
@@ -89,6 +88,13 @@ def canary() -> RolloutStageOperator:
     return RolloutStageOperator(task_id="canary_50", model=MODEL, stage="canary_50")
 
 
+def waiting(services: Services) -> tuple[Run, Rollout]:
+    run, rollout = opened(services)
+    with pytest.raises(TaskDeferred):
+        run.task(canary()).execute(run.context("canary_50"))
+    return run, rollout
+
+
 def test_a_rollout_that_opens_is_shown_and_a_registry_that_is_down_holds_up_nothing(
     services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,8 +142,7 @@ def test_a_stage_of_a_paused_rollout_waits_and_then_does_its_work(services: Serv
         resume(services.control, MODEL, actor="ada", reason="back")
         answer_once_entered(services, rollout)
 
-    person = threading.Timer(0.5, back)
-    person.start()
+    (person := threading.Timer(0.5, back)).start()
     assert run(canary())["answer"] == "promote"
     person.join()
 
@@ -146,8 +151,7 @@ def test_evidence_that_comes_soon_is_seen_by_the_task_itself(services: Services,
     """A deferral would cost the seconds that the evidence takes."""
     run, rollout = opened(services)
     monkeypatch.setattr("operators.rollout.LOOK_SECONDS", 60.0)
-    customers = threading.Thread(target=answer_once_entered, args=(services, rollout))
-    customers.start()
+    (customers := threading.Thread(target=answer_once_entered, args=(services, rollout))).start()
     assert run.task(canary()).execute(run.context("canary_50"))["answer"] == "promote"  # and not TaskDeferred
     customers.join()
 
@@ -165,16 +169,13 @@ def test_a_pause_that_ends_as_a_stage_is_refused_costs_no_try(services: Services
             raise
 
     monkeypatch.setattr(RolloutOperator, "enter", enter_late)
-    customers = threading.Thread(target=answer_once_entered, args=(services, rollout))
-    customers.start()
+    (customers := threading.Thread(target=answer_once_entered, args=(services, rollout))).start()
     assert run(canary())["answer"] == "promote"
     customers.join()
 
 
 def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
-    run, rollout = opened(services)
-    with pytest.raises(TaskDeferred):
-        run.task(canary()).execute(run.context("canary_50"))
+    run, rollout = waiting(services)
     pause(services.control, MODEL, actor="ada", reason="lunch")
     answer(services, rollout)
     assert evaluation.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") is None
@@ -182,44 +183,19 @@ def test_a_pause_during_a_stage_holds_its_promotion(services: Services) -> None:
     assert run(canary())["answer"] == "promote"
 
 
-@pytest.mark.parametrize("verdict", ["promote", "roll_back"])
-def test_a_late_attempt_at_a_decided_stage_says_what_was_decided_and_fences_nobody_off(services: Services, verdict: str) -> None:
-    run, rollout = opened(services)
-    with pytest.raises(TaskDeferred):
-        run.task(canary()).execute(run.context("canary_50"))
-    epoch = services.control.take(rollout.resource, "who goes on")
-    record_verdict(services.control, rollout, "canary_50", {"answer": verdict, "reasons": ["seen"]}, epoch)
-    if verdict == "promote":
-        enter_stage(services.control, rollout, "full_100", epoch)
-        assert evaluation.evaluate_stage(rollout=rollout.id, model=MODEL, stage="canary_50") == {
-            "answer": "promote", "reasons": ["seen"],
-        }  # fmt: skip
-    for late in (
-        lambda: run.task(canary()).execute(run.context("canary_50")),
-        lambda: run.task(canary()).resume(run.context("canary_50"), {"answer": None}),
-    ):
-        if verdict == "promote":
-            assert late() == {"stage": "canary_50", "answer": "promote", "reasons": ["seen"]}
-        else:
-            with pytest.raises(GateClosed, match="seen"):
-                late()
+def test_a_late_attempt_at_a_decided_stage_says_what_was_decided_and_fences_nobody_off(services: Services) -> None:
+    run, rollout = waiting(services)
+    epoch, verdict = services.control.take(rollout.resource, "who goes on"), {"answer": "promote", "reasons": ["seen"]}
+    record_verdict(services.control, rollout, "canary_50", verdict, epoch)
+    enter_stage(services.control, rollout, "full_100", epoch)
+    late, context, told = run.task(canary()), run.context("canary_50"), {"stage": "canary_50", **verdict}
+    assert late.execute(context) == late.resume(context, {"answer": None}) == told
     with services.control.transaction() as connection:
         services.control.fence(connection, rollout.resource, epoch)  # it is still theirs
 
 
-def test_whoever_was_fenced_off_by_a_late_attempt_has_its_turn_again() -> None:
-    for error, action in (
-        (FencedError("taken over"), "retry"),
-        (GateClosed("shut"), "fail"),
-        (NotReadyError("not yet"), "retry"),
-    ):
-        assert RETRIES.evaluate(error, try_number=1, max_tries=3).action.value == action
-
-
 def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
-    run, rollout = opened(services)
-    with pytest.raises(TaskDeferred):
-        run.task(canary()).execute(run.context("canary_50"))
+    run, rollout = waiting(services)
     answer(services, rollout, ("champion", "challenger"))
     strict, pages = evaluation.judge_plan, list[Alert]()
     monkeypatch.setattr(evaluation, "judge_plan", lambda *given: replace(strict(*given), accepted=0.05))  # the shop accepts half
@@ -236,9 +212,7 @@ def test_an_incident_of_both_arms_pages_once_and_holds(services: Services, monke
 
 
 def test_a_challenger_that_fails_alone_is_rolled_back_even_while_paused(services: Services) -> None:
-    run, rollout = opened(services)
-    with pytest.raises(TaskDeferred):
-        run.task(canary()).execute(run.context("canary_50"))
+    run, rollout = waiting(services)
     pause(services.control, MODEL, actor="ada", reason="lunch")
     answer(services, rollout, ("challenger",))
     with pytest.raises(GateClosed, match="roll back"):

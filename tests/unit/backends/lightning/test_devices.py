@@ -166,3 +166,16 @@ def test_batches_are_pinned_where_a_gpu_reads_them() -> None:
         feed.trainer = SimpleNamespace(current_epoch=0)
         assert feed.train_dataloader().pin_memory is pinned
         assert feed.val_dataloader().pin_memory is pinned
+
+
+@pytest.mark.lives
+def test_the_bench_says_plainly_that_there_is_no_gpu_and_knows_the_peak_of_one(
+    cuda: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench = Later("benchmarks.gpu")
+    assert bench.main([]) == 0
+    assert capsys.readouterr().out.startswith("No GPU is present here")
+    size = bench.Size(width=1000, depth=10, batch=1)
+    assert bench.mfu(size, 1e6, "NVIDIA A100-SXM4-80GB", "bf16") == pytest.approx(6e13 / 312e12)
+    assert bench.mfu(size, 1e6, "NVIDIA A100-SXM4-80GB", "32") == pytest.approx(6e13 / 19.5e12)
+    assert bench.mfu(size, 1e6, "Another GPU", "bf16") == 0.0

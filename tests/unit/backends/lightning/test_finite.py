@@ -49,6 +49,7 @@ def at(step: int, what: Any) -> Any:
     return training_step
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
 def test_a_loss_that_is_no_number_ends_the_fit_with_its_step_epoch_and_learning_rate(
     number: float, store: CheckpointStore

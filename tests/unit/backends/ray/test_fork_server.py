@@ -189,15 +189,18 @@ def test_what_counted_at_the_import_must_be_the_same(node: Node, environ: Mappin
 
 def test_a_process_that_was_started_warm_may_start_others_warm(node: Node) -> None:
     """Some libraries set variables of these names when they are imported, which its children then have."""
-    (node.folder / "sets.py").write_text("import os; os.environ['TORCH_SAID'] = 'so'")
+    (node.folder / "servers").mkdir()
+    (node.folder / "servers" / "sets.py").write_text("import os; os.environ['TORCH_SAID'] = 'so'")
     node.server.kill()
     node.server.communicate()
-    node.server = node.serve("sets", PYTHONPATH=str(node.folder))
+    node.server = node.serve("sets", PYTHONPATH=str(node.folder / "servers"))
     inner = node.folder / "inner.py"
-    inner.write_text("import os, sys; print('sets' in sys.modules, os.environ['TORCH_SAID'])")
+    inner.write_text(
+        "import os, sys; print('sets' in sys.modules, os.environ['TORCH_SAID'], any('servers' in path for path in sys.path))"
+    )
     text = f"import subprocess; subprocess.run({[*WARM, str(inner)]!r}, check=True)"
     said, complained, status = node.run(text)
-    assert (said, complained, status) == ("True so", "", 0)
+    assert (said, complained, status) == ("True so False", "", 0)
     assert "other values of TORCH_SAID" in node.run(TELLS, TORCH_SAID="otherwise")[1]
 
 

@@ -44,3 +44,13 @@ def test_a_file_in_order_is_read_where_it_is_and_another_is_sorted_rows_of_one_m
     path = written(tmp_path, shuffled)
     found = pq.read_table(in_order(path, tmp_path))
     assert found["n"].to_pylist() == np.argsort(shuffled, kind="stable").tolist()
+
+
+def test_of_wide_rows_fewer_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pa.table({"vector": pa.FixedSizeListArray.from_arrays(np.random.default_rng(0).random(64 * 500, np.float32), 64)})
+    pq.write_table(rows, tmp_path / "wide.parquet")
+    monkeypatch.setattr(scan, "BATCH_BYTES", 64 * 4 * 100)
+    monkeypatch.setattr(scan, "LEAST", 10)
+    sizes = [len(table) for table in tables(tmp_path / "wide.parquet")]
+    assert sum(sizes) == 500
+    assert 50 <= max(sizes) <= 110  # what Parquet writes of a vector is more than its numbers

@@ -10,6 +10,7 @@ import pytest
 from include.core.errors import SpecError
 from include.core.storage import LocalStorage
 from include.training.job import Rows
+from include.training.rows import streamed as streamed_module
 from include.training.rows.streamed import StreamedRows
 from tests.support.streamed_rows import streamed
 
@@ -52,14 +53,22 @@ def test_a_stretch_reads_its_own_blocks_alone(rows: StreamedRows) -> None:
     assert [part.labels.tolist() for part in rows.stretch(33, 60, 20)] == [list(range(33, 53)), list(range(53, 60))]
 
 
-def test_truth_sample_and_number_need_no_features(rows: StreamedRows) -> None:
+def test_truth_and_number_need_no_features(rows: StreamedRows) -> None:
     assert len(rows) == 100
     truth = rows.truth()
     assert truth.labels.tolist() == list(range(100))
     assert truth.day is not None
     assert truth.day.tolist() == list(range(100))
-    assert rows.sample(30).labels.tolist() == list(range(30))
     assert len(rows.sample()) == 100
+
+
+@pytest.mark.parametrize(("bytes_", "least", "expected"), [(1 << 20, 1, 100), (12 * 30, 1, 30), (12, 40, 40)])
+def test_a_sample_is_bounded_in_rows_and_in_bytes(
+    rows: StreamedRows, monkeypatch: pytest.MonkeyPatch, bytes_: int, least: int, expected: int
+) -> None:
+    monkeypatch.setattr(streamed_module, "SAMPLE_BYTES", bytes_)
+    monkeypatch.setattr(streamed_module, "LEAST", least)
+    assert rows.sample().labels.tolist() == list(range(expected))
 
 
 def test_the_newest_rows_are_those_that_were_kept_apart(rows: StreamedRows) -> None:
