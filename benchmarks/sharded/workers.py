@@ -46,6 +46,7 @@ class Asked:
 
 def fit(asked: Asked) -> tuple[list[int], list[dict[str, float]]]:
     """Exit codes of the workers, and what each noted. Ends when all have ended; where one is killed, so are the others."""
+    os.environ["THP_MEM_ALLOC_ENABLE"] = "1"  # as docs/training.md advises for the workers; torch reads it once
     for name in ("fit", "sharded.export"):  # once, before the workers are forked: libraries are beside the limit
         import_module(f"include.backends.lightning.{name}")
     with socket.socket() as probe:
