@@ -46,7 +46,8 @@ class Asked:
 
 def fit(asked: Asked) -> tuple[list[int], list[dict[str, float]]]:
     """Exit codes of the workers, and what each noted. Ends when all have ended; where one is killed, so are the others."""
-    import_module("include.backends.lightning.fit")  # once, before the workers are forked
+    for name in ("fit", "sharded.export"):  # once, before the workers are forked: libraries are beside the limit
+        import_module(f"include.backends.lightning.{name}")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])

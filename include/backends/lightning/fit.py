@@ -95,9 +95,28 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
 def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hooks: Hooks, trainer: dict[str, Any]) -> None:
     """As above, where no worker has the model whole. Worker 0 writes its file from the blobs."""
     strategy: ShardedStrategy = trainer["strategy"]
-    module = strategy.build(plan, build, data.train.sample().features, place)
+    store, features = kept.checkpoints, data.train.sample().features
+    try:
+        checkpoint = _train_sharded(strategy.build(plan, build, features, place), plan, data, kept, place, hooks, trainer)
+        scores = b"".join(
+            score_together(strategy.whole, plan, rows.features, place).tobytes() for rows in data.validation.batches()
+        )
+    finally:
+        strategy.release()
+        gc.collect()
+    if place.rank == 0:
+        if kept.spool:
+            kept.spool.flush()
+        _leave_sharded(plan, build, features, store)
+        store.save(SCORES, scores)
+        store.save(HISTORY, json.dumps(checkpoint.history).encode())
+
+
+def _train_sharded(
+    module: pl.LightningModule, plan: Plan, data: Data, kept: Kept, place: Place, hooks: Hooks, trainer: dict[str, Any]
+) -> StepCheckpoint:
     check_module(module)
-    store = kept.checkpoints
+    strategy, store = trainer["strategy"], kept.checkpoints
     state = agree_on_step(store, place)
     strategy.resumed = Resumed(store, state, place) if state else None
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
@@ -108,16 +127,7 @@ def _fit_sharded(plan: Plan, build: Build, data: Data, kept: Kept, place: Place,
     else:
         _train(module, plan, data, checkpoint, state, place, {"inference_mode": False, **trainer})
         checkpoint.finish(module)
-    parts = [score_together(strategy.whole, plan, rows.features, place) for rows in data.validation.batches()]
-    strategy.release()
-    del module
-    gc.collect()
-    if place.rank == 0:
-        if kept.spool:
-            kept.spool.flush()
-        _leave_sharded(plan, build, data.train.sample().features, store)
-        store.save(SCORES, b"".join(part.tobytes() for part in parts))
-        store.save(HISTORY, json.dumps(checkpoint.history).encode())
+    return checkpoint
 
 
 def _train(

@@ -22,7 +22,7 @@ from include.core import fault
 from include.core.errors import IntegrityError, SpecError
 from include.training.checkpoint import CheckpointStore
 
-PIECE_BYTES = 32 << 20
+PIECE_BYTES = 16 << 20
 WEIGHT, GRADIENT = "weight", "gradient"  # of a moment: "0.exp_avg", of the first optimizer
 
 Record = dict[str, Any]  # blob, digest, holds: [kind, parameter, first row, rows]

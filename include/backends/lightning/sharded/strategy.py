@@ -17,13 +17,13 @@ import torch.distributed as dist
 from pytorch_lightning.strategies import DDPStrategy
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy, fully_shard
+from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, OffloadPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from include.backends.lightning.plan import Build, Place, Plan
 from include.backends.lightning.sharded.allocator import give_back_large
 from include.backends.lightning.sharded.deferred import Deferred, refused
-from include.backends.lightning.sharded.rows import load_moments, load_weights, owned, set_rows, uncut
+from include.backends.lightning.sharded.rows import load_moments, load_weights, local, owned, set_rows, uncut
 from include.backends.lightning.sharded.units import check_size, units
 from include.backends.lightning.shares import Shared
 from include.backends.lightning.state_file import State
@@ -126,7 +126,17 @@ class ShardedStrategy(Shared, DDPStrategy):
         load_weights(module, self.resumed.store, self.resumed.state, self.resumed.place)
 
     def release(self) -> None:
-        """Let the model and the optimizers go."""
+        """Give the memory of weights, gradients and moments back, whoever still refers to them. Hooks that autograd holds do,
+        where Python's collector does not see it; and the worker may fit in another group after this one."""
+        for part in self._whole.modules() if self._whole is not None else ():
+            if isinstance(part, FSDPModule):
+                part.reshard()  # where a step has failed, a unit may be gathered
+        for parameter in self._whole.parameters() if self._whole is not None else ():
+            _empty(parameter)
+            _empty(parameter.grad)
+        for optimizer in self.optimizers:
+            for value in (value for state in optimizer.state.values() for value in state.values()):
+                _empty(value)
         self._whole = self.model = self._lightning_module = None
         self.optimizers = []
 
@@ -188,6 +198,11 @@ class ShardedStrategy(Shared, DDPStrategy):
         self.precision_plugin.teardown()
         self.accelerator.teardown()
         self.checkpoint_io.teardown()
+
+
+def _empty(value: Any) -> None:
+    if isinstance(value, DTensor):
+        local(value.detach()).untyped_storage().resize_(0)
 
 
 def build_deferred(plan: Plan, build: Build, features: Floats, place: Place | None) -> tuple[pl.LightningModule, Deferred]:

@@ -109,6 +109,19 @@ def test_a_model_that_no_file_can_hold_is_refused_before_it_trains(tmp_path: Pat
     assert not (tmp_path / "c").exists()
 
 
+def test_a_fit_that_ends_or_fails_leaves_no_weight_in_memory(tmp_path: Path) -> None:
+    class Shown(networks.Net):
+        def on_train_batch_start(self, *_: Any) -> None:
+            held[:] = [parameter.to_local() for parameter in self.parameters()]
+
+    held: list[Any] = []
+    with pytest.raises(networks.Killed):
+        fit(tmp_path, Shown, kill_at=7)
+    failed = [each.untyped_storage().nbytes() for each in held]
+    fit(tmp_path, Shown)
+    assert failed == [each.untyped_storage().nbytes() for each in held] == [0, 0, 0, 0]
+
+
 def test_a_group_of_ray_shares_a_model_out_where_the_plan_says_so() -> None:
     from include.backends.lightning.shares import SharedDDP
     from include.backends.ray.group import trainer_arguments
