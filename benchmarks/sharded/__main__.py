@@ -117,7 +117,6 @@ def larger_than_a_worker(table: Table, folder: Path, *, everything: bool) -> Non
     table.row("of it beside the libraries", grown / MIB, "MiB")
     table.row("of worker 0 beside the libraries, with the export's own", (notes[0]["peak"] - notes[0]["start"]) / MIB, "MiB")
     table.row("a step, median", max(note["step"] for note in notes), "s")
-    table.row("a checkpoint", max(note["save"] for note in notes), "s")
     parity(table, killed)
 
 

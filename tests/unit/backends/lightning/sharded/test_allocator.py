@@ -1,4 +1,4 @@
-"""Blocks of a megabyte and more are given back: in a process of its own, whose allocator is its own as well."""
+"""Blocks of 128 KiB and more are given back: in a process of its own, whose allocator is its own as well."""
 
 from __future__ import annotations
 
