@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -130,6 +131,22 @@ def test_of_deliverers_at_once_one_run_comes(bench: Bench) -> None:
     bench.spool(range(601))
     bench.delivery().deliver()  # what a loser that was killed left is cleared away by the next to look
     assert bench.steps() == list(range(601))
+
+
+def test_a_run_that_was_made_and_named_between_two_looks_is_not_taken_for_deleted(bench: Bench) -> None:
+    bench.spool(range(3))
+    late, runs, others = bench.delivery(), MlflowRest.runs, [bench.delivery()]
+
+    def while_another_delivers(rest: MlflowRest, experiment: str, tag: str, value: str) -> Any:
+        found = runs(rest, experiment, tag, value)
+        while others:
+            others.pop().deliver()
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MlflowRest, "runs", while_another_delivers)
+        late.deliver()
+    assert bench.steps() == [0, 1, 2]
 
 
 def test_a_run_deleted_on_the_server_is_made_again_with_every_metric(bench: Bench) -> None:

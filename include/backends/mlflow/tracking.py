@@ -80,30 +80,35 @@ class Delivery:
         if self._run:
             return
         experiment = self.rest.experiment(self.model)
+        # What is named first, then what is there: a run is there before it is named, so one that is missing by then is gone.
+        held = self.storage.read(self._name).decode() if self.storage.exists(self._name) else ""
         marks = {str(run["info"]["run_id"]): _mark_of(run) for run in self.rest.runs(experiment, TRAINING, self.folder)}
-        chosen = self._choose(experiment, marks)
+        chosen = self._choose(experiment, held, marks)
         for other in marks.keys() - {chosen}:
             if not marks[other]:
                 self._discard(other)
         self._run, self._mark = chosen, marks.get(chosen, 0)
 
-    def _choose(self, experiment: str, marks: Mapping[str, int]) -> str:
+    @property
+    def _name(self) -> str:
+        """The file that names the run."""
+        return f"{self.folder}/run"
+
+    def _choose(self, experiment: str, held: str, marks: Mapping[str, int]) -> str:
         """The one run that counts: named in the storage, by whoever was first.
 
         A run that holds metrics and is not named here is another store's, which has trained the same: it is left alone.
         """
-        path = f"{self.folder}/run"
-        held = self.storage.read(path).decode() if self.storage.exists(path) else ""
         if held in marks:
             return held
         found = [run for run, mark in marks.items() if not mark]
         mine = found[0] if found else self._create(experiment)
         if held:  # named, and gone from the server: deleted there, or the server is a new one
-            self.storage.write(path, mine.encode())
+            self.storage.write(self._name, mine.encode())
             return mine
-        if self.storage.create(path, mine.encode()):
+        if self.storage.create(self._name, mine.encode()):
             return mine
-        winner = self.storage.read(path).decode()
+        winner = self.storage.read(self._name).decode()
         if mine not in (winner, *found):
             self._discard(mine)
         return winner
