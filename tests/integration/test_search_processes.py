@@ -80,6 +80,7 @@ def test_a_trial_that_kills_its_process_fails_and_the_others_go_on(tmp_path: Pat
     assert any(not error for error in errors)
 
 
+@pytest.mark.whole  # the pool of processes, above, is held to the same values
 def test_ray_tune_finds_what_one_finds_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 

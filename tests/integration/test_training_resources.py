@@ -53,6 +53,7 @@ def ended(jobs: RayJobs, name: str, within: float = 180) -> JobStatus:
     return status
 
 
+@pytest.mark.whole  # tests/unit/backends/ray/test_scaling.py says what is asked of Ray
 def test_workers_get_what_the_spec_asks_for_and_train(ray: tuple[Ledger, RayJobs], tmp_path: Path) -> None:
     ledger, jobs = ray
     data = training_set(ledger, tmp_path / "in", table(), table(200, seed=2))
