@@ -12,27 +12,20 @@ import pytest
 from include.core.ledger import Attempt, Ledger
 from include.data.published import published
 from include.governance.waiters import Waiter, waiters
-from include.local.connections import addresses
 from include.rollout.driver import Driver
 from include.rollout.history import events, list_rollouts
 from include.routing.route import read_route
 from include.services.services import Services
 from include.versions import queries as versions
-from operators.hooks import open_services
 from tests.support.airflow_world import Run, World
 from tests.support.killed_once import folder, is_killed
-from tests.support.operator_runs import NOBODY, Life, day
-from tests.support.shared_airflow import SharedAirflow
+from tests.support.operator_runs import Life, day
+from tests.support.shared_airflow import SharedAirflow, shops_services
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]  # fifty task processes, one after the other
 
 MODEL, DAG = "shop", "shop_weekly"
 DAYS = [day(1), day(2), day(3), day(4)]
-SETTINGS = {
-    "SLIPSTREAM_MODELS": "tests.unit.operators.models",
-    "SLIPSTREAM_JOB_BACKEND": "process",
-    "SLIPSTREAM_REGISTRY": "folder",
-}
 PATIENCE = 250.0  # seconds; some fifty task processes start one after the other
 MAPPED = ("check_day", "take_in_day", "bring_online")
 LEARN = ("plan", "build_training_set", "validate_training_set", "tune", "train", "evaluate", "gate", "register")
@@ -47,12 +40,8 @@ def world(shared_airflow: SharedAirflow) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def services(world: World) -> Iterator[Services]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**addresses(world.platform), **SETTINGS}.items():
-            patch.setenv(name, value)
-        for name in ("RAY", "MLFLOW", "GATEWAY"):
-            patch.setenv(f"AIRFLOW_CONN_SLIPSTREAM_{name}", NOBODY)
-        yield open_services()
+    with shops_services(world) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,13 @@ import pytest
 from include.core.control import audit
 from include.experiments.look import recompute
 from include.experiments.record import list_experiments, looks
-from include.local.connections import addresses
 from include.prediction_log.writer import PredictionLog
 from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
-from operators.hooks import open_services
 from tests.support.airflow_world import World
 from tests.support.experiment_log import START, Behaviour, traffic
 from tests.support.killed_once import folder
-from tests.support.operator_runs import NOBODY
-from tests.support.shared_airflow import SharedAirflow
+from tests.support.shared_airflow import SharedAirflow, shops_services
 from tests.support.versions import add_candidates
 
 pytestmark = [
@@ -35,11 +32,6 @@ MODEL, DAG = "shop", "shop_trial"
 TASKS = ("start", "look", "conclude")
 BETTER = Behaviour(sale=(0.1, 0.5))
 PATIENCE = 200.0
-SETTINGS = {
-    "SLIPSTREAM_MODELS": "tests.unit.operators.models",
-    "SLIPSTREAM_JOB_BACKEND": "process",
-    "SLIPSTREAM_REGISTRY": "folder",
-}
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +42,7 @@ def world(shared_airflow: SharedAirflow) -> Iterator[World]:
 
 @pytest.fixture(scope="module")
 def services(world: World) -> Iterator[Services]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**addresses(world.platform), **SETTINGS}.items():
-            patch.setenv(name, value)
-        for name in ("RAY", "MLFLOW", "GATEWAY"):
-            patch.setenv(f"AIRFLOW_CONN_SLIPSTREAM_{name}", NOBODY)
-        made = open_services()
+    with shops_services(world) as made:
         with made.control.transaction() as connection:
             add_candidates(connection, MODEL, 1, 2)
             set_route(connection, MODEL, Route(champion=1))

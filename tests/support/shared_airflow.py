@@ -14,7 +14,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import pytest
+
+from include.local.connections import addresses
+from include.services.services import Services
+from operators.hooks import open_services
 from tests.support.airflow_world import World, airflow_world
+from tests.support.operator_runs import NOBODY
 from tests.support.webhook import Webhook
 
 TOKEN = "Bearer hush"
@@ -22,6 +28,24 @@ SETTINGS = {
     "SLIPSTREAM_MODELS": "include.models:tests.unit.operators.models:tests.hands.models",
     "SLIPSTREAM_WARM": "1",  # a hundred task processes would import the same libraries each
 }
+
+
+OF_THE_SHOP = {
+    "SLIPSTREAM_MODELS": "tests.unit.operators.models",
+    "SLIPSTREAM_JOB_BACKEND": "process",
+    "SLIPSTREAM_REGISTRY": "folder",
+}
+
+
+@contextmanager
+def shops_services(world: World) -> Iterator[Services]:
+    """The stores that the world's tasks work with, for this process; it has no Ray, MLflow and gateway."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**addresses(world.platform), **OF_THE_SHOP}.items():
+            patch.setenv(name, value)
+        for name in ("RAY", "MLFLOW", "GATEWAY"):
+            patch.setenv(f"AIRFLOW_CONN_SLIPSTREAM_{name}", NOBODY)
+        yield open_services()
 
 
 class SharedAirflow:

@@ -131,7 +131,14 @@ def _mark_of(run: Mapping[str, Any]) -> int:
 @contextmanager
 def tracking(settings: Settings, storage: Storage, folder: str, model: str) -> Iterator[None]:
     """Deliver a spool while the body runs, from a thread. The body never waits for the server, and never fails for it."""
-    live = Live(Delivery(open_rest(settings), storage, folder, model))
+    with delivering(Delivery(open_rest(settings), storage, folder, model)):
+        yield
+
+
+@contextmanager
+def delivering(delivery: Delivery) -> Iterator[None]:
+    """Deliver again and again while the body runs, and once more where it ends well."""
+    live = Live(delivery)
     live.start()
     try:
         yield

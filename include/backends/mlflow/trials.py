@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from include.backends.mlflow.names import parts
 from include.backends.mlflow.rest import open_rest
-from include.backends.mlflow.tracking import TRAINING, Delivery, Live, now
+from include.backends.mlflow.tracking import TRAINING, Delivery, delivering, now
 from include.core.settings import Settings
 from include.core.storage import Storage
 
@@ -81,15 +81,8 @@ class _Search(Delivery):
 @contextmanager
 def tracking(settings: Settings, storage: Storage, folder: str, model: str) -> Iterator[None]:
     """Deliver a search's spools while the body runs, from a thread: it never waits for the server, and never fails for it."""
-    live = Live(_Search(open_rest(settings), storage, folder, model))
-    live.start()
-    try:
+    with delivering(_Search(open_rest(settings), storage, folder, model)):
         yield
-    except BaseException:
-        live.stop()
-        raise
-    live.stop()
-    live.settle()
 
 
 def deliver(settings: Settings, storage: Storage, folder: str, model: str) -> int:
