@@ -58,7 +58,7 @@ def test_a_fit_goes_on_while_nodes_are_killed_drained_and_added(tmp_path: Path) 
             settings = Settings.from_env({**os.environ, **ours, "AIRFLOW_CONN_SLIPSTREAM_RAY": f"http://:{token}@127.0.0.1"})
             ledger, jobs = Ledger(settings.storage()), ray_jobs.open_jobs(settings)
             data = training_set(ledger, tmp_path / "in", table(30_000), table(200, seed=2))
-            params = {**NETWORK, "epochs": 8, "checkpoint_every": EVERY}
+            params = {**NETWORK, "epochs": 60, "checkpoint_every": EVERY}  # a minute on two quiet cores
             fit = "include.models.flight_delay.train:fit"
             request = train_request(ledger, data, fit, params=params, workers={"minimum": 1, "maximum": 2})
             attempt = ledger.open_attempt(request.key, 0)

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.support.ray_head import RAY
-
 # Ray takes the machine's own address for 127.0.0.1, unless it is told that there are no clusters here; then no node may join.
-START = "from ray._private import services as s; s.resolve_ip_for_localhost = lambda host: host; \
+COMMAND = "from ray._private import services as s; s.resolve_ip_for_localhost = lambda host: host; \
 from ray.scripts.scripts import main; main()"
 
 
@@ -29,17 +27,23 @@ class RayNodes:
     cpus: float = 1
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
+    @property
+    def _environ(self) -> dict[str, str]:
+        environ = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        token = str(self.folder / "token")
+        return {**environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token, "RAY_USAGE_STATS_ENABLED": "0"}
+
     def start(self, name: str) -> None:
         """A node of that name. Returns before it has joined, once it has its sockets: two at once take those of one name."""
-        env = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token"), "RAY_USAGE_STATS_ENABLED": "0"}
         command = [
-            sys.executable, "-c", START, "start", "--block", f"--address=127.0.0.1:{self.port}", "--node-ip-address=127.0.0.1",
+            sys.executable, "-c", COMMAND, "start", "--block", f"--address=127.0.0.1:{self.port}", "--node-ip-address=127.0.0.1",
             f"--node-name={name}", f"--num-cpus={self.cpus:g}", "--min-worker-port=0", "--max-worker-port=0",
             "--object-store-memory=100000000", "--dashboard-agent-listen-port=0",
         ]  # fmt: skip
         with (self.folder / f"{name}.log").open("wb") as output:
-            self.processes[name] = subprocess.Popen(command, env=env, stdout=output, stderr=output, start_new_session=True)
+            self.processes[name] = subprocess.Popen(
+                command, env=self._environ, stdout=output, stderr=output, start_new_session=True
+            )
         deadline = time.monotonic() + 60
         log = self.folder / f"{name}.log"
         while "Ray runtime started" not in log.read_text() and time.monotonic() < deadline:
@@ -58,13 +62,12 @@ class RayNodes:
         client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False, timeout=60)
         listed = client.get("/api/v0/nodes?limit=100").json()["data"]["result"]["result"]
         (node,) = (each["node_id"] for each in listed if each["node_name"] == name and each["state"] == "ALIVE")
-        env = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-        env |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(self.folder / "token")}
         command = [
-            str(RAY), "drain-node", f"--address=127.0.0.1:{self.port}", f"--node-id={node}",
+            sys.executable, "-c", COMMAND, "drain-node", f"--address=127.0.0.1:{self.port}", f"--node-id={node}",
             "--reason=DRAIN_NODE_REASON_PREEMPTION", "--reason-message=spot", f"--deadline-remaining-seconds={seconds}",
         ]  # fmt: skip
-        subprocess.run(command, env=env, check=True, capture_output=True)
+        done = subprocess.run(command, env=self._environ, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def stop(self) -> None:
         for name in list(self.processes):
