@@ -12,12 +12,15 @@ from include.core.storage import Storage
 Opener = Callable[[Settings, Storage, str, str], AbstractContextManager[None]]
 
 
-def tracked(settings: Settings, storage: Storage, folder: str, model: str) -> AbstractContextManager[None]:
+def tracked(
+    settings: Settings, storage: Storage, folder: str, model: str, what: str = "tracking"
+) -> AbstractContextManager[None]:
     """Delivers the spool in `folder` of the storage while the body runs, where the registry's server can take it.
 
-    The body never waits for the server, and never fails for it. What was not taken, registration delivers.
+    The body never waits for the server, and never fails for it. What was not taken, registration delivers. `what`: the port,
+    "search" for the spools of a search and its trials.
     """
-    name = f"tracking.{settings.registry}"
+    name = f"{what}.{settings.registry}"
     if name not in ADAPTERS:
         return nullcontext()
     opener: Opener = adapter(name)

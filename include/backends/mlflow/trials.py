@@ -16,6 +16,7 @@ from include.backends.mlflow.rest import open_rest
 from include.backends.mlflow.tracking import TRAINING, Delivery, delivering, now
 from include.core.settings import Settings
 from include.core.storage import Storage
+from include.training.search.followed import trial_folder, trial_numbers
 
 PARENT = "mlflow.parentRunId"  # tag by which MLflow's page puts a run below another
 MOST_PARAMS = 100  # in one call
@@ -50,7 +51,7 @@ class _Trial(Delivery):
 class _Search(Delivery):
     """The run of the search, and those of its trials."""
 
-    _trials: dict[str, _Trial] = field(default_factory=dict, init=False)
+    _trials: dict[int, _Trial] = field(default_factory=dict, init=False)
 
     def deliver(self) -> int:
         """Send what the runs lack; returns how many metrics that were. Raises UnreachableError, PermanentError."""
@@ -69,12 +70,10 @@ class _Search(Delivery):
         return self.rest.create_run(experiment, f"{self.model} search", {TRAINING: self.folder}, now())
 
     def _known(self, parent: str) -> Iterator[_Trial]:
-        below = f"{self.folder}/trials/"
-        numbers = sorted({path.removeprefix(below).partition("/")[0] for path in self.storage.list(below.rstrip("/"))})
-        for number in numbers:
+        for number in trial_numbers(self.storage, self.folder):
             if number not in self._trials:
-                name = f"{self.model} trial {int(number)}"
-                self._trials[number] = _Trial(self.rest, self.storage, f"{below}{number}", self.model, parent, name)
+                name, folder = f"{self.model} trial {number}", trial_folder(self.folder, number)
+                self._trials[number] = _Trial(self.rest, self.storage, folder, self.model, parent, name)
             yield self._trials[number]
 
 

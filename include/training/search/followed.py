@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from include.core.adapters import ADAPTERS, adapter
@@ -24,9 +24,9 @@ from include.problems.metric import Metric
 from include.training.search.trials import Trial, Trials
 from include.training.search.value import told
 from include.training.spool import MetricSpool
+from include.training.tracking import tracked
 
 Heard = Callable[[Trials, Trial], None]
-Opener = Callable[[Settings, Storage, str, str], AbstractContextManager[None]]
 
 BEST, RUNG = "best", "rung"  # names of metrics
 
@@ -38,16 +38,8 @@ def followed(task: Task, metric: Metric) -> Iterator[Heard]:
     The search never waits for the server, and never fails for it. `slipstream search MODEL --deliver` brings what was not taken.
     """
     spools = Spools(task.storage, task.attempt.metrics, metric)
-    with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model):
+    with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model, "search"):
         yield spools.hear
-
-
-def tracked(settings: Settings, storage: Storage, folder: str, model: str) -> AbstractContextManager[None]:
-    name = f"search.{settings.registry}"
-    if name not in ADAPTERS:
-        return nullcontext()
-    opener: Opener = adapter(name)
-    return opener(settings, storage, folder, model)
 
 
 def deliver(settings: Settings, storage: Storage, folder: str, model: str) -> int:
@@ -68,6 +60,12 @@ def deliver(settings: Settings, storage: Storage, folder: str, model: str) -> in
 
 def trial_folder(folder: str, number: int) -> str:
     return f"{folder}/trials/{number:05d}"
+
+
+def trial_numbers(storage: Storage, folder: str) -> list[int]:
+    """Of the trials that have a folder there, rising."""
+    below = f"{folder}/trials"
+    return sorted({int(path.removeprefix(f"{below}/").partition("/")[0]) for path in storage.list(below)})
 
 
 @dataclass(frozen=True)

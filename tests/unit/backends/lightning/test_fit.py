@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from tests.support.effort import effort
 from tests.support.later import Later
 from tests.support.streamed_rows import streamed
 
-pytestmark = pytest.mark.lives  # torch takes seconds to import
+pytestmark = [pytest.mark.lives, pytest.mark.usefixtures("one_thread")]  # torch takes seconds to import
 
 lightning, lightning_checkpoint = Later("include.backends.lightning.fit"), Later("include.backends.lightning.checkpoint")
 networks = Later("tests.unit.backends.lightning.networks")
@@ -63,17 +62,6 @@ def fit(
 def _no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     """The exporter takes seconds, and is tested elsewhere."""
     monkeypatch.setattr("include.backends.lightning.fit.export", lambda model, inputs, path, outputs: path.write_bytes(b"onnx"))
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Sums of floats that are equal to the last bit: with several threads their order may follow the machine's load."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import ANY
@@ -19,17 +18,7 @@ from include.training.search.records import Found, Leg, Records
 from include.training.train_step import verify
 from tests.support.search_example import HERE, PARAMS, fit_network, material
 
-pytestmark = pytest.mark.lives  # torch takes seconds to import
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = [pytest.mark.lives, pytest.mark.usefixtures("one_thread")]  # torch takes seconds to import
 
 
 def records(folder: Path) -> Records:
