@@ -62,7 +62,7 @@ def test_a_killed_fit_ends_as_an_undisturbed_one_and_as_one_that_is_not_sharded(
     network = getattr(networks, kind)
     whole = fit(tmp_path / "whole", network)
     assert whole == fit(tmp_path / "unsharded", network, "ddp")
-    for kill_at in (7, 14):
+    for kill_at in (7, 13 if kind == "StopsInTheMiddle" else 14):  # that one has no fourteenth batch
         with pytest.raises(networks.Killed):
             fit(tmp_path / str(kill_at), network, kill_at=kill_at)
         assert fit(tmp_path / str(kill_at), network) == whole, kill_at
