@@ -25,7 +25,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from include.core.errors import DataError
-from include.core.time import ONE_DAY, start_of_day, utc, utc_now
+from include.core.time import MICROSECOND, ONE_DAY, start_of_day, utc, utc_now
 
 ONE_WEEK, ONE_MINUTE = timedelta(days=7), timedelta(minutes=1)
 PARTS_OF_A_DAY = (*(timedelta(minutes=n) for n in (15, 20, 30)), *(timedelta(hours=n) for n in (1, 2, 3, 4, 6, 8, 12)))
@@ -33,7 +33,6 @@ BEGINNING, END_OF_TIME = datetime.combine(date.min, time()), datetime.combine(da
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _WEEK = re.compile(r"(\d{4})-W(\d{2})", re.ASCII)
 _FINER = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}):?(\d{2})(?::00)?Z?", re.ASCII)
-_INSTANT = timedelta(microseconds=1)
 CLOCKS = timedelta(minutes=5)  # that two machines' clocks may differ
 
 
@@ -84,6 +83,11 @@ class Partition:
         return self.length == ONE_DAY or self.end == END_OF_TIME
 
     @property
+    def given(self) -> Partition | date:
+        """What an author's `build` is called with: the date of a day of UTC, else itself."""
+        return self.start.date() if self.is_day else self
+
+    @property
     def first_date(self) -> date:
         """The calendar day, in UTC, in which it begins."""
         return self.start.date()
@@ -91,7 +95,7 @@ class Partition:
     @property
     def last_date(self) -> date:
         """The calendar day, in UTC, in which it ends."""
-        return (self.end - _INSTANT).date()
+        return (self.end - MICROSECOND).date()
 
     @property
     def path(self) -> str:
@@ -216,7 +220,7 @@ class Cadence:
         return self.at(self.of(partition).end)
 
     def previous(self, partition: Partition | date) -> Partition:
-        return self.at(self.of(partition).start - _INSTANT)
+        return self.at(self.of(partition).start - MICROSECOND)
 
     def parse(self, text: str) -> Partition:
         """The partition of a name. Raises DataError for what is none, naming the neighbours of a moment that is not aligned."""
@@ -289,9 +293,16 @@ class Cadence:
         Whole days go back by the calendar: of a day that the clocks made longer or shorter, by a day all the same.
         """
         here = self.of(partition)
-        start = self.on(self._local(here) - length).start if self.every >= ONE_DAY else here.start - length
+        start = self.on(self.date_of(here) - length).start if self.every >= ONE_DAY else here.start - length
         oldest = start if first is None else max(start, first.start)
         return [*(self.touching(oldest, here.start)), here]
+
+    def reading_until(self, partition: Partition | date, length: timedelta) -> datetime:
+        """Partitions that begin before this moment may look back, by `length`, at this one."""
+        here = self.of(partition)
+        if self.every < ONE_DAY:
+            return _later(here.start, length + self.every)
+        return self.on(self.date_of(here) + length + self.every - ONE_DAY).end
 
     # -- how
 
@@ -303,7 +314,7 @@ class Cadence:
     def _zone(self) -> ZoneInfo:
         return ZoneInfo(self.zone)
 
-    def _local(self, partition: Partition) -> date:
+    def date_of(self, partition: Partition) -> date:
         """The calendar day, in the cadence's zone, in which a partition begins."""
         return partition.start.replace(tzinfo=UTC).astimezone(self._zone).date()
 
@@ -333,6 +344,18 @@ class Cadence:
     def _whole(self, partition: Partition) -> Partition | None:
         """None for a day that a zone has left out, as Samoa did on its way over the date line."""
         return partition if partition.start < partition.end else None
+
+
+def named(text: str, cadence: Cadence) -> list[Partition]:
+    """What a person means by a name: that partition, or by a calendar day all that begin in it. Raises DataError."""
+    if cadence.every != ONE_DAY and _DAY.fullmatch(text.strip()):
+        try:
+            day = date.fromisoformat(text.strip())
+        except ValueError:
+            day = None
+        if day is not None:
+            return cadence.within_days(day, day) or [cadence.on(day)]
+    return [cadence.parse(text)]
 
 
 def wrong_length(every: timedelta) -> str | None:

@@ -172,5 +172,5 @@ def _text(moment: datetime) -> str:
     return moment.isoformat()
 
 
-def _partition(row: sa.Row[Any]) -> Partition:
+def _partition(row: Any) -> Partition:
     return Partition(row.day, datetime.fromisoformat(row.starts), datetime.fromisoformat(row.ends))

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
 
+from include.core.partition import Partition
 from include.core.request import Outcome
 from include.core.spec import ModelSpec
 from include.core.task import Task
@@ -66,22 +66,22 @@ class Judge:
 
     def judge(self, task: Task, sources: Mapping[str, Source]) -> Outcome:
         """The outcome of `include.validation.validate_step:run`. Raises NotPlain where the step itself is to judge."""
-        day, wanted = str(task.params["day"]), task.params["sources"]
+        day, wanted = Partition.read(task.params), task.params["sources"]
         verdicts, files = dict[str, SourceVerdict](), dict[str, Path]()
         for name in sorted(wanted):
             quarantine = task.workdir / f"quarantine-{name}.parquet"
             verdicts[name] = self._verdict(sources.get(name), name, day, wanted[name], quarantine)
             if quarantine.exists():
                 files[quarantine.name] = quarantine
-        value = verdict_value(day, verdicts)
+        value = verdict_value(day.name, verdicts)
         page = files["docs.html"] = task.workdir / "docs.html"
         page.write_text(verdict_page(f"{task.request.model}: data of {day}", value))
         return Outcome(value, files)
 
-    def _verdict(self, source: Source | None, name: str, day: str, digest: str, quarantine: Path) -> SourceVerdict:
+    def _verdict(self, source: Source | None, name: str, day: Partition, digest: str, quarantine: Path) -> SourceVerdict:
         if source is None:
             raise NotPlain
-        found = source.partitions.get(date.fromisoformat(day))
+        found = source.partitions.get(day)
         rules = self._plain(name, source.types)
         if found is None or found.digest != digest or rules is None or not 0 < found.rows <= WHOLE_ROWS:
             raise NotPlain

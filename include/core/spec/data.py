@@ -8,10 +8,10 @@ from typing import Any, Self
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
 from include.core.cron import daily, once_in_each
-from include.core.partition import Cadence, Partition, wrong_length, wrong_zone
+from include.core.partition import ONE_MINUTE, Cadence, Partition, wrong_length, wrong_zone
 from include.core.spec.base import Cron, Frozen, Name
 from include.core.spec.warehouse import Warehouse
-from include.core.time import ONE_DAY
+from include.core.time import MICROSECOND, ONE_DAY
 
 _LENGTH = TypeAdapter(timedelta)
 
@@ -102,10 +102,21 @@ class Data(Frozen):
         """The first partition that there is."""
         return self.cadence.on(self.first)
 
+    def latest(self, last: date) -> Partition:
+        """The last partition of a calendar day of `zone`."""
+        return self.cadence.at(self.cadence.end_of_day(last) - MICROSECOND)
+
     def holds(self, partition: Partition | date) -> bool:
         """Whether it lies within the days that the source has."""
         here = self.cadence.of(partition)
-        return self.earliest <= here and (self.last is None or here.start < self.cadence.end_of_day(self.last))
+        return self.earliest <= here and (self.last is None or here <= self.latest(self.last))
+
+    def backfill(self, first: Partition, last: Partition) -> tuple[str, str]:
+        """The dates between which Airflow's backfill makes the runs of some partitions, both included: a run's date is where its
+        interval begins, which is within its partition."""
+        if self.cadence.is_daily:
+            return str(first), str(last)
+        return f"{first.start.isoformat()}+00:00", f"{(last.end - ONE_MINUTE).isoformat()}+00:00"
 
     def lookback(self, partition: Partition | date) -> list[Partition]:
         """The partitions that one's features read, itself the last."""

@@ -6,10 +6,12 @@ import math
 from datetime import timedelta
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from include.core.partition import Cadence
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
+from include.core.time import ONE_DAY
 
 Default = bool | float | str | tuple[float, ...]
 
@@ -104,6 +106,17 @@ class View(Frozen):
     description: str = ""
     """What the view holds, for the pages and the feature registry that show it."""
 
+    every: timedelta = Field(ONE_DAY, exclude_if=lambda value: value == ONE_DAY)
+    """How long its partitions are. It is filled in from `data.every` of whose view it is; a spec leaves it out."""
+
+    zone: str = Field("UTC", exclude_if=lambda value: value == "UTC")
+    """The zone of its partitions. It is filled in from `data.zone`, too; a spec leaves it out."""
+
+    @property
+    def cadence(self) -> Cadence:
+        """The rule by which its partitions are cut."""
+        return Cadence(self.every, self.zone)
+
 
 class Features(Frozen):
     """The views that the model reads, the features of the request, and the SQL that makes them (docs/authoring.md)."""
@@ -122,6 +135,14 @@ class Features(Frozen):
 
     request: tuple[Feature, ...] = ()
     """The features that come with the request. They follow those of the views in the model's inputs."""
+
+    def cut(self, cadence: Cadence) -> Features:
+        """With the cadence of whose features they are said of each view that says none yet."""
+        views = tuple(
+            view if view.cadence == cadence else view.model_copy(update={"every": cadence.every, "zone": cadence.zone})
+            for view in self.views
+        )
+        return self if views == self.views else self.model_copy(update={"views": views})
 
     @property
     def inputs(self) -> tuple[Feature, ...]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from include.core.partition import DAILY
 from include.core.spec import Data
 from include.core.storage import LocalStorage
 from include.data.raw import RawPartitions
-from include.features.offline.late import Digests, Late, Made, lacked, late_days, lookback, ranges
+from include.features.offline.late import Digests, Late, Made, lacked, late_days, ranges
 
 DATA = Data(sources=("orders", "returns"), first=date(2013, 1, 1), lookback_days=2)
 
@@ -31,7 +32,7 @@ class Store:
             self.raw.storage.write(self.raw.path(source, day(number)), f"{source} {number} {content}".encode())
 
     def make(self, number: int) -> None:
-        first = lookback(DATA, day(number))[0]
+        first = DATA.lookback(day(number))[0]
         read = {source: self.raw.digests(source, first, day(number)) for source in DATA.sources}
         self.made[day(number)] = Made(read, datetime.now(UTC))
 
@@ -42,7 +43,7 @@ class Store:
             os.utime(path, (path.stat().st_mtime - by.total_seconds(),) * 2)
 
     def late(self, *, trust_times: bool = True) -> dict[int, str]:
-        return {late.day.day: late.words for late in late_days(self.raw, DATA, self.made, Digests(trust_times=trust_times))}
+        return {late.day.start.day: late.words for late in late_days(self.raw, DATA, self.made, Digests(trust_times=trust_times))}
 
 
 @pytest.fixture
@@ -55,9 +56,9 @@ def test_a_day_says_which_of_its_look_back_it_lacks(store: Store) -> None:
         store.land(number)
     store.land(2, sources=("orders",))
     read = {source: store.raw.digests(source, day(1), day(3)) for source in DATA.sources}
-    assert lacked(DATA, day(3), read) == {"returns": ["2013-01-02"]}
-    assert lacked(DATA, day(1), read) == {}, "nothing came before the first day"
-    assert lookback(DATA, day(2)) == [day(1), day(2)]
+    assert lacked(DATA, DAILY.on(day(3)), read) == {"returns": ["2013-01-02"]}
+    assert lacked(DATA, DAILY.on(day(1)), read) == {}, "nothing came before the first day"
+    assert DATA.lookback(day(2)) == [day(1), day(2)]
 
 
 def test_days_that_read_what_is_there_are_not_late(store: Store) -> None:
