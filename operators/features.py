@@ -228,7 +228,7 @@ def day_of(operator: Any, name: str, ref: Ref, context: Context, services: Servi
     day = Partition.read(services.ledger.resolve(ref).value)
     if said(operator.day) is None:
         return day
-    if (given := run_partition(context, services.spec(operator.model), operator.day)) != day:
+    if (given := run_partition(context, services.spec(operator.model).data.cadence, operator.day)) != day:
         raise InputError(
             f"The input {name!r} of {operator.task_id} is of {day}, and the task is to be of {given}.",
             seen=ref.uri,

@@ -80,7 +80,7 @@ class LandFromWarehouseOperator(ComputeOperator):
     def _days(self, context: Context, spec: ModelSpec) -> tuple[Partition, Partition]:
         given = [said(each) for each in (self.first, self.last)]
         if not any(given):
-            day = run_partition(context, spec, self.day)
+            day = run_partition(context, spec.data.cadence, self.day)
             return day, day
         if not all(given) or said(self.day):
             raise DataError(
@@ -88,7 +88,7 @@ class LandFromWarehouseOperator(ComputeOperator):
                 seen={"day": said(self.day), "first": given[0], "last": given[1]},
                 hint="give day, or both first and last.",
             )
-        return run_partition(context, spec, given[0]), run_partition(context, spec, given[1])
+        return run_partition(context, spec.data.cadence, given[0]), run_partition(context, spec.data.cadence, given[1])
 
     # -- the query, and then its rows ------------------------------------------------------------------
 
@@ -184,7 +184,7 @@ class WarehouseSensor(SlipstreamSensor):
 
         services = open_services()
         spec = services.spec(self.model)
-        day = run_partition(context, spec, self.day)
+        day = run_partition(context, spec.data.cadence, self.day)
         skip_outside(spec, day)
         try:
             missing = lacks(section_of(spec, self.source), day, services.aws, self._seconds())

@@ -8,8 +8,7 @@ from typing import Any
 from airflow.sdk import Context
 
 from include.core.errors import DataError
-from include.core.partition import Partition, refuse_future
-from include.core.spec import ModelSpec
+from include.core.partition import Cadence, Partition, refuse_future
 from include.core.time import parse_time, utc
 
 ACTOR = 255  # characters of an actor in the audit
@@ -66,10 +65,9 @@ def is_manual(context: Context) -> bool:
     return run_type(context) == "manual"
 
 
-def run_partition(context: Context, spec: ModelSpec, given: object = None) -> Partition:
+def run_partition(context: Context, cadence: Cadence, given: object = None) -> Partition:
     """The partition a task is about: the one it was given, else that of the run's parameter `day`, its event's or its partition
     key, or the one that holds the start of its data interval. Raises DataError for one in the future."""
-    cadence = spec.data.cadence
     given = said(given) or context["params"].get("day") or event_extra(context).get("day") or context.get("partition_key")
     start = context.get("data_interval_start")
     if given:

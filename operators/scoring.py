@@ -43,7 +43,7 @@ class ScoreBatchOperator(ComputeOperator):
         from include.scoring.request import score_request
 
         spec, record = services.spec(self.model), services.champion(self.model)
-        day = run_partition(context, spec, self.day)
+        day = run_partition(context, spec.data.cadence, self.day)
         if record is None:
             raise AirflowSkipException(f"{self.model} has no version in production yet.")
         start = day.start - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late

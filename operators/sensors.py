@@ -71,7 +71,7 @@ class PartitionSensor(SlipstreamSensor):
     def poke(self, context: Context) -> bool:
         services = open_services()
         spec = services.spec(self.model)
-        day = run_partition(context, spec, self.day)
+        day = run_partition(context, spec.data.cadence, self.day)
         skip_outside(spec, day)
         try:
             missing = missing_paths(services, spec, day)
@@ -182,7 +182,7 @@ def s3_partition_sensor(model: str, day: date | str | None = None, **kwargs: Any
         def execute(self, context: Context) -> Any:
             services = open_services()
             spec = services.spec(model)
-            day = run_partition(context, spec, self.day)
+            day = run_partition(context, spec.data.cadence, self.day)
             skip_outside(spec, day)
             from include.data.raw import RawPartitions
 

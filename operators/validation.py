@@ -55,7 +55,7 @@ class ValidateDataOperator(_ValidateOperator):
         from include.validation.request import verdict_request
 
         spec = services.spec(self.model)
-        return verdict_request(spec, run_partition(context, spec, self.day), services.storage)
+        return verdict_request(spec, run_partition(context, spec.data.cadence, self.day), services.storage)
 
 
 class ValidateTrainingSetOperator(_ValidateOperator):

@@ -67,7 +67,7 @@ def _text(anchor: str, distance: int, form: str, cadence: Cadence, partition: Pa
 def _named(seen: Sequence[str], cadence: Cadence, partitions: Sequence[Partition]) -> str | None:
     """What stands at a place, given its texts in each sample: a constant, or the first anchor that gives them all."""
     if len(set(seen)) == 1:
-        return seen[0]
+        return seen[0] if _is_time(seen[0]) else None
     for anchor, distance, form in _guesses(seen[0], cadence, partitions[0]):
         told = (_text(anchor, distance, form, cadence, partition) for partition in partitions)
         if all(one == other for one, other in zip(told, seen, strict=True)):
@@ -91,6 +91,14 @@ def _guesses(text: str, cadence: Cadence, partition: Partition) -> Iterator[tupl
         yield "day", (day - cadence.date_of(partition)).days, text[10:]
     except ValueError:  # digits that look like a date
         return
+
+
+def _is_time(text: str) -> bool:
+    """Whether a calendar has it: of digits that only look like a time nothing is known."""
+    try:
+        return bool(date.fromisocalendar(int(text[:4]), int(text[6:]), 1) if "W" in text else date.fromisoformat(text[:10]))
+    except ValueError:
+        return False
 
 
 def _is(text: str, form: str) -> bool:

@@ -28,6 +28,10 @@ class Span:
     last: Partition
     cadence: Cadence = DAILY
 
+    def __post_init__(self) -> None:
+        for name in ("first", "last"):  # a date is the day of UTC
+            object.__setattr__(self, name, self.cadence.of(getattr(self, name)))
+
     @classmethod
     def of(cls, first: Any, last: Any, cadence: Cadence = DAILY) -> Self:
         """Of the names of two partitions; a day stands for all that begin in it. Raises DataError for what names none, and for

@@ -92,7 +92,7 @@ class Stretch:
 
     def folder(self, day: Partition) -> Path:
         """Where a day's files are written."""
-        return self.scratch / "days" / day.name
+        return self.scratch / "days" / str(day)
 
     def place(self, day: Partition, partitions: Mapping[str, Mapping[str, str]], wanted: Container[tuple[str, str]]) -> None:
         """Make the tables (schema, source) that the day's SQL reads. Raises NotPlain where they are not these files.
@@ -103,7 +103,7 @@ class Stretch:
             source = self.sources.get(name)
             held = {} if source is None else source.partitions
             window = [held.get(self._raw.cadence.parse(text)) for text in sorted(digests)]
-            found = [each for each in window if each is not None and each.digest == digests[each.day.name]]
+            found = [each for each in window if each is not None and each.digest == digests[str(each.day)]]
             if not found or len(found) != len(window) or found[-1].day != day:
                 raise NotPlain
             start, end = found[0].first, found[-1].first + found[-1].clean

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.partition import DAILY
+from include.core.partition import DAILY, Partition
 from include.core.spec import Data
 from include.core.storage import LocalStorage
 from include.data.raw import RawPartitions
@@ -25,7 +25,7 @@ def day(number: int) -> date:
 @dataclass
 class Store:
     raw: RawPartitions
-    made: dict[date, Made] = field(default_factory=dict)
+    made: dict[Partition, Made] = field(default_factory=dict)
 
     def land(self, number: int, content: str = "", sources: tuple[str, ...] = DATA.sources) -> None:
         for source in sources:
@@ -34,7 +34,7 @@ class Store:
     def make(self, number: int) -> None:
         first = DATA.lookback(day(number))[0]
         read = {source: self.raw.digests(source, first, day(number)) for source in DATA.sources}
-        self.made[day(number)] = Made(read, datetime.now(UTC))
+        self.made[DAILY.on(day(number))] = Made(read, datetime.now(UTC))
 
     def aged(self, number: int, by: timedelta) -> None:
         """As if written that long ago."""
@@ -168,6 +168,6 @@ def test_a_day_that_is_late_by_more_has_another_key() -> None:
 def test_ranges_hold_no_day_that_a_run_would_wait_for(
     days: list[int], absent: list[int], expected: list[tuple[int, int]]
 ) -> None:
-    found = ranges(map(day, days), lambda each: each.day not in absent)
+    found = ranges(map(day, days), lambda each: each.start.day not in absent)
     assert found == [(day(first), day(last)) for first, last in expected]
     assert ranges([date(2013, 1, 1), date(2013, 12, 1)], lambda _: True) == [(date(2013, n, 1),) * 2 for n in (1, 12)]
