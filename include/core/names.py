@@ -59,7 +59,7 @@ _CATALOGUES = ("duckdb_", "pg_", "sqlite_", "pragma_")  # DuckDB's own tables
 def clashes(spec: ModelSpec) -> Iterator[str]:
     """What is wrong with the spec's names, a phrase each: reserved, or used twice for different things."""
     features, keys, views = spec.features, spec.features.keys, spec.features.views
-    inputs = tuple(feature.name for feature in features.inputs)
+    inputs = tuple(feature.name for feature in (*features.inputs, *features.request_fields))
     yield from _repeated("features", inputs)
     yield from _repeated("features.views", tuple(view.name for view in views))
     yield from _repeated("data.sources", spec.data.sources)

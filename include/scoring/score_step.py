@@ -16,6 +16,7 @@ from include.core.task import Task
 from include.model_contract.remote import model_file
 from include.problems.of import of_params, problem_of, require_same
 from include.problems.problem import Problem
+from include.request_features.definition import of_version
 from include.scoring.batches import Mapper, open_mapper
 from include.scoring.rows import rows_of_day
 from include.scoring.scored import placed, schema
@@ -35,7 +36,8 @@ def run(task: Task) -> Outcome:
     """
     params, problem = task.params, of_params(task.params)
     contract = task.file("train", "signature.json").read_bytes()
-    require_same(problem, json.loads(contract), f"version {params.get('version')}")
+    signature, features = json.loads(contract), Features.model_validate(params["features"])
+    require_same(problem, signature, f"version {params.get('version')}")
     file = model_file(task.input("train").files)
     scorer = Scorer(
         task.file("train", file).read_bytes(),
@@ -46,7 +48,8 @@ def run(task: Task) -> Outcome:
         file,
         task.settings.environ,
     )
-    rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
+    computed = of_version(signature, features)  # by the expressions that it was trained with
+    rows = rows_of_day(task, features, date.fromisoformat(params["day"]), problem.query, computed)
     path = task.workdir / "scores.parquet"
     count = _write(path, _scored(rows, scorer, open_mapper(task.settings), problem), problem)
     return Outcome({"day": params["day"], "rows": count, "version": params.get("version")}, {"scores.parquet": path})

@@ -101,7 +101,8 @@ class ModelSpec(Frozen):
             ("serving.redact", self.serving.redact),
             ("problem", self._served_costs()),
         ):
-            unknown = [name for name in used if name and name not in (*names, *self.features.keys)]
+            fields = tuple(each.name for each in self.features.request_fields) if field == "serving.redact" else ()
+            unknown = [name for name in used if name and name not in (*names, *self.features.keys, *fields)]
             if unknown:
                 raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
         return self

@@ -36,6 +36,7 @@ from include.problems.of import of_spec
 from include.problems.problem import Problem
 from include.routing.entity_hash import SEPARATOR
 from include.serving.models.answers import Answers, is_plain, output_of, plain_answers
+from include.serving.models.computing import FAILED
 from include.serving.prediction.chain import Chain
 from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.exploration import Exploration
@@ -271,7 +272,7 @@ class Predictor:
                 others.append(request)
         if known:
             answers = [each for _, scored in known for each in scored]
-            rows = self._rows([request for request, _ in known], [(each.features, []) for each in answers], now)
+            rows = self._rows([request for request, _ in known], [(each.features, []) for each in answers], now, computed=True)
             for row, each in zip(rows, answers, strict=True):
                 self._chain.fill([row], [each.output], each.version)
                 row.record.latency_us = (perf_counter_ns() - started) / 1000
@@ -288,8 +289,12 @@ class Predictor:
         ids = (item.id for request in requests for item in request.items if item.id)
         return {"model": self._name, "request_id": list(itertools.islice(ids, 20))}
 
-    def _rows(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime) -> list[Row]:
-        at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
+    def _rows(
+        self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, *, computed: bool = False
+    ) -> list[Row]:
+        """`computed`: whether what is computed of the request is among the features."""
+        at, naive = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None)
+        moment = naive.isoformat()
         name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
         pseudonym = self.log.pseudonym
         explore = self._explore if self._explore.share else None
@@ -299,7 +304,7 @@ class Predictor:
             deployment = request.deployment
             draw, generation, reads = deployment.route.draw, deployment.generation, next(iter(deployment.views))
             unknown = self._sources[reads][1] if reads in self._sources else {}
-            canary = deployment.route.weight < 100
+            canary, computes = deployment.route.weight < 100, bool(deployment.computing) and not computed
             for item in request.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
@@ -318,6 +323,8 @@ class Predictor:
                 else:
                     stored, degraded = found
                     values = {**unknown, **stored, **_asdict(item.features)}
+                if computes and not deployment.compute(others or {reads: values}, item.event_time or naive):
+                    degraded = [*degraded, FAILED]
                 record = Record(
                     PREDICTION, request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
                     self._chain.redacted(entity) if redact else entity, self._chain.redacted(values) if redact else values,
