@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from include.core.spec import Feature, Features, View
+from benchmarks.request_features.expressions import LOOKED_UP
+from benchmarks.request_features.expressions import READ as SENT
+from include.core.spec import Feature, Features
 from include.request_features.definition import RequestFeatures
-
-LOOKED_UP = (Feature(name="f"), Feature(name="g", default=2.0))
-SENT = (
-    Feature(name="i", dtype="int"), Feature(name="j", dtype="int", default=3), Feature(name="b", dtype="bool"),
-    Feature(name="s", dtype="category"), Feature(name="t", dtype="text", default="x"),
-)  # fmt: skip
-KINDS = ("float", "int", "bool", "category")
 
 
 def features(*computed: Feature) -> Features:
     """`f` and `g` are looked up; `i`, `j`, `b`, `s` and `t` come with the request."""
-    return Features(views=(View(name="v", keys=("k",), features=LOOKED_UP),), request=computed, request_fields=SENT)
+    return Features(views=(LOOKED_UP,), request=computed, request_fields=SENT)
 
 
 def computed(expression: str, dtype: str = "float", default: float | str | None = None) -> Feature:

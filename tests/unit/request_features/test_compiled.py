@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks.request_features.expressions import LISTED, listed
 from include.core.errors import SpecError
 from include.core.expression.functions import ALIKE, COMPARISONS, SIGNATURES, TESTS
 from include.core.expression.parser import parse
@@ -20,50 +21,23 @@ from include.request_features.definition import RequestFeatures
 from include.request_features.parity import by_duckdb, difference, generated
 from include.request_features.reading import check_reading
 from tests.support.effort import effort
-from tests.support.expressions import KINDS, computed, features, wanted
+from tests.support.expressions import computed, features, wanted
 
 AT = datetime.fromisoformat("2024-02-29T23:59:59.999999")
-EXPRESSIONS = """
-f + g; f - g; f * g; f / g; f % g; f ** g; f ^ 2; i + j; i - j; i * j; i // j; i % j; i / j; i * f; -f; -i; abs(f); abs(i)
-sign(f); sign(i); floor(f); ceil(f); round(f); round(f, 2); round(f, 7); sqrt(f); exp(f); ln(f); log(f); log2(f); log10(i)
-sin(f); cos(f); tan(f); asin(f); acos(f); atan(f); atan2(f, g); radians(f); degrees(f); pi() * f
-f = g; f <> g; f < g; f <= g; f > g; f >= g; i < f; s < t; s = t; s >= 'B'; b = true; b AND f > g; b OR f > g; NOT b
-f IS NULL; s IS NOT NULL; f / g IS DISTINCT FROM g / f; f IS NOT DISTINCT FROM g; s IS DISTINCT FROM t
-f IN (1, g, 0.5); i IN (1, 2, j); s IN ('a', 'JFK'); s NOT IN ('a', t); f BETWEEN g AND 10; i NOT BETWEEN -5 AND j
-coalesce(f, g, 1); coalesce(s, t); nullif(f, g); nullif(i, 1); nullif(f / g, g / f); greatest(f, g, 0); least(f / g, g / f)
-CASE WHEN f > 0 THEN ln(f) WHEN i > 0 THEN i ELSE -1 END; CASE i WHEN 1 THEN 2 WHEN j THEN 3 END; if(b, 1, f)
-s || '_' || t; length(s); contains(s, t); starts_with(s, 'a'); ends_with(s, t); left(s, 1); right(s, 2); right(s, 0)
-substring(s, 2, 3); f::BIGINT; (f * g)::BIGINT; i::DOUBLE; b::BIGINT; b::DOUBLE; i::BOOLEAN; i::VARCHAR; b::VARCHAR
-second(event_timestamp); minute(event_timestamp); hour(event_timestamp); day(event_timestamp); month(event_timestamp)
-year(event_timestamp); quarter(event_timestamp); dayofweek(event_timestamp); isodow(event_timestamp)
-dayofyear(event_timestamp); week(event_timestamp); epoch(event_timestamp); date_part('doy', event_timestamp)
-(f > g) IS NULL; (f * 1e300 * g) - (f * 1e300 * g); i // 0; length(s || t) * i
-"""
-LISTED = [each.strip() for each in EXPRESSIONS.replace("\n", ";").split(";") if each.strip()]
-
-
-def of_some_kind(expression: str) -> RequestFeatures:
-    """As a feature of the first dtype that fits."""
-    for dtype in KINDS:
-        try:
-            return wanted(expression, dtype)
-        except SpecError as error:
-            problem = error
-    raise problem
 
 
 def test_every_operator_and_function_gives_duckdbs_bits() -> None:
     """All expressions over the same rows, in one query: what a session costs is paid once."""
-    made = [of_some_kind(expression).computed[0] for expression in LISTED]
-    named = [each.model_copy(update={"name": f"out_{place}"}) for place, each in enumerate(made)]
-    whole = RequestFeatures.of(features(*named))
+    whole = RequestFeatures.of(listed())
     assert whole is not None
     rows = generated(whole.given, effort(400, 20_000))
     assert difference(whole, compiled(whole.expressions, whole.features), rows) == ""
 
 
 def test_all_that_is_on_the_list_is_looked_at() -> None:
-    trees = [node for each in LISTED for e in of_some_kind(each).expressions for node in walk(e.node)]
+    whole = RequestFeatures.of(listed())
+    assert whole is not None
+    trees = [node for each in whole.expressions for node in walk(each.node)]
     used = {node.name for node in trees if isinstance(node, Call)}
     assert used >= {*SIGNATURES, *ALIKE, *TESTS, *COMPARISONS, "between"}
 
