@@ -97,8 +97,8 @@ def _peers(table: Table, rows: list[dict[str, Any]], ours: float) -> None:
 def _usual(name: str, value: Any) -> Any:
     """A payment as they come."""
     usual = {
-        "amount": 42.5, "mean_amount_7d": 31.2, "sd_amount_7d": 12.0, "payments_7d": 4, "lat": 48.1, "lon": 11.6, "home_lat": 52.5,
-        "home_lon": 13.4, "country": "DE", "home_country": "DE",
+        "amount": 42.5, "mean_amount_7d": 31.2, "sd_amount_7d": 12.0, "payments_7d": 4, "lat": 48.1, "lon": 11.6,
+        "home_lat": 52.5, "home_lon": 13.4, "country": "DE", "home_country": "DE",
     }  # fmt: skip
     return usual.get(name, value)
 

@@ -37,6 +37,9 @@ COLUMNS = {
     "slipstream_row": "entity rows, in Feast",
 }
 
+PRECOMPUTED = ("slipstream_precomputed", "precomputed_outputs", "precomputed_version", "precomputed_at")
+"""Names of the view of precomputed scores and its values (include/online_store/precomputed.py), where a model has them."""
+
 DATASETS = {
     "entities": "the entity rows' file",
     "labels": "the labels' file",
@@ -68,6 +71,9 @@ def clashes(spec: ModelSpec) -> Iterator[str]:
     yield from _reserved("label", (spec.label,), {name: where for name, where in COLUMNS.items() if name != "label"})
     yield from _reserved("features.views", tuple(view.name for view in views), DATASETS)
     yield from _reserved("data.sources", spec.data.sources, SCHEMAS)
+    if spec.scoring.defaults:
+        own = dict.fromkeys(PRECOMPUTED, "precomputed scores, in the online store")
+        yield from _reserved("features", (*inputs, *(view.name for view in views)), own)
     for name in (name for name in spec.data.sources if name.startswith(_CATALOGUES)):
         yield f"data.sources: {name!r} is reserved, as DuckDB's own tables begin with {name.partition('_')[0]}_"
     for what, names in (("a feature", inputs), ("a key", keys)):

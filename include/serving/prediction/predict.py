@@ -5,7 +5,8 @@ store away            the features last read of the entity   degraded: last_know
 store lost a view     default features of that view          degraded: empty_view:NAME
 challenger fails      the champion answers                   degraded: challenger
 champion fails        the previous champion answers          degraded: champion
-all of them fail      the spec's default score               degraded: default_score
+all of them fail      what a batch gave to the entity        degraded: precomputed   (scoring.defaults)
+and it gave nothing   the spec's default score               degraded: default_score
 the log's disk full   the answer is sent all the same        degraded: log
 
 Decisions that cannot be made: include/serving/prediction/answers.py. The candidates of a list fail together, for each has its
@@ -43,6 +44,7 @@ from include.serving.prediction.exploration import Exploration
 from include.serving.prediction.last_known import LastKnown
 from include.serving.prediction.lists import Lists, place
 from include.serving.prediction.online_features import FeatureReader, Features, Source
+from include.serving.prediction.precomputed import taken_from
 from include.serving.prediction.remote_batches import RemoteBatches
 from include.serving.prediction.remote_chain import RemoteChain
 from include.serving.prediction.request_types import Contract, Item
@@ -86,6 +88,7 @@ class Predictor:
         self._later: set[asyncio.Task[None]] = set()  # answers that wait for another server
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         choices = 2 if self._answers is None else self._answers.choices
+        self._precomputed = spec.scoring.defaults
         self._explore = Exploration(spec.serving.explore, spec.name, unit, choices)
         self._reader = reader
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
@@ -323,6 +326,7 @@ class Predictor:
                 else:
                     stored, degraded = found
                     values = {**unknown, **stored, **_asdict(item.features)}
+                held = taken_from(others or {reads: values}) if self._precomputed else None
                 if computes and not deployment.compute(others or {reads: values}, item.event_time or naive):
                     degraded = [*degraded, FAILED]
                 record = Record(
@@ -334,13 +338,15 @@ class Predictor:
                     record.explored = "challenger"
                 if explore is not None:
                     explore.mark(record)
-                rows.append(Row(record, values, deployment, others, together))
+                rows.append(Row(record, values, deployment, others, together, held))
         return rows
 
     def _mirror(self, rows: list[Row], lines: bytes) -> None:
         """To the shadow, once the answers are out: as the log's lines where they say all that was scored."""
+        if self._precomputed and any(row.record.precomputed_version is not None for row in rows):
+            rows, lines = [row for row in rows if row.record.precomputed_version is None], b""  # no version said that
         shadows = {id(row.deployment): row.deployment for row in rows}
-        if len(shadows) == 1 and not self._redact and rows[0].others is None:
+        if lines and len(shadows) == 1 and not self._redact and rows[0].others is None:
             (deployment,) = shadows.values()
             version = deployment.route.shadow
             if version is not None and version in deployment.models:
