@@ -38,6 +38,7 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("predict", ["predict", MODEL, "--entity", "origin=JFK", "--features", "hour=0"], 0),
         ("versions", ["versions", MODEL], 0),
         ("backtest", ["backtest", MODEL], 0),
+        ("scores", ["scores", MODEL, "--check"], 0),
         ("rollout plan", ["rollout", "plan", MODEL], 0),
         ("mirror", ["mirror"], 4),
         ("policy replay", ["policy", "replay", MODEL, *STREAM], 0),
