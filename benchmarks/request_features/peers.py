@@ -96,7 +96,7 @@ def python_view() -> Callable[[Row], Any]:
             "amount_z": (amount - inputs["mean_amount_7d"]) / max(inputs["sd_amount_7d"], 0.01), "hour": hour,
             "at_night": night, "abroad": abroad, "route": f"{home or '?'}>{inputs['country']}",
             "km_from_home": 12742 * math.asin(math.sqrt(math.sin(lat / 2) ** 2 + cosines * math.sin(lon / 2) ** 2)),
-            "risk": 3 if inputs["payments_7d"] == 0 else 2 if ratio > 5 and night else 1 if abroad else 0,
+            "risk": 3 if inputs["payments_7d"] == 0 else 2 * (ratio > 5 and night) or int(abroad),
         }  # fmt: skip
 
     view = _view(fraud, "python", singleton=True)

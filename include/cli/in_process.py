@@ -41,7 +41,8 @@ def predict(
     said = model.score_row(asked)
     if model.answers is None:
         record = Record(PREDICTION, "", "", version=version, arm="champion", degraded=degraded, score=cast(float, said))
-        return msgspec.structs.asdict(plain_answers(spec.serving.threshold)(record))
+        answer = plain_answers(spec.serving.threshold)(record)
+        return answer if isinstance(answer, dict) else msgspec.structs.asdict(answer)
     record = Record(PREDICTION, "", "", version=version, arm="champion", degraded=degraded)
     model.answers.fill([record], [asked], [said])
     record.place = None if model.answers.problem.query is None else 0

@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
+    context.spec(options.model)  # a name that no model has is an error, and no empty table
     found = dict(_wrong(context, options.model)) if options.check or options.repair else {}
     if options.repair:
         for day in found:

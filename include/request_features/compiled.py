@@ -166,7 +166,8 @@ class _Source:
             return _TEXTS[name]
         if name == "right":
             return f"{self.bind(v.right)}({{0}}, {{1}})"
-        function = v.PARTS[name] if of == "time" else (_FLOATS if of == "float" else _WHOLE)[name]
+        tables: dict[Type, Mapping[str, Any]] = {"time": v.PARTS, "float": _FLOATS, "int": _WHOLE}
+        function = tables[of][name]
         places = ", ".join(f"{{{place}}}" for place in range(len(node.arguments)))
         return f"{self.bind(function)}({places})"
 

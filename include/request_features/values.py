@@ -88,7 +88,10 @@ def bounded(of: Callable[[float], float]) -> Callable[[float], float]:
 
 
 def floor(a: float) -> float:
-    return a if not -EXACT < a < EXACT else math.copysign(float(math.floor(a)), a) if a > -1 else float(math.floor(a))
+    if not -EXACT < a < EXACT:
+        return a
+    below = float(math.floor(a))
+    return math.copysign(below, a) if a > -1 else below  # -0.0 stays
 
 
 def ceiling(a: float) -> float:

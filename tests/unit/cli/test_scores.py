@@ -3,30 +3,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from include.core.control import ControlStore
-from include.core.request import Outcome, Request
-from include.scoring.table import path_of, publish, resource
+from tests.support.scores_table import DAY, one_partition
 from tests.support.toy_ledger import MODEL, Loop
 from tests.unit.cli.conftest import Slipstream
-
-DAY = "2013-04-02"
 
 
 @pytest.fixture
 def published(slipstream: Slipstream, control: ControlStore, loop: Loop, tmp_path: Path) -> str:
     """The path of the file of one partition."""
-    file = tmp_path / "scores.parquet"
-    pq.write_table(pa.table({"score": [0.5]}), file)
-    request = Request("score", "tests:none", MODEL, {"day": DAY})
-    outcome = Outcome({"day": DAY, "rows": 1, "version": 1}, {"scores.parquet": file})
-    ledger = loop.ledger
-    result = ledger.commit(request, ledger.open_attempt(request.key, 0), outcome, 0.0)
-    publish(control, ledger, MODEL, result, control.take(resource(MODEL, DAY), "a test"))
-    return path_of(MODEL, DAY)
+    return one_partition(control, loop.ledger, MODEL, tmp_path)
 
 
 def test_each_partition_is_shown_with_its_version(slipstream: Slipstream, published: str) -> None:
