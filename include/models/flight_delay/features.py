@@ -20,7 +20,7 @@ def views(day: date) -> dict[str, str]:
 
 
 def views_of(hours: str, begins: str, own: Callable[[str], str]) -> dict[str, str]:
-    """The same for partitions of any length. SQL: a relation of their hours `h`, their first moment, and whether a time is theirs."""
+    """The same for partitions of any length, by SQL: a relation of hours `h`, the first moment, and whether a time is its own."""
     return {
         "weather": _weather(own("observed_at")),
         "carrier_delays": _delays(hours, "carrier", "carrier"),
