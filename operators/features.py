@@ -12,6 +12,7 @@ from include.core.errors import InputError
 from include.core.partition import Partition
 from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
+from operators.assets import partition_asset, with_outlet
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes, require_feedback
@@ -87,6 +88,8 @@ class PublishFeaturesOperator(ComputeOperator):
 class MaterializeFeaturesOperator(ReconcileOperator):
     """Brings the day's newest values online, then reads them back and compares.
 
+    It says so by an event of the asset `{model}_partition`, whose partition key is the day's name (operators.partition_asset).
+
     :param features: the output of a PublishFeaturesOperator: the day is its own
     :param day: only to be sure: the task fails if the features are of another day; templated
 
@@ -99,8 +102,8 @@ class MaterializeFeaturesOperator(ReconcileOperator):
     template_fields = ("features", "day")
     views: Mapping[str, Any] | None = None  # what is online by now
 
-    def __init__(self, *, features: Input = None, day: date | str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, model: str, features: Input = None, day: date | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**with_outlet(partition_asset(model), kwargs), model=model)
         self.take(features=features)
         self.day = day
 
@@ -124,6 +127,7 @@ class MaterializeFeaturesOperator(ReconcileOperator):
 
         result = services.ledger.resolve(self.ref("features", services))
         self.views = materialize(services.spec(self.model), result, services.ledger, services.settings, services.online())
+        context["outlet_events"][partition_asset(self.model)].add_partitions(Partition.read(result.value).name)
         return self.views
 
     def flow(self, services: Services) -> Flow | None:
