@@ -15,6 +15,7 @@ from include.core.reference import load
 from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
+from include.core.time import ONE_DAY
 from include.data.authored import admitted, bounded
 from include.data.raw import RawPartitions
 from include.features.offline.dataset import Dataset, of_entities, of_labels, of_view, write
@@ -52,10 +53,15 @@ def run(task: Task) -> Outcome:
         "rows": rows,
         "versions": {name: each.view.version for name, each in made.items()},
         "definitions": {name: each.to_json() for name, each in made.items()},
-        "read": params["partitions"],
+        **read_of(params),
         "lacked": params.get("lacked", {}),
     }
     return Outcome({**value, **day.fields()}, files)
+
+
+def read_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a value says was read. Of what is finer than a day only the request says it: a look-back has hundreds of them."""
+    return {"read": params["partitions"]} if Cadence.read(params).every >= ONE_DAY else {}
 
 
 def datasets(

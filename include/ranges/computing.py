@@ -26,7 +26,7 @@ from include.data.authored import admitted, bounded
 from include.data.sql import copy, identifier, quoted
 
 # The module they stand in is part of the key of every result, so that nothing in it is renamed.
-from include.features.features_step import _label
+from include.features.features_step import _label, read_of
 from include.features.offline.dataset import KEY, VECTOR, Dataset, _cast, _offences, check, of_entities, of_labels, of_view
 from include.model_contract.definition import definitions
 from include.ranges.stretch import NotPlain, Stretch
@@ -60,7 +60,7 @@ class Computer:
             "rows": rows,
             "versions": {name: each.view.version for name, each in self._made.items()},
             "definitions": {name: each.to_json() for name, each in self._made.items()},
-            "read": params["partitions"],
+            **read_of(params),
             "lacked": params.get("lacked", {}),
         }
         return Outcome({**value, **day.fields()}, files)
