@@ -60,10 +60,9 @@ class Computer:
             "rows": rows,
             "versions": {name: each.view.version for name, each in self._made.items()},
             "definitions": {name: each.to_json() for name, each in self._made.items()},
-            **read_of(params),
             "lacked": params.get("lacked", {}),
         }
-        return Outcome({**value, **day.fields()}, files)
+        return Outcome({**value, **day.fields(), **read_of(params)}, files)
 
     def _write_all(
         self, asked: _Asked, day: Partition, stretch: Stretch, params: Mapping[str, Any]
