@@ -38,6 +38,7 @@ class Cell:
         w = self.world
         what = f"power at {self.shift:g} sd in {SHIFTED}" if self.shift else "false alarms"
         more = f", {w.past} past windows" if w.past != 13 else ""
+        more += ", some windows odd" if w.tails else ""
         return f"{what}: {w.rows:,} rows x {w.columns}, wobble {w.wobble:g}{more}{', from rows' if self.through_rows else ''}"
 
 
@@ -63,6 +64,9 @@ def cells() -> Iterator[Cell]:
             yield Cell(World(rows_, columns, wobble), 0.0, 300, goal)
         for rows_ in (200, 1000, 100_000):
             yield Cell(World(rows_, 200, wobble), 0.0, 60, goal)
+    for tails in (3, 2):
+        for columns in (5, 20):
+            yield Cell(World(1000, columns, 0.1, tails=tails), 0.0, 300, 0.10)
     yield Cell(World(1000, 20, 0.05), 0.0, 100, 0.05, through_rows=True)
     for rows_ in (1000, 10_000, 100_000):
         yield Cell(World(rows_, 20, 0.05), 0.3, 200, 0.9)
@@ -84,7 +88,9 @@ def measure(cell: Cell, pool: ProcessPoolExecutor) -> Measured:
 
 
 def _checks(cell: Cell, repeats: int, seed: int) -> list[tuple[bool, Rules]]:
-    rng = np.random.default_rng([seed, cell.world.rows, cell.world.columns, cell.world.past, int(100 * cell.shift)])
+    world = cell.world
+    odd = [world.tails] if world.tails else []
+    rng = np.random.default_rng([seed, world.rows, world.columns, world.past, int(100 * cell.shift), *odd])
     check = _from_rows if cell.through_rows else _from_counts
     return [check(cell, rng) for _ in range(repeats)]
 

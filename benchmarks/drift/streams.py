@@ -23,8 +23,8 @@ from include.monitoring.reference import Reference
 from include.monitoring.retraining.labelled_stream import Stream
 
 PAST = 13  # windows that the one judged is held against
-CHECKS = 200  # in random order
-ROWS_GOAL, ORDER_GOAL = 0.05, 0.10  # as for simulated windows that are alike, and for those that wobble
+CHECKS = 400  # in random order
+ROWS_GOAL, ORDER_GOAL = 0.05, 0.05
 MINIMUM = 50  # rows, as a spec for such small windows would say
 
 

@@ -60,12 +60,14 @@ def law_of(column: int) -> str:
 
 @dataclass(frozen=True)
 class World:
-    """`columns` inputs, `past` windows of `rows` rows; window means wobble by `wobble` standard deviations."""
+    """`columns` inputs, `past` windows of `rows` rows; window means wobble by `wobble` standard deviations. `tails`: all of a
+    window together by Student's law with so many degrees of freedom, so that single windows are odd; 0: by the normal one."""
 
     rows: int
     columns: int
     wobble: float
     past: int = 13
+    tails: int = 0
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
@@ -73,7 +75,8 @@ class World:
 
     def draw(self, rng: np.random.Generator, shifts: Floats, rows: int = 0) -> Counts:
         """Counts [columns, cells + 2] of one window whose columns have shifted by `shifts` standard deviations."""
-        moved = shifts + self.wobble * rng.normal(size=self.columns)
+        odd = np.sqrt(self.tails / rng.chisquare(self.tails)) if self.tails else 1.0
+        moved = shifts + odd * self.wobble * rng.normal(size=self.columns)
         return np.stack([self.count(rng, n, moved[n], rows or self.rows) for n in range(self.columns)])
 
     def count(self, rng: np.random.Generator, column: int, moved: float, rows: int) -> Counts:

@@ -69,6 +69,8 @@ def _words(asked: Asked, sight: Sight, choice: Choice, champion: int) -> str:
     )
     if choice.member == FORECAST:
         return f"{outlook}{_beside(choice)}"
+    if choice.older:
+        return f"{outlook}; {choice.member} is followed, whose model would be older{_beside(choice)}"
     what = "whose model would be newer by now" if choice.retrain else "whose model would be no newer"
     return f"{choice.member} is followed, {what}{_beside(choice)}; by itself, {outlook}"
 

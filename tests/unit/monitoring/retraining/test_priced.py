@@ -78,3 +78,13 @@ def test_decisions_of_the_release_before_are_read_and_made_again_by_their_own_ru
 
 def test_a_replay_sees_as_far_back_as_the_probe() -> None:
     assert REACH == WINDOWS
+
+
+def test_a_policy_with_an_older_model_is_named_and_the_forecast_decides() -> None:
+    first = weigh(asked(0.1)).learned
+    lost = [9.0 * (n >= 12) for n in range(len(first["loss"]))]
+    lost[13] = 0.0  # of "never", behind twelve readings and the forecast
+    known = {**first, "loss": lost, "models": [first["window"] - 30] * len(first["models"]), "waiting": []}
+    found = weigh(asked(0.1, learned=known, window="2013-05-31T00:00:00/2013-06-07T00:00:00"))
+    assert found.retrain
+    assert "never is followed, whose model would be older" in found.words
