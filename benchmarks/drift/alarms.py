@@ -136,6 +136,18 @@ def show(found: Measured) -> str:
     return f"{found.cell.name:66}{goal:>8}{found.ours:8.3f}{found.limit:8.3f}{peers}{missed}"
 
 
+HEAD = (
+    "share of checks that alarmed", "goal", "this test", "at most, 95 %", "KS", "KS + BH", "PSI > .2", "Evidently, any column",
+    "Evidently, data set",
+)  # fmt: skip
+
+
+def row(found: Measured) -> list[object]:
+    """Of the page."""
+    goal = "" if found.cell.goal is None else f"{'>=' if found.cell.shift else '<='} {found.cell.goal:g}"
+    return [found.cell.name, goal, found.ours, found.limit, *(found.peers[name] for name in PEERS)]
+
+
 def head() -> str:
     names = ("KS", "KS+BH", "PSI>.2", "Ev any", "Ev set")
     return f"{'':66}{'goal':>8}{'ours':>8}{'95% <':>8}" + "".join(f"{name:>9}" for name in names)

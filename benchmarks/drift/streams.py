@@ -103,6 +103,24 @@ def _verdict(
     return judge(windows[now], int(rows[now]), reference, minimum_rows=MINIMUM, set_aside={}).verdict
 
 
+HEAD = (
+    "stream",
+    "columns",
+    "windows",
+    "alarms as it was",
+    "abstained",
+    "rows mixed",
+    "at most, 95 %",
+    "windows mixed",
+    "at most, 95 %",
+)
+
+
+def row(found: Found) -> list[object]:
+    """Of the page."""
+    return [found.name, found.columns, found.windows, found.alarms, found.abstained, *found.rows, *found.order]
+
+
 def head() -> str:
     names = ("columns", "windows", "as it was", "abstained", "rows mixed", "95% <", "windows mixed", "95% <")
     return f"{'':24}" + "".join(f"{name:>14}" for name in names)

@@ -10,7 +10,18 @@ import numpy as np
 
 from include.monitoring.retraining.labelled_stream import Floats
 from include.monitoring.retraining.learner import CHOSEN, Tuning
-from include.monitoring.retraining.policy_replay import DELAY, Policy, Priced, Replay, Shared, every, forecasting, never, oracle, replay
+from include.monitoring.retraining.policy_replay import (
+    DELAY,
+    Policy,
+    Priced,
+    Replay,
+    Shared,
+    every,
+    forecasting,
+    never,
+    oracle,
+    replay,
+)
 
 PRICES = (0.02, 0.1)
 DRAWS = (0.1, 0.3, 0.5, 0.7, 0.9)  # places among the policies that may be followed: a model has one of them, by its name

@@ -65,7 +65,9 @@ def stream(family: str, seed: int, rng: np.random.Generator) -> Stream:
     return Stream(f"{family} {seed}", inputs.reshape(-1, columns), label.reshape(-1).astype(np.float64), window)
 
 
-def _measured(rng: np.random.Generator, path: Floats, rows: int, share: float, lean: Floats, moves: float) -> tuple[Floats, Floats]:
+def _measured(
+    rng: np.random.Generator, path: Floats, rows: int, share: float, lean: Floats, moves: float
+) -> tuple[Floats, Floats]:
     """Inputs [windows, rows, columns], and labels that follow from them. Rows of a window share a shift, which comes and goes,
     or wanders."""
     windows, columns = path.shape
