@@ -47,6 +47,7 @@ PARTS = {
     "experiments": "Experiment",
     "experiments.primary, experiments.secondaries": "Metric",
     "experiments.guardrails": "Guardrail",
+    "cost": "Cost",
     "monitoring": "Monitoring",
     "retraining": "Retraining",
     "serving": "Serving",

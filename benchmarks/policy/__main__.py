@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("arguments", nargs="*", metavar="judge|simulate|guarantee|tune|PATH[:LABEL[:ROWS]]")
     parser.add_argument("--forest", action="store_true", help="judge another learner")
     parser.add_argument("--write", action="store_true", help="write what was measured into docs/monitoring/measured.md")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     verb, paths = "judge", list(options.arguments)
     if paths and paths[0] in VERBS:
         verb = paths.pop(0)

@@ -114,9 +114,7 @@ def learn(
     return now, choose(now, sight, base, champion, draw, trust, tuning)
 
 
-def advance(
-    known: Learned | None, sight: Sight, base: int, champion: int, tuning: Tuning = CHOSEN
-) -> tuple[Learned, Floats]:
+def advance(known: Learned | None, sight: Sight, base: int, champion: int, tuning: Tuning = CHOSEN) -> tuple[Learned, Floats]:
     """What is learned before the window to come, and the weights of READINGS: the same whoever is followed, whatever serves."""
     window = base + sight.now
     if known is None or not 0 < window - known.window <= sight.now + 1:
@@ -172,9 +170,7 @@ def mixability(before: Floats, lost: Floats, rate: float, tuning: Tuning) -> flo
     return max(float(trust @ lost) - mixed, 0.0)
 
 
-def choose(
-    now: Learned, sight: Sight, base: int, champion: int, draw: float, trust: Floats, tuning: Tuning = CHOSEN
-) -> Choice:
+def choose(now: Learned, sight: Sight, base: int, champion: int, draw: float, trust: Floats, tuning: Tuning = CHOSEN) -> Choice:
     """The forecast is asked about the model that serves. A comparator that is followed has its own: a newer one is fetched. An
     older one cannot be, and ours may err where that one does not: then the forecast is asked about ours as well."""
     count = len(READINGS)

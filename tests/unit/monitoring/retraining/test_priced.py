@@ -9,18 +9,10 @@ from include.monitoring.retraining.policy import LEARNED, Decision, Facts, decid
 from include.monitoring.retraining.policy_replay import REACH, decided, made_again
 from include.monitoring.retraining.priced import Asked, matrix, weigh
 from include.monitoring.shadows_step import WINDOWS
-from tests.support.weekly_facts import CALM, facts
+from tests.support.weekly_facts import CALM, facts, probe
 
 ONLY = Retraining(on_drift=False, on_performance_drop=None, on_new_labels=None, floor=None, price=0.1)
 DAYS = [f"2013-{month:02d}-{day:02d}" for month, day in ((5, 6), (5, 13), (5, 20), (5, 27), (6, 3), (6, 10))]
-
-
-def probe(gap: float, windows: int = 20, turned: int = 10) -> dict[str, Any]:
-    """The champion, the first model, errs `gap` more than the fresh ones from window `turned` on; the last two have no labels."""
-    error = [
-        [None if t < s - 1 or t >= windows - 2 else 0.2 + gap * (s < turned <= t) for t in range(windows)] for s in range(windows)
-    ]
-    return {"error": error, "champion": 0}
 
 
 def asked(gap: float, **changes: Any) -> Asked:
