@@ -47,13 +47,13 @@ PARTS = {
     "experiments": "Experiment",
     "experiments.primary, experiments.secondaries": "Metric",
     "experiments.guardrails": "Guardrail",
-    "cost": "Cost",
     "monitoring": "Monitoring",
     "retraining": "Retraining",
     "serving": "Serving",
     "serving.endpoint": "Endpoint",
     "objectives": "Objectives",
     "triggers": "Triggers",
+    "cost": "Cost",
 }
 
 HEAD = """\
