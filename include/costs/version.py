@@ -48,6 +48,12 @@ class VersionCost:
         price = self.prices.storage_gb_month
         return None if price is None else self.stored_gb * price
 
+    def summary(self) -> dict[str, Any]:
+        """Without its attempts, and in words."""
+        told = self.to_json()
+        training = {name: value for name, value in told["training"].items() if name != "attempts"}
+        return {**told, "training": training, "words": self.words()}
+
     def to_json(self) -> dict[str, Any]:
         (money, unpriced), (seconds, untimed) = self.training, self.seconds
         return {
@@ -105,10 +111,11 @@ def key_of(model: str, version: int) -> str:
 
 
 def _parts(ledger: Ledger, train: Ref, training_set: Ref, evaluation: Ref) -> Iterator[Ref]:
-    """The results that a version is made of, each once: what its fit was given as well, such as a search."""
-    fit = _result(ledger, train)
-    given = ledger.request(fit.key).inputs if fit is not None else {}
-    own = [ref for name, ref in given.items() if name != "champion"]
+    """The results that a version is made of, each once: what its fit and its evaluation were given as well, such as a search, or
+    the cold twin of a fit that began warm."""
+    made = [_result(ledger, ref) for ref in (train, evaluation)]
+    given = [ledger.request(result.key).inputs for result in made if result is not None]
+    own = [ref for inputs in given for name, ref in inputs.items() if name != "champion"]
     yield from {ref.uri: ref for ref in (training_set, *own, train, evaluation)}.values()
 
 

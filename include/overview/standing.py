@@ -75,7 +75,7 @@ class Overview:
             "decisions": list(self.decisions),
             "partitions": vars(self.partitions),
             "target": self.target,
-            "costs": {str(version): {**cost.to_json(), "words": cost.words()} for version, cost in self.costs.items()},
+            "costs": {str(version): cost.summary() for version, cost in self.costs.items()},
             "registry": self.registry,
         }
 

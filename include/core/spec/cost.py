@@ -11,8 +11,7 @@ class Cost(Frozen):
     """Prices of this model's own. What is None is the platform's: `SLIPSTREAM_COST_CPU_HOUR` and its kin."""
 
     currency: str = Field("", max_length=12)
-    """What money is counted in, such as EUR. Empty: as the platform says; it must be the platform's where a price is.
-    """
+    """What money is counted in, such as EUR. Empty: as the platform says; it must be the platform's where a price is."""
 
     cpu_hour: float | None = Field(None, ge=0)
     """The price of one CPU for an hour."""

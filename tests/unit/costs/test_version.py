@@ -27,6 +27,8 @@ def test_a_versions_parts_are_added_up_and_come_back_as_they_were() -> None:
     assert cost.storage_month == pytest.approx(0.2)
     assert cost.words() == "training 0.540 EUR, 1,000 predictions 0.0000400 EUR"
     assert VersionCost.from_json(json.loads(json.dumps(cost.to_json()))) == cost
+    assert cost.summary()["words"] == cost.words()
+    assert "attempts" not in cost.summary()["training"]
     assert cost.by(Prices("USD", cpu_hour=1.0)).training == (pytest.approx(1.5), 0)
 
 
@@ -55,9 +57,17 @@ def test_what_a_fit_was_given_counts_and_the_champion_does_not(tmp_path: Path) -
     again = replace(request, inputs={**request.inputs, "tuned": tuned, "champion": lineage.train})
     attempt = loop.ledger.open_attempt(again.key, 0, Needs().told("task"))
     fit = loop.ledger.ref(loop.ledger.commit(again, attempt, Outcome({}), 60.0, 36.0))
-    cost = count(loop.ledger, fit, lineage.training_set, lineage.evaluation, PRICES)
-    assert sorted(each.step for each in cost.spent) == ["evaluate", "train", "training_set", "tune"]
-    assert cost.training == (pytest.approx(0.0036), 3)
+    value = {"latency_ms": {"mean": 0.25}}
+    judged = loop.commit("evaluate", {}, {"train": fit, "cold": lineage.train, "champion": lineage.train}, value, {})
+    cost = count(loop.ledger, fit, lineage.training_set, judged, PRICES)
+    assert sorted(each.step for each in cost.spent) == [
+        "evaluate",
+        "train",
+        "train",
+        "training_set",
+        "tune",
+    ]  # one is the cold twin
+    assert (cost.training, cost.thousand) == ((pytest.approx(0.0036), 4), 0.25)
 
 
 def test_a_model_that_was_trained_elsewhere_has_no_known_cost(tmp_path: Path) -> None:
