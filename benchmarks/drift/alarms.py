@@ -38,7 +38,7 @@ class Cell:
         w = self.world
         what = f"power at {self.shift:g} sd in {SHIFTED}" if self.shift else "false alarms"
         more = f", {w.past} past windows" if w.past != 13 else ""
-        more += ", some windows odd" if w.tails else ""
+        more += f", odd windows (t of {w.tails})" if w.tails else ""
         more += f", {w.rare} columns mostly 0" if w.rare else ""
         return f"{what}: {w.rows:,} rows x {w.columns}, wobble {w.wobble:g}{more}{', from rows' if self.through_rows else ''}"
 
