@@ -54,6 +54,7 @@ PARTS = {
     "scoring": "Scoring",
     "objectives": "Objectives",
     "triggers": "Triggers",
+    "cost": "Cost",
 }
 
 HEAD = """\
