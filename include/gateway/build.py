@@ -139,7 +139,7 @@ def _logged(store: OnlineStore, services: Services) -> RowWriter:
     """What pushes rows to the store, and keeps those of views that ask for it."""
     from include.features.online.pushed import LoggedWriter
 
-    return LoggedWriter(store, services.storage)
+    return LoggedWriter(store, services.storage, lambda model: services.spec(model).data.cadence)
 
 
 def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, manager: DeploymentManager) -> LostViews:

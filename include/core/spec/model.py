@@ -92,6 +92,12 @@ class ModelSpec(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _cuts_its_views(self) -> Self:
+        """Each of its views says how its partitions are cut, wherever the view goes."""
+        self.__dict__["features"] = self.features.cut(self.data.cadence)
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *clashes(self)]
         if self.retraining.price == "cost" and self.cost.error is None:
