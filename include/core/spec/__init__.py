@@ -19,6 +19,7 @@ from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Proble
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
+from include.core.spec.streams import Column, EventSource, Streams
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 from include.core.spec.workers import Workers
@@ -29,6 +30,7 @@ __all__ = [
     "Binary",
     "BusinessMetric",
     "Choice",
+    "Column",
     "Costs",
     "Cron",
     "DailyCron",
@@ -36,6 +38,7 @@ __all__ = [
     "Dtype",
     "EmrServerless",
     "Endpoint",
+    "EventSource",
     "Evaluation",
     "Experiment",
     "Feature",
@@ -60,6 +63,7 @@ __all__ = [
     "Rollout",
     "Search",
     "Serving",
+    "Streams",
     "Training",
     "Triggers",
     "View",

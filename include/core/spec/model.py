@@ -19,6 +19,7 @@ from include.core.spec.problem import Binary, Problem
 from include.core.spec.rollout import Rollout
 from include.core.spec.search import Search
 from include.core.spec.serving import Objectives, Serving, Triggers
+from include.core.spec.streams import Streams
 from include.core.spec.training import Training
 
 
@@ -45,6 +46,9 @@ class ModelSpec(Frozen):
 
     features: Features
     """The model's inputs, and the SQL that makes them."""
+
+    streams: Streams = Streams()
+    """Which raw sources come as events, and the views computed from them at once. By default none: every source lands."""
 
     expectations: OptionalReference = ""
     """The mapping `{source or "training_set": (Expectation, ...)}` of what the data must look like."""
@@ -85,7 +89,7 @@ class ModelSpec(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *clashes(self)]
+        problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *self._streamed(), *clashes(self)]
         if problems:
             raise ValueError("; ".join(problems))
         texts = [feature.name for feature in self.features.inputs if feature.dtype == "text"]
@@ -110,6 +114,10 @@ class ModelSpec(Frozen):
     def managed(self) -> bool:
         """Whether features are computed and the model is trained here; else it is served, rolled out and watched only."""
         return bool(self.data.sources)
+
+    def _streamed(self) -> list[str]:
+        views = tuple((view.name, view.keys) for view in self.features.views)
+        return self.streams.problems(self.data.sources, views) if self.streams.sources else []
 
     def _unmanaged(self) -> Iterator[str]:
         """What a model with sources lacks, or one without them has to no end."""

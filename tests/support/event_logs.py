@@ -1,0 +1,193 @@
+"""An event log in this process' memory, written against the port alone; a real Redis and librdkafka's cluster for its vendors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from include.core.errors import DataError
+from include.core.spec import Column, Data, EventSource, Feature, Features, ModelSpec, Streams, Training, View
+from include.event_log.port import Event, Listener, Place, Position, Standing
+
+HERE = "tests.support.event_logs"
+DAY = date(2024, 3, 5)
+EPOCH = datetime.fromisoformat("1970-01-01")
+
+
+@dataclass
+class MemoryLog:
+    """Topics of so many partitions, and what groups committed."""
+
+    partitions: Mapping[str, int]
+    places: dict[Place, list[Event]] = field(default_factory=dict)
+    lows: dict[Place, int] = field(default_factory=dict)
+    committed: dict[Place, Position] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for topic, count in self.partitions.items():
+            self.places.update({(topic, number): [] for number in range(count)})
+
+    def send(self, topic: str, value: Mapping[str, Any] | bytes, part: int = 0, stamp: int | None = None) -> Event:
+        body = value if isinstance(value, bytes) else json.dumps(value, default=str).encode()
+        place = self.places[topic, part]
+        offset = place[-1].offset + 1 if place else self.lows.get((topic, part), 0)
+        made = Event(topic, part, offset, 1_000_000 * (offset + 1) if stamp is None else stamp, None, body)
+        place.append(made)
+        return made
+
+    def standing(self, place: Place) -> Standing:
+        held = self.places[place]
+        low = self.lows.get(place, 0)
+        return Standing(self.committed.get(place), low, held[-1].offset + 1 if held else low)
+
+
+class MemoryConsumer:
+    """Conforms to `EventConsumer`; the test says which places are ours."""
+
+    def __init__(self, log: MemoryLog, places: Collection[Place] | None = None) -> None:
+        self.log, self._places = log, list(log.places) if places is None else list(places)
+        self._next: dict[Place, int] = {}
+        self._listener: Listener | None = None
+        self.refuse = False
+        self.rests = 0
+
+    def start(self, listener: Listener) -> None:
+        self._listener = listener
+        self.assign(self._places)
+
+    def assign(self, places: Collection[Place]) -> None:
+        assert self._listener is not None
+        if gone := set(self._next) - set(places):
+            self._listener.released(gone)
+        self._next = dict(self._listener.assigned({place: self.log.standing(place) for place in places}))
+
+    def poll(self, limit: int, seconds: float) -> Sequence[Event]:
+        found: list[Event] = []
+        for place, at in self._next.items():
+            held = self.log.places[place]
+            if at < self.log.lows.get(place, 0):
+                raise DataError("out of range")
+            for event in held:
+                if event.offset >= at and len(found) < limit:
+                    found.append(event)
+                    self._next[place] = event.offset + 1
+        return found
+
+    def rest(self, seconds: float) -> None:
+        self.rests += 1
+
+    def commit(self, positions: Mapping[Place, Position]) -> bool:
+        if self.refuse:
+            return False
+        self.log.committed.update(positions)
+        return True
+
+    def counts(self) -> Mapping[str, int]:
+        return self.log.partitions
+
+    def highs(self) -> Mapping[Place, int]:
+        return {place: self.log.standing(place).high for place in self._next}
+
+    def close(self) -> None:
+        self._next = {}
+
+
+# -- a card's payments: what a fraud score asks ------------------------------------------------------------------------------
+
+
+def views(day: date) -> dict[str, str]:
+    """How a card was used in the ten minutes up to each payment, and in each whole hour."""
+    return {
+        "card": f"""
+            SELECT card, paid_at AS event_timestamp, count(*) OVER recent AS payments, sum(cents) OVER recent AS spent
+            FROM (SELECT card, paid_at, max(cents) AS cents FROM payments GROUP BY card, paid_at)
+            WINDOW recent AS (PARTITION BY card ORDER BY paid_at RANGE BETWEEN INTERVAL 10 MINUTE PRECEDING AND CURRENT ROW)
+            QUALIFY paid_at >= TIMESTAMP '{day}'
+        """,
+        "hours": f"""
+            SELECT card, hour AS event_timestamp, count(*) AS hour_payments
+            FROM (SELECT card, unnest([date_trunc('hour', paid_at) + INTERVAL 1 HOUR, date_trunc('hour', paid_at) + INTERVAL 2 HOUR])
+                AS hour FROM payments) WHERE hour::DATE = DATE '{day}' GROUP BY card, hour
+        """,
+    }
+
+
+def entities() -> str:
+    return "SELECT id AS request_id, paid_at AS event_timestamp, card, cents::DOUBLE AS amount FROM payments"
+
+
+def labels() -> str:
+    return "SELECT id AS request_id, (cents > 900)::INT AS fraud, paid_at AS label_timestamp FROM payments"
+
+
+EXPECTATIONS: dict[str, Any] = {}
+PAYMENTS = EventSource(
+    source="payments",
+    topics=("payments",),
+    columns=(
+        Column(name="id", type="text"), Column(name="card", type="text"), Column(name="cents", type="int", required=True),
+        Column(name="paid_at", type="time"),
+    ),
+    time="paid_at",
+)  # fmt: skip
+CARD = View(name="card", keys=("card",), features=(Feature(name="payments", dtype="int"), Feature(name="spent", dtype="int")))
+HOURS = View(name="hours", keys=("card",), features=(Feature(name="hour_payments", dtype="int"),), pushed=True)
+
+
+def card_spec(**streams: Any) -> ModelSpec:
+    """`streams`: what differs from a stream by card, with events up to an hour late and a window of three hours."""
+    given = {"sources": (PAYMENTS,), "key": "card", "late": timedelta(hours=1), "window": timedelta(hours=3), **streams}
+    return ModelSpec(
+        name="card_fraud",
+        owner="payments",
+        description="Is this payment a fraud?",
+        label="fraud",
+        data=Data(sources=("payments",), first=date(2024, 1, 1), lookback_days=1),
+        features=Features(
+            build=f"{HERE}:views", entities=f"{HERE}:entities", labels=f"{HERE}:labels", views=(CARD, HOURS),
+            request=(Feature(name="amount"),),
+        ),  # fmt: skip
+        streams=Streams(**given),
+        expectations=f"{HERE}:EXPECTATIONS",
+        training=Training(fit=f"{HERE}:labels"),
+    )
+
+
+def payment(card: str, at: datetime, cents: int, name: str = "") -> dict[str, Any]:
+    return {"id": name or f"{card}-{at.isoformat()}", "card": card, "cents": cents, "paid_at": at.isoformat() + "Z"}
+
+
+def newest_of_batch(spec: ModelSpec, events: Sequence[Mapping[str, Any]], view: View, watermark: datetime) -> dict[str, dict[str, Any]]:
+    """What the days' own SQL gives for these events: the newest row of each key up to a moment, with its event time."""
+    import duckdb
+    import pyarrow as pa
+
+    from include.core.reference import load
+    from include.core.time import days_between
+
+    times = [datetime.fromisoformat(each["paid_at"].rstrip("Z")) for each in events]
+    found: dict[str, dict[str, Any]] = {}
+    with duckdb.connect() as connection:
+        columns = {"id": [e["id"] for e in events], "card": [e["card"] for e in events], "cents": [e["cents"] for e in events]}
+        connection.register("everything", pa.table({**columns, "paid_at": pa.array(times, pa.timestamp("us"))}))
+        for day in days_between(min(times).date(), watermark.date()):
+            first = day - timedelta(days=spec.data.lookback_days)
+            connection.execute(
+                f"CREATE OR REPLACE TABLE payments AS FROM everything WHERE paid_at >= DATE '{first}' "
+                f"AND paid_at < DATE '{day + timedelta(days=1)}'"
+            )
+            sql = load(spec.features.build)(day)[view.name]
+            for row in connection.sql(sql).to_arrow_table().to_pylist():
+                if row["event_timestamp"] <= watermark:
+                    before = found.get(row["card"])
+                    if before is None or row["event_timestamp"] > before["event_timestamp"]:
+                        found[row["card"]] = row
+    return found
+
+
+def in_batches(events: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(events), size):
+        yield events[start : start + size]
