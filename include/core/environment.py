@@ -32,6 +32,10 @@ ONLINE_URL = _named(
     "ONLINE_URL", "address", "The online feature store: sqlite:///path, redis://host:port/0 or dynamodb://table.",
     derived="SQLite under the home", store=True,
 )  # fmt: skip
+STREAM_URL = _named(
+    "STREAM_URL", "address", "The event log of `slipstream stream`: kafka://host:9092,host:9092 or redis://host:port/0.",
+    derived="there is none", store=True,
+)  # fmt: skip
 MLFLOW_URL = _named("MLFLOW_URL", "address", "MLflow's tracking server and registry.", "http://127.0.0.1:5500", jobs=True)
 RAY_URL = _named("RAY_URL", "address", "The Jobs API of the Ray cluster.", "http://127.0.0.1:8265", jobs=True)
 RAY_CODE = _named(
@@ -73,7 +77,7 @@ REGISTRY = _named(
 SETTINGS: Mapping[str, Variable] = {
     each.name.removeprefix(PREFIX).lower(): each
     for each in (
-        HOME, ROOT, CONTROL_URL, ONLINE_URL, MLFLOW_URL, RAY_URL, RAY_CODE, RAY_PROJECT, RAY_MODELS, RAY_LOGINS, GATEWAY_URL,
+        HOME, ROOT, CONTROL_URL, ONLINE_URL, STREAM_URL, MLFLOW_URL, RAY_URL, RAY_CODE, RAY_PROJECT, RAY_MODELS, RAY_LOGINS, GATEWAY_URL,
         GATEWAY_TOKENS, AIRFLOW_URL, MODELS, JOB_BACKEND, REGISTRY,
     )
 }  # fmt: skip

@@ -41,6 +41,9 @@ class Position:
     stamp: int = 0
     """The newest stamp that was given to an event before `next` (microseconds): those after it get newer ones."""
 
+    watermark: int | None = None
+    """The event time (microseconds) up to which rows were written."""
+
     answered: Mapping[str, int] | None = None
     """Of answers: how far the topic that they go to was when they were committed, by partition."""
 
@@ -51,7 +54,7 @@ class Position:
     def from_text(cls, text: str | None, next_: int) -> Self:
         """`text` is empty where somebody else's tool moved the position: the events before it are then not known."""
         known = json.loads(text) if text else {}
-        return cls(next_, int(known.get("floor", next_)), int(known.get("stamp", 0)), known.get("answered"))
+        return cls(next_, int(known.get("floor", next_)), int(known.get("stamp", 0)), known.get("watermark"), known.get("answered"))
 
 
 @dataclass(frozen=True)

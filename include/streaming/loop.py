@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from include.core import fault
 from include.core.errors import ConflictError, DataError, TransientError
 from include.core.time import now
-from include.event_log.port import EventConsumer, Place, Standing
-from include.features.streams.engine import NOTHING, StreamEngine, Taken
+from include.event_log.port import Event, EventConsumer, Place, Standing
+from include.features.streams.arrivals import NOTHING
+from include.features.streams.taken import Engine, Taken
 from include.streaming.sink import Sink
 from include.streaming.standing import moved, start_of
 from include.streaming.telemetry import StreamMetrics
@@ -40,11 +41,15 @@ class Limits:
     accept_gap: bool = False
 
 
+class _Abandoned(Exception):
+    """What was being written is somebody else's to write now."""
+
+
 class StreamLoop:
     """The listener of its consumer."""
 
     def __init__(
-        self, owner: str, engine: StreamEngine, consumer: EventConsumer, sink: Sink, metrics: StreamMetrics, limits: Limits, *,
+        self, owner: str, engine: Engine, consumer: EventConsumer, sink: Sink, metrics: StreamMetrics, limits: Limits, *,
         whole: bool,
     ) -> None:  # fmt: skip
         self._owner, self._engine, self._consumer, self._sink = owner, engine, consumer, sink
@@ -54,6 +59,8 @@ class StreamLoop:
         self._forms: deque[bool] = deque(maxlen=RECENT)
         self._had_all = False
         self._pending = False  # whether something was read since the last commit
+        self._writing = False  # whether there are rows that are computed and not written
+        self._term = 0  # grows whenever the places that are ours change
 
     def run(self, stop: Callable[[], bool], until_end: bool = False) -> None:
         """Until `stop` says so; with `until_end`, until there is nothing more to read. What was read is committed then."""
@@ -70,26 +77,37 @@ class StreamLoop:
     def step(self) -> int:
         """One batch; how many events it had."""
         events = self._consumer.poll(self._limits.batch, self._limits.wait)
-        began = time.monotonic()
         if not self._mine:
             return 0
         if not events:
             self._at_ends()
-        behind = self._behind()
-        taken = self._engine.take(events, behind)
+        try:
+            self._take(events)
+        except _Abandoned:
+            log.warning("the partitions of %s went to another process while a batch was written; it writes the batch", self._owner)
+        return len(events)
+
+    def _take(self, events: Sequence[Event]) -> None:
+        taken = self._engine.take(events, self._behind())
         self._judge(len(events), taken)
-        self._write(taken)
+        self._writing = True
+        try:
+            self._patient(lambda: self._sink.write(taken.due))
+        finally:
+            self._writing = False
         self._engine.written()
         self._sink.keep(taken.due, taken.poison)
         self._pending = self._pending or bool(events)
         self._note(taken, [event.stamp for event in events[:: max(1, len(events) // SAMPLED)]])
-        if self._pending and (self._sink.full or began - self._flushed >= self._limits.flush):
+        if self._pending and (self._sink.full or time.monotonic() - self._flushed >= self._limits.flush):
             self.flush()
-        return len(events)
 
     def flush(self) -> None:
         """Everything that was read is written, and committed."""
         self._patient(self._sink.flush)
+        self._commit()
+
+    def _commit(self) -> None:
         self._flushed = time.monotonic()
         positions = self._engine.positions()
         fault.point("stream.commit")
@@ -106,6 +124,7 @@ class StreamLoop:
             self._give_up()
             return {}
         self._mine = set(found)
+        self._term += 1
         self._engine.keep(found)
         fresh = {place for place, each in found.items() if moved(each.position, self._engine.reads(place))}
         parts = {part for _, part in (found if self._whole and fresh else fresh)}
@@ -122,8 +141,17 @@ class StreamLoop:
         return starts
 
     def released(self, places: Collection[Place]) -> None:
-        if self._mine & set(places):
-            self.flush()
+        if not self._mine & set(places):
+            return
+        if self._writing:  # we are told while we wait for what does not answer
+            self._give_up()
+            return
+        try:  # within a call of the consumer's: no waiting here
+            self._sink.flush()
+            self._commit()
+        except TransientError as error:
+            log.warning("not committed, so the next reader writes it again: %s", error)
+            self._give_up()
 
     def lost(self, places: Collection[Place]) -> None:
         if self._mine & set(places):
@@ -143,22 +171,16 @@ class StreamLoop:
 
     def _give_up(self) -> None:
         self._mine = set()
+        self._term += 1
         self._engine.keep(())
         self._sink.forget()
         self._pending = False
 
     # -- a batch -------------------------------------------------------------------------------------------------------------
 
-    def _write(self, taken: Taken) -> None:
-        def write() -> None:
-            self._sink.write(taken.due)
-
-        self._patient(write)
-        for each in taken.due:
-            self.metrics.add("rows_total", each.view.name, each.newest.num_rows)
-
-    def _patient(self, act: Callable[[], None]) -> None:
+    def _patient(self, act: Callable[[], object]) -> None:
         """Until what it writes to answers. Meanwhile we stay a member of the group, and read nothing."""
+        term = self._term
         while True:
             try:
                 act()
@@ -166,6 +188,8 @@ class StreamLoop:
                 self.metrics.set("blocked", 1)
                 log.warning("waits: %s", error)
                 self._consumer.rest(REST)
+                if self._term != term:
+                    raise _Abandoned from error
                 continue
             self.metrics.set("blocked", 0)
             return
@@ -195,6 +219,8 @@ class StreamLoop:
     def _note(self, taken: Taken, stamps: Sequence[int]) -> None:
         metrics, engine = self.metrics, self._engine
         metrics.add("events_total", by=taken.counted)
+        for each in taken.due:
+            metrics.add("rows_total", each.view.name, each.newest.num_rows)
         if taken.late:
             metrics.add("set_aside_total", "late", taken.late)
         if bad := len(taken.poison) - taken.late:
@@ -205,5 +231,5 @@ class StreamLoop:
             metrics.set("watermark_seconds", engine.watermark / 1e6)
         highs = self._consumer.highs()
         metrics.lag({place: max(0, highs[place] - engine.read_to(place)) for place in self._mine if place in highs})
-        metrics.set("held_events", engine.state.events())
+        metrics.set("held_events", engine.held())
         metrics.beat()

@@ -15,7 +15,7 @@ from include.data.sql import quoted
 from include.event_log import poison
 from include.event_log.decode import Poison
 from include.features.online.pushed import append
-from include.features.streams.engine import Due
+from include.features.streams.taken import Due
 from include.features.streams.rows import EVENT
 from include.online_store.row_codec import CREATED
 from include.online_store.store import RowWriter
@@ -50,7 +50,7 @@ class Sink:
     def keep(self, due: Sequence[Due], set_aside: Sequence[Poison]) -> None:
         """For the next `flush`; after `write`."""
         for each in due:
-            if each.view.pushed:
+            if each.view.pushed and each.rows.num_rows:
                 self._rows.setdefault(each.view.name, []).append(each.rows)
                 self._buffered += each.rows.num_rows
         self._poison += set_aside

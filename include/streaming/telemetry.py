@@ -52,6 +52,11 @@ class StreamMetrics:
     def value(self, name: str, label: str = "") -> float:
         return self._values.get((f"slipstream_stream_{name}", (self._owner, label) if label else (self._owner,)), 0)
 
+    def total(self, what: str) -> float:
+        """Of all labels."""
+        name = f"slipstream_stream_{what}_total"
+        return sum(value for (each, _), value in self._values.items() if each == name)
+
     def quantile(self, share: float) -> float | None:
         """Seconds; None where nothing was written yet."""
         known = sorted(self._latencies)

@@ -19,7 +19,7 @@ from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Proble
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
-from include.core.spec.streams import Column, EventSource, Streams
+from include.core.spec.streams import Column, EventSource, FinishedView, Streams
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 from include.core.spec.workers import Workers
@@ -43,6 +43,7 @@ __all__ = [
     "Experiment",
     "Feature",
     "Features",
+    "FinishedView",
     "Float",
     "Frozen",
     "Guardrail",

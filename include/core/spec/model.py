@@ -115,9 +115,15 @@ class ModelSpec(Frozen):
         """Whether features are computed and the model is trained here; else it is served, rolled out and watched only."""
         return bool(self.data.sources)
 
-    def _streamed(self) -> list[str]:
-        views = tuple((view.name, view.keys) for view in self.features.views)
-        return self.streams.problems(self.data.sources, views) if self.streams.sources else []
+    def _streamed(self) -> Iterator[str]:
+        """What is wrong between the streams and the rest."""
+        views = {view.name: view for view in self.features.views}
+        if self.streams.sources or self.streams.finished:
+            yield from self.streams.problems(self.data.sources, tuple((name, view.keys) for name, view in views.items()))
+        finished = [views[each.view] for each in self.streams.finished if each.view in views]
+        vectors = [view.name for view in finished if any(feature.dtype.startswith("vector") for feature in view.features)]
+        if vectors:
+            yield f"streams.finished: view {vectors} has a vector, which a topic's rows have no form for; push it to the gateway"
 
     def _unmanaged(self) -> Iterator[str]:
         """What a model with sources lacks, or one without them has to no end."""

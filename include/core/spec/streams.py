@@ -56,6 +56,16 @@ class EventSource(Frozen):
         return self
 
 
+class FinishedView(Frozen):
+    """A view whose rows another engine computes, and sends to a topic."""
+
+    view: Name
+    """The view, one without vectors."""
+
+    topic: str = Field(min_length=1)
+    """The topic of its rows: a JSON object each, with the view's keys, `event_timestamp` and its features."""
+
+
 class Streams(Frozen):
     """Which views are computed as events arrive (`slipstream stream`), by the SQL that computes their partitions."""
 
@@ -76,10 +86,14 @@ class Streams(Frozen):
     window: timedelta | None = Field(None, gt=timedelta(0))
     """How far back a row's SQL looks, where that is less than the day and `data.lookback_days`: less is kept and read."""
 
+    finished: tuple[FinishedView, ...] = ()
+    """Views whose rows come finished, from Flink or Spark (`slipstream stream --rows`). By default none."""
+
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         sources = [each.source for each in self.sources]
         topics = [topic for each in self.sources for topic in each.topics]
+        topics += [each.topic for each in self.finished]
         if len(set(sources)) < len(sources) or len(set(topics)) < len(topics):
             raise ValueError("sources: a source or a topic is there twice")
         for each in self.sources:
@@ -94,7 +108,7 @@ class Streams(Frozen):
         keys = dict(views)
         unknown = [each.source for each in self.sources if each.source not in sources]
         found = [f"streams.sources: {unknown} is none of data.sources"] if unknown else []
-        if strange := [name for name in self.views if name not in keys]:
+        if strange := [name for name in (*self.views, *(each.view for each in self.finished)) if name not in keys]:
             found.append(f"streams.views: {strange} is no view")
         apart = [name for name in (self.views or keys) if self.key and self.key not in keys.get(name, (self.key,))]
         if apart:

@@ -8,7 +8,6 @@ engine writes nothing: `take` gives what is due, and `written` says that it is i
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.reference import load
-from include.core.spec import ModelSpec, View
+from include.core.spec import ModelSpec
 from include.core.spec.streams import EventSource
 from include.core.time import days_between, utc_now
 from include.data.authored import admitted
@@ -26,31 +25,13 @@ from include.event_log.port import Event, Place, Position
 from include.features.offline.dataset import check
 from include.features.streams.arrivals import NOTHING, Arrivals
 from include.features.streams.rows import KnownRows
+from include.features.streams.taken import Due, Taken
 from include.features.streams.state import OFFSET, PART, STAMP, TOPIC, EventState
 from include.online_store.layout import AHEAD
 
 MICROSECOND = timedelta(microseconds=1)
 SWEEPS = 16  # in the time that an event may be late
 Clock = Callable[[], datetime]
-
-
-@dataclass(frozen=True)
-class Due:
-    """Rows of a view that are to be written, with `created_timestamp`."""
-
-    view: View
-    newest: pa.Table  # of each key
-    rows: pa.Table  # all of them
-
-
-@dataclass
-class Taken:
-    """What came of some events. `counted`: those that count from now on; `late` ones are among `poison`."""
-
-    due: list[Due] = field(default_factory=list)
-    poison: list[Poison] = field(default_factory=list)
-    counted: int = 0
-    late: int = 0
 
 
 class StreamEngine:
@@ -100,6 +81,8 @@ class StreamEngine:
             known.stamp = max(known.stamp, position.stamp, floor)
             if start < position.next:
                 self._restoring[place] = position
+            if position.watermark is not None:
+                self.state.logged(place[1], position.stamp, position.watermark)
 
     def reads(self, place: Place) -> int | None:
         """The offset that is next, of a place whose state is whole."""
@@ -107,9 +90,12 @@ class StreamEngine:
 
     def positions(self) -> dict[Place, Position]:
         """What may be committed once everything due is written."""
-        floors, whole = self.state.floors(), {p: at for p, at in self._read.items() if not self._held_back(p[1])}
+        floors, stamps = self.state.floors(), {part: each.stamp for part, each in self._arrivals.partitions.items()}
+        watermark = self.watermark if self.watermark > NOTHING else None
         return {
-            place: Position(at, min(floors.get(place, at), at), self._arrivals.of(place[1]).stamp) for place, at in whole.items()
+            place: Position(at, min(floors.get(place, at), at), stamps.get(place[1], 0), watermark)
+            for place, at in self._read.items()
+            if not self._held_back(place[1])
         }
 
     # -- events --------------------------------------------------------------------------------------------------------------
@@ -280,6 +266,10 @@ class StreamEngine:
         slowest = min((each.newest for each in self._arrivals.partitions.values() if each.newest > NOTHING), default=NOTHING)
         for rows in self.rows:
             rows.forget(min(slowest, self.watermark) - self._arrivals.late)
+
+    def held(self) -> int:
+        """How many events are in memory."""
+        return self.state.events()
 
     def close(self) -> None:
         self.state.close()

@@ -54,8 +54,8 @@ class KnownRows:
         run(f"INSERT INTO {self._table} BY NAME FROM temp._fresh")
 
     def due(self, watermark: int) -> tuple[pa.Table, pa.Table] | None:
-        """Rows that are not written as they stand, up to a moment (microseconds): the newest of each key, and all of them. Each
-        with `created_timestamp`. None where there are none."""
+        """Rows that are not written as they stand, up to a moment (microseconds): the newest of each key; and, of a view whose
+        rows are kept, all of them. Each with `created_timestamp`. None where there are none."""
         if not self._made:
             return None
         data = self.dataset
@@ -65,14 +65,18 @@ class KnownRows:
             stamp = f"CASE WHEN __again THEN greatest({own} + INTERVAL 1 MICROSECOND, {stamp}) ELSE {own} END"
         columns = quoted(*self.view.keys, EVENT, *(f.name for f in self.view.features))
         waiting = f'FROM {self._table} WHERE NOT __sent AND "{data.time}" <= make_timestamp({watermark}::BIGINT)'
-        everything = self._connection.sql(f"SELECT {columns}, {stamp} AS {CREATED} {waiting}").to_arrow_table()
-        if not everything.num_rows:
-            return None
         newest = self._connection.sql(
             f"SELECT {columns}, {stamp} AS {CREATED} {waiting} QUALIFY row_number() OVER (PARTITION BY {quoted(*self.view.keys)} "
             f"ORDER BY {EVENT} DESC, {CREATED} DESC, __stamp DESC) = 1"
         ).to_arrow_table()
-        return newest, everything
+        if not newest.num_rows:
+            return None
+        # What a process before us has kept is not kept again.
+        its = "WHERE part = __part" if self._key else ""
+        kept = f'__stamp <= min(stamp) AND "{data.time}" <= min(watermark)'
+        new = f"NOT coalesce((SELECT {kept} FROM temp._logged {its}), false)"
+        everything = f"SELECT {columns}, {stamp} AS {CREATED} {waiting} AND {new}"
+        return newest, self._connection.sql(everything).to_arrow_table() if self.view.pushed else newest.slice(0, 0)
 
     def written(self, watermark: int) -> None:
         if self._made:

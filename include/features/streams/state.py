@@ -46,6 +46,7 @@ class EventState:
             for schema in ("main", "today"):
                 self.connection.execute(f'CREATE TABLE {schema}."{source.source}" ({columns})')
         self.connection.execute("CREATE TEMP TABLE _touched (key VARCHAR, part INTEGER, since TIMESTAMP, upto TIMESTAMP, stamp BIGINT)")
+        self.connection.execute("CREATE TEMP TABLE _logged (part INTEGER, stamp BIGINT, watermark TIMESTAMP)")
         seal(self.connection)
 
     # -- events in, events out -----------------------------------------------------------------------------------------------
@@ -119,6 +120,12 @@ class EventState:
             )
             if today:
                 run(f'CREATE OR REPLACE TABLE today.{name} AS FROM main.{name} WHERE "{source.time}" >= {literal(day)}')
+
+    def logged(self, part: int, stamp: int, watermark: int) -> None:
+        """Rows of that partition that were made of no newer stamp are in the offline log up to that moment."""
+        run = self.connection.execute
+        run(f"DELETE FROM _logged WHERE part = {part}")
+        run(f"INSERT INTO _logged VALUES ({part}, {stamp}, make_timestamp({watermark}::BIGINT))")
 
     # -- bounds --------------------------------------------------------------------------------------------------------------
 
