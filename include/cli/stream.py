@@ -33,7 +33,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=20_000, help="events that are computed at a time (20000)")
     parser.add_argument("--flush", type=float, default=5.0, metavar="SECONDS", help="between two commits (5)")
     parser.add_argument("--until-end", action="store_true", help="end once there is nothing more to read")
-    parser.add_argument("--from-start", action="store_true", help="read the topics from their first event, whatever was committed")
+    parser.add_argument(
+        "--from-start", action="store_true", help="read the topics from their first event, whatever was committed"
+    )
     parser.add_argument("--accept-gap", action="store_true", help="go on where the log has lost events that count")
     parser.set_defaults(refuse=parser.error)
 
@@ -57,7 +59,8 @@ def run(options: argparse.Namespace) -> int:
         if page is not None:
             page.shutdown()
     counts = {name: int(metrics.total(name)) for name in ("events", "rows", "answers")}
-    words = f"{counts['events']} events, {counts['rows']} rows, {counts['answers']} answers; {int(metrics.total('set_aside'))} set aside."
+    aside = int(metrics.total("set_aside"))
+    words = f"{counts['events']} events, {counts['rows']} rows, {counts['answers']} answers; {aside} set aside."
     answer(options, {"model": spec.name, **counts, "set_aside": []}, words)
     return 0
 

@@ -54,7 +54,9 @@ class Position:
     def from_text(cls, text: str | None, next_: int) -> Self:
         """`text` is empty where somebody else's tool moved the position: the events before it are then not known."""
         known = json.loads(text) if text else {}
-        return cls(next_, int(known.get("floor", next_)), int(known.get("stamp", 0)), known.get("watermark"), known.get("answered"))
+        return cls(
+            next_, int(known.get("floor", next_)), int(known.get("stamp", 0)), known.get("watermark"), known.get("answered")
+        )
 
 
 @dataclass(frozen=True)

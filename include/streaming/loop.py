@@ -84,7 +84,9 @@ class StreamLoop:
         try:
             self._take(events)
         except _Abandoned:
-            log.warning("the partitions of %s went to another process while a batch was written; it writes the batch", self._owner)
+            log.warning(
+                "the partitions of %s went to another process while a batch was written; it writes the batch", self._owner
+            )
         return len(events)
 
     def _take(self, events: Sequence[Event]) -> None:

@@ -34,7 +34,8 @@ def run_views(
     topics = [topic for source in spec.streams.sources for topic in source.topics]
     if not topics:
         raise SpecError(
-            f"{spec.name} has no streams.", hint="say in its spec which sources come as events: streams.sources (docs/streams.md)."
+            f"{spec.name} has no streams.",
+            hint="say in its spec which sources come as events: streams.sources (docs/streams.md).",
         )
     with scratch_folder(services.settings.scratch()) as scratch:
         engine = StreamEngine(spec, scratch)

@@ -15,8 +15,8 @@ from include.data.sql import quoted
 from include.event_log import poison
 from include.event_log.decode import Poison
 from include.features.online.pushed import append
-from include.features.streams.taken import Due
 from include.features.streams.rows import EVENT
+from include.features.streams.taken import Due
 from include.online_store.row_codec import CREATED
 from include.online_store.store import RowWriter
 
@@ -37,7 +37,7 @@ class Sink:
         return self._buffered >= BUFFER
 
     def write(self, due: Sequence[Due]) -> int:
-        """Online, as far as they are newer than what is there; returns how many rows. Raises UnreachableError: write them again."""
+        """Online, as far as they are newer than what is there; returns how many. Raises UnreachableError: write them again."""
         now, count = utc_now(), 0
         for each in due:
             fault.point("stream.write")
@@ -82,4 +82,3 @@ def _latest(view: View, tables: Sequence[pa.Table]) -> pa.Table:
             f"SELECT * EXCLUDE __place FROM (SELECT *, row_number() OVER () AS __place FROM rows) "
             f"QUALIFY row_number() OVER (PARTITION BY {unique} ORDER BY {order}) = 1"
         ).to_arrow_table()
-

@@ -16,8 +16,12 @@ _OWNER = ("owner",)
 FAMILIES = (
     Family("slipstream_stream_events_total", "Events that were read and count.", "counter", _OWNER),
     Family("slipstream_stream_rows_total", "Rows that were written online.", "counter", ("owner", "view")),
-    Family("slipstream_stream_set_aside_total", "Events that were set aside: late, or not to be read.", "counter", ("owner", "why")),
-    Family("slipstream_stream_answers_total", "Answers that were written to the topic of answers.", "counter", ("owner", "status")),
+    Family(
+        "slipstream_stream_set_aside_total", "Events that were set aside: late, or not to be read.", "counter", ("owner", "why")
+    ),
+    Family(
+        "slipstream_stream_answers_total", "Answers that were written to the topic of answers.", "counter", ("owner", "status")
+    ),
     Family("slipstream_stream_lag", "Events of a place that are not read yet.", "gauge", ("owner", "topic", "partition")),
     Family("slipstream_stream_watermark_seconds", "The event time up to which rows are written, since 1970.", "gauge", _OWNER),
     Family("slipstream_stream_held_events", "Events that are kept in memory.", "gauge", _OWNER),
@@ -82,7 +86,7 @@ def serve(metrics: StreamMetrics, host: str, port: int) -> ThreadingHTTPServer:
     """The page, in a thread of its own, until `shutdown`. Raises OSError where the port is taken."""
 
     class Page(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 - the library's name
+        def do_GET(self) -> None:
             body = metrics.page().encode() if self.path == "/metrics" else b""
             self.send_response(200 if body else 404)
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")

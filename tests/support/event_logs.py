@@ -109,8 +109,8 @@ def views(day: date) -> dict[str, str]:
         """,
         "hours": f"""
             SELECT card, hour AS event_timestamp, count(*) AS hour_payments
-            FROM (SELECT card, unnest([date_trunc('hour', paid_at) + INTERVAL 1 HOUR, date_trunc('hour', paid_at) + INTERVAL 2 HOUR])
-                AS hour FROM payments) WHERE hour::DATE = DATE '{day}' GROUP BY card, hour
+            FROM (SELECT card, unnest([INTERVAL 1 HOUR, INTERVAL 2 HOUR]) + date_trunc('hour', paid_at) AS hour FROM payments)
+            WHERE hour::DATE = DATE '{day}' GROUP BY card, hour
         """,
     }
 
@@ -147,9 +147,12 @@ def card_spec(**streams: Any) -> ModelSpec:
         label="fraud",
         data=Data(sources=("payments",), first=date(2024, 1, 1), lookback_days=1),
         features=Features(
-            build=f"{HERE}:views", entities=f"{HERE}:entities", labels=f"{HERE}:labels", views=(CARD, HOURS),
+            build=f"{HERE}:views",
+            entities=f"{HERE}:entities",
+            labels=f"{HERE}:labels",
+            views=(CARD, HOURS),
             request=(Feature(name="amount"),),
-        ),  # fmt: skip
+        ),
         streams=Streams(**given),
         expectations=f"{HERE}:EXPECTATIONS",
         training=Training(fit=f"{HERE}:labels"),
@@ -160,7 +163,9 @@ def payment(card: str, at: datetime, cents: int, name: str = "") -> dict[str, An
     return {"id": name or f"{card}-{at.isoformat()}", "card": card, "cents": cents, "paid_at": at.isoformat() + "Z"}
 
 
-def newest_of_batch(spec: ModelSpec, events: Sequence[Mapping[str, Any]], view: View, watermark: datetime) -> dict[str, dict[str, Any]]:
+def newest_of_batch(
+    spec: ModelSpec, events: Sequence[Mapping[str, Any]], view: View, watermark: datetime
+) -> dict[str, dict[str, Any]]:
     """What the days' own SQL gives for these events: the newest row of each key up to a moment, with its event time."""
     import duckdb
     import pyarrow as pa

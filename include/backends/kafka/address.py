@@ -1,4 +1,4 @@
-"""How Kafka is reached: the address of a setting, the login of a connection, and what of librdkafka's options a person may choose."""
+"""How Kafka is reached: its address is a setting, its login a connection; and which options of librdkafka one may choose."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Options = dict[str, str | int | float | bool]
 # What the connection's extra may say; the rest is ours.
 ALLOWED = frozenset({
     "security.protocol", "sasl.mechanism", "sasl.mechanisms", "ssl.ca.location", "ssl.certificate.location", "ssl.key.location",
-    "ssl.key.password", "ssl.endpoint.identification.algorithm", "client.rack", "broker.address.family", "socket.timeout.ms", "session.timeout.ms",
-    "max.poll.interval.ms", "queued.max.messages.kbytes",
-    "sasl.oauthbearer.method", "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.scope",
+    "ssl.key.password", "ssl.endpoint.identification.algorithm", "client.rack", "broker.address.family", "socket.timeout.ms",
+    "session.timeout.ms", "max.poll.interval.ms", "queued.max.messages.kbytes", "sasl.oauthbearer.method",
+    "sasl.oauthbearer.client.id", "sasl.oauthbearer.client.secret", "sasl.oauthbearer.scope",
     "sasl.oauthbearer.token.endpoint.url",
 })  # fmt: skip
 
@@ -47,7 +47,7 @@ def options_of(url: str, connection: Connection | None) -> Options:
     secure = "SSL" in str(options.get("security.protocol", "")).upper()
     if secure and "ssl.ca.location" not in options and (named := tls.bundle()):
         options["ssl.ca.location"] = named
-    if named := options.get("ssl.ca.location"):
-        if not Path(str(named)).exists():
-            raise SpecError("The authorities' certificates of Kafka are not there.", seen=named, safe="nothing was sent.")
+    authorities = options.get("ssl.ca.location")
+    if authorities and not Path(str(authorities)).exists():
+        raise SpecError("The authorities' certificates of Kafka are not there.", seen=authorities, safe="nothing was sent.")
     return options

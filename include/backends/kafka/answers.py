@@ -34,7 +34,13 @@ class KafkaAnswers:
 
     def start(self) -> None:
         self._producer = Producer(
-            {**self._options, "transactional.id": self._name, "enable.idempotence": True, "linger.ms": 5, "compression.type": "lz4"}
+            {
+                **self._options,
+                "transactional.id": self._name,
+                "enable.idempotence": True,
+                "linger.ms": 5,
+                "compression.type": "lz4",
+            }
         )
         self._try(lambda: self._producer.init_transactions(SECONDS))
         self._look()

@@ -74,9 +74,9 @@ class KafkaConsumer:
             raise self._error(error.args[0]) from error
         events = []
         for message in messages:
-            if (error := message.error()) is not None:
-                if error.code() != KafkaError._PARTITION_EOF:
-                    raise self._error(error, message.topic() or "")
+            if (wrong := message.error()) is not None:
+                if wrong.code() != KafkaError._PARTITION_EOF:
+                    raise self._error(wrong, message.topic() or "")
                 continue
             kind, milliseconds = message.timestamp()
             stamp = milliseconds * 1000 if kind else 0
@@ -112,7 +112,8 @@ class KafkaConsumer:
         return self._counts
 
     def highs(self) -> Mapping[Place, int]:
-        ends = ((p, self._consumer.get_watermark_offsets(TopicPartition(*p), cached=True)[1]) for p in self._assigned)
+        look = self._consumer.get_watermark_offsets
+        ends = ((place, look(TopicPartition(*place), cached=True)[1]) for place in self._assigned)
         return {place: max(high, self._stood[place]) for place, high in ends}
 
     def membership(self) -> Any:
@@ -155,7 +156,7 @@ class KafkaConsumer:
         return NotReadyError(
             f"There is no topic {topic!r} at {self._address}.",
             safe="nothing was read; what is online stays.",
-            hint="create it, or name another in streams.sources; if it was removed by mistake, make it again and start the stream "
+            hint="create it, or name another in streams.sources; if it was removed by mistake, make it again and start "
             "with --from-start.",
         )
 

@@ -104,7 +104,14 @@ class RedisConsumer:
         """Positions and answers in one step of Redis."""
         placed = [(place[0], f"{at.next} {at.to_text()}") for place, at in positions.items()]
         told = [(f"{a.event.topic}/{a.event.partition}/{a.event.offset}", a.key or b"", a.value) for a in answers]
-        words = [self._token, LEASE, len(placed), *(w for pair in placed for w in pair), len(told), *(w for each in told for w in each)]
+        words = [
+            self._token,
+            LEASE,
+            len(placed),
+            *(w for pair in placed for w in pair),
+            len(told),
+            *(w for each in told for w in each),
+        ]
         with self._answering():
             return bool(self._commit(keys=[self._lease, self._positions, topic or self._lease], args=words))
 
@@ -238,7 +245,9 @@ def offset_of(entry: bytes) -> int:
     milliseconds, _, sequence = entry.decode().partition("-")
     number = int(sequence)
     if number >= 1 << SEQUENCE:
-        raise DataError(f"The id {entry.decode()} has a sequence above {1 << SEQUENCE}.", hint="let Redis make the ids: XADD ... *")
+        raise DataError(
+            f"The id {entry.decode()} has a sequence above {1 << SEQUENCE}.", hint="let Redis make the ids: XADD ... *"
+        )
     return (int(milliseconds) << SEQUENCE) + number
 
 

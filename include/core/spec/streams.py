@@ -76,7 +76,7 @@ class Streams(Frozen):
     """The views that are computed from them. Their SQL reads no other source. By default all views."""
 
     key: OptionalName = ""
-    """The column, of every source here, that the topics are partitioned by. It is among the keys of each of these views, and their
+    """The column, of every source here, by which topics are partitioned. It is among the keys of each of these views, and their
     SQL puts no events of two keys together: so several consumers share the topics, and only what an event touches is
     computed anew. By default one consumer reads everything."""
 
@@ -112,7 +112,9 @@ class Streams(Frozen):
             found.append(f"streams.views: {strange} is no view")
         apart = [name for name in (self.views or keys) if self.key and self.key not in keys.get(name, (self.key,))]
         if apart:
-            found.append(f"streams.key: {self.key!r} is no key of view {apart}; leave such views out of streams.views, or the key")
+            found.append(
+                f"streams.key: {self.key!r} is no key of view {apart}; leave such views out of streams.views, or the key"
+            )
         if self.sources and not keys:
             found.append("streams.sources: there is no view to compute from them")
         return found

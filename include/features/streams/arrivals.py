@@ -1,4 +1,4 @@
-"""Which events count, and in what order they came to be known: by their partition of the topic, so that every reader finds the same.
+"""Which events count, and the order in which they came to be known: by their partition, so that every reader finds the same.
 
 Each event gets a stamp: the log's own time, but always newer than the stamp before it in its partition. A row carries the newest
 stamp of what it was made of. So of two rows for one key and event time the one that knew more replaces the other, whoever writes
@@ -23,8 +23,6 @@ class Partition:
 
     newest: int = NOTHING
     """The newest event time: its own watermark, which says what is late."""
-    stamp: int = 0
-    """The newest stamp that was given."""
     since: int = -NOTHING
     """While its state is made again: the oldest event time of what came after the committed position."""
 
@@ -35,29 +33,38 @@ class Arrivals:
 
     late: int
     partitions: dict[int, Partition] = field(default_factory=dict)
+    stamps: dict[int, int] = field(default_factory=dict)  # the newest that was given: by partition, or of all together
 
     def of(self, number: int) -> Partition:
         return self.partitions.setdefault(number, Partition())
 
-    def on_time(self, number: int, times: Sequence[int], latest: int) -> tuple[Numbers, Numbers]:
+    def on_time(
+        self, number: int, times: Sequence[int], latest: int, dropped: Numbers | int = NOTHING
+    ) -> tuple[Numbers, Numbers]:
         """Places of the events of one partition, in their order, that are too late; and of those that are ahead of `latest`.
 
-        Moves the partition's watermark by the others.
+        `dropped`: for each, or all: what was late by then is kept no more, whatever the partition's own newest time. Moves
+        the partition's watermark by the others.
         """
         known, found = self.of(number), np.asarray(times, np.int64)
         ahead = found > latest
         counted = np.where(ahead, NOTHING, found)
         before = np.maximum.accumulate(np.concatenate(([known.newest], counted)))
-        is_late = ~ahead & (found < before[:-1] - self.late) & (before[:-1] > NOTHING)
+        newest = np.maximum(before[:-1], dropped)
+        is_late = ~ahead & (found < newest - self.late) & (newest > NOTHING)
         known.newest = int(before[-1])
         return np.flatnonzero(is_late), np.flatnonzero(ahead)
 
-    def stamped(self, number: int, given: Sequence[int], latest: int) -> Numbers:
+    def begin(self, chain: int, stamp: int) -> None:
+        """Stamps from now on are newer than that one."""
+        self.stamps[chain] = max(self.stamps.get(chain, 0), stamp)
+
+    def stamped(self, chain: int, given: Sequence[int], latest: int) -> Numbers:
         """Stamps of new events, from the log's. A time that no clock has shown yet moves no stamp ahead."""
-        known, log = self.of(number), np.asarray(given, np.int64)
+        log = np.asarray(given, np.int64)
         log = np.where(log > latest, 0, log)
         steps = np.arange(1, len(log) + 1, dtype=np.int64)
-        stamps = np.maximum(np.maximum.accumulate(log - steps), known.stamp) + steps
+        stamps = np.maximum(np.maximum.accumulate(log - steps), self.stamps.get(chain, 0)) + steps
         if len(stamps):
-            known.stamp = int(stamps[-1])
+            self.stamps[chain] = int(stamps[-1])
         return stamps

@@ -1,7 +1,7 @@
 """A set's views, computed as its events arrive: the SQL of the daily partitions over the events that still count.
 
 What was touched is computed anew: the keys of new events, from the oldest of these on; every key when a day begins. A row is due
-once the watermark has passed it, which is the newest event time of the partitions that lag behind, or of all if none does. The
+once the watermark has passed it: the newest event time of its partition while that lags behind, else of all. The
 engine writes nothing: `take` gives what is due, and `written` says that it is in.
 """
 
@@ -25,8 +25,8 @@ from include.event_log.port import Event, Place, Position
 from include.features.offline.dataset import check
 from include.features.streams.arrivals import NOTHING, Arrivals
 from include.features.streams.rows import KnownRows
-from include.features.streams.taken import Due, Taken
 from include.features.streams.state import OFFSET, PART, STAMP, TOPIC, EventState
+from include.features.streams.taken import Due, Taken
 from include.online_store.layout import AHEAD
 
 MICROSECOND = timedelta(microseconds=1)
@@ -49,6 +49,9 @@ class StreamEngine:
         self._read: dict[Place, int] = {}  # the next offset
         self._restoring: dict[Place, Position] = {}  # what was committed, until the events before it are here
         self.watermark = NOTHING
+        self._marks: dict[int, int] = {}  # by partition, or of WHOLE: rows up to there are due
+        self._first = _micro(datetime.combine(spec.data.first, datetime.min.time()))
+        self._alone = bool(self._streams.key) and len(self.state.topics) == 1
         self._day: date | None = None  # the last one that was computed
         self._admitted: set[tuple[str, str]] = set()
         self._swept = NOTHING
@@ -70,18 +73,23 @@ class StreamEngine:
                 del known[place]
         for part in parts:
             self._arrivals.partitions.pop(part, None)
+            self._marks.pop(part, None)
+        if parts and not self._streams.key:
+            self._marks, self.watermark = {}, NOTHING
 
     def begin(self, place: Place, position: Position | None, start: int) -> None:
         """Events of a place come from that offset on. Before the committed position they are read for what they leave behind."""
         self._read[place] = start
-        known = self._arrivals.of(place[1])
+        self._arrivals.of(place[1])
         if position is not None:
-            # Of one source every reader gives the same stamps. Of several their order is this reader's own: it begins anew, above.
-            floor = 0 if len(self._streams.sources) == 1 else _micro(self._clock())
-            known.stamp = max(known.stamp, position.stamp, floor)
+            # Of one partition of one topic every reader gives the same stamps; else the order is its own: it begins above.
+            floor = 0 if self._alone else _micro(self._clock())
+            self._arrivals.begin(self._chain(place[1]), max(position.stamp, floor))
             if start < position.next:
                 self._restoring[place] = position
             if position.watermark is not None:
+                part = self._chain(place[1])
+                self._marks[part] = max(self._marks.get(part, NOTHING), position.watermark)
                 self.state.logged(place[1], position.stamp, position.watermark)
 
     def reads(self, place: Place) -> int | None:
@@ -90,10 +98,9 @@ class StreamEngine:
 
     def positions(self) -> dict[Place, Position]:
         """What may be committed once everything due is written."""
-        floors, stamps = self.state.floors(), {part: each.stamp for part, each in self._arrivals.partitions.items()}
-        watermark = self.watermark if self.watermark > NOTHING else None
+        floors, stamps = self.state.floors(), self._arrivals.stamps
         return {
-            place: Position(at, min(floors.get(place, at), at), stamps.get(place[1], 0), watermark)
+            place: Position(at, min(floors.get(place, at), at), stamps.get(self._chain(place[1]), 0), self._mark(place[1]))
             for place, at in self._read.items()
             if not self._held_back(place[1])
         }
@@ -114,13 +121,13 @@ class StreamEngine:
         self._restored()
         self._advance({part for _, part in behind})
         self._compute()
-        taken.due = [Due(rows.view, *found) for rows in self.rows if (found := rows.due(self.watermark)) is not None]
+        taken.due = [Due(rows.view, *found) for rows in self.rows if (found := rows.due()) is not None]
         return taken
 
     def written(self) -> None:
         """All that the last `take` gave is in."""
         for rows in self.rows:
-            rows.written(self.watermark)
+            rows.written()
         self._sweep()
 
     def _add(self, source: EventSource, events: Sequence[Event], taken: Taken) -> None:
@@ -148,15 +155,20 @@ class StreamEngine:
     def _counted(self, source: EventSource, decoded: Decoded) -> tuple[list[int], list[int], list[Poison]]:
         """Places of the events that count, with their stamps, and the others."""
         latest = _micro(self._clock() + AHEAD)
-        first = _micro(datetime.combine(self._spec.data.first, datetime.min.time()))
         kept: list[tuple[int, int]] = []
         wrong: list[Poison] = []
         parts = np.array([event.partition for event in decoded.events], np.int64)
         for part in np.unique(parts).tolist():
             places = np.flatnonzero(parts == part)
-            late, ahead = self._arrivals.on_time(part, [decoded.times[place] for place in places], latest)
-            early = [at for at, place in enumerate(places) if decoded.times[place] < first]
-            out = {**dict.fromkeys(late.tolist(), LATE), **dict.fromkeys(ahead.tolist(), IN_FUTURE), **dict.fromkeys(early, TOO_OLD)}
+            again = [self._known(decoded.events[place]) for place in places] if self._restoring else [False] * len(places)
+            dropped = np.where(np.asarray(again) | bool(self._streams.key), NOTHING, self._marks.get(WHOLE, NOTHING))
+            late, ahead = self._arrivals.on_time(part, [decoded.times[place] for place in places], latest, dropped)
+            early = [at for at, place in enumerate(places) if decoded.times[place] < self._first]
+            out = {
+                **dict.fromkeys(late.tolist(), LATE),
+                **dict.fromkeys(ahead.tolist(), IN_FUTURE),
+                **dict.fromkeys(early, TOO_OLD),
+            }
             wrong += [Poison(decoded.events[places[at]], f"{why} ({source.time})") for at, why in sorted(out.items())]
             left = [int(place) for at, place in enumerate(places) if at not in out]
             kept += zip(left, self._stamps(part, [decoded.events[place] for place in left], latest), strict=True)
@@ -167,16 +179,16 @@ class StreamEngine:
         kept.sort()
         return [place for place, _ in kept], [stamp for _, stamp in kept], wrong
 
-    def _stamps(self, part: int, events: Sequence[Event], latest: int) -> list[int]:
+    def _stamps(self, part: int, events: Sequence[Event], latest: int) -> Sequence[int]:
         """Those of events that were written before are the log's own: never above what they got then."""
         old = [event for event in events if self._known(event)]
-        top = self._arrivals.of(part).stamp
+        top = self._arrivals.stamps.get(self._chain(part), 0)
         again = [min(event.stamp, top) for event in old]
-        fresh = self._arrivals.stamped(part, [e.stamp for e in events if not self._known(e)], latest).tolist()
+        fresh = self._arrivals.stamped(self._chain(part), [e.stamp for e in events if not self._known(e)], latest)
         if not old:
-            return fresh
+            return [int(stamp) for stamp in fresh]
         ours, theirs = iter(fresh), iter(again)
-        return [next(theirs) if self._known(event) else next(ours) for event in events]
+        return [next(theirs) if self._known(event) else int(next(ours)) for event in events]
 
     def _known(self, event: Event) -> bool:
         if not self._restoring:
@@ -185,18 +197,21 @@ class StreamEngine:
         return position is not None and event.offset < position.next
 
     def _held_back(self, part: int) -> bool:
-        """Whether a partition's state is still being made again."""
+        """Whether the state that a partition's rows are made of is still being made again."""
+        if not self._streams.key:
+            return bool(self._restoring)
         return any(place[1] == part for place in self._restoring)
 
     def _restored(self) -> None:
-        """Partitions whose state is whole again have their newest rows written again, which changes nothing where they are there."""
-        held_back = {part for _, part in self._restoring}
+        """Partitions whose state is whole again have their newest rows written again: nothing changes where they are there."""
+        before = {part for part in self._arrivals.partitions if self._held_back(part)}
         for place in [p for p, position in self._restoring.items() if self._read.get(p, 0) >= position.next]:
             del self._restoring[place]
-        for part in held_back - {part for _, part in self._restoring}:
+        for part in sorted(part for part in before if not self._held_back(part)):
             known = self._arrivals.of(part)
             if known.newest > NOTHING:
-                self.state.touch_all(min(known.newest - self._arrivals.late, known.since), {part})
+                since = max(self._kept_from(known.newest) - self._arrivals.late, self._first)
+                self.state.touch_all(min(since, known.since), {part})
             known.since = -NOTHING
 
     def place_at_end(self, place: Place, high: int) -> None:
@@ -212,14 +227,24 @@ class StreamEngine:
     # -- evaluation ----------------------------------------------------------------------------------------------------------
 
     def _advance(self, behind: Collection[int]) -> None:
+        """Move the moments up to which rows are due: of each partition, or of all together where rows are of several."""
         known = {part: each.newest for part, each in self._arrivals.partitions.items() if each.newest > NOTHING}
-        held_back = {part for _, part in self._restoring}
-        known = {part: newest for part, newest in known.items() if part not in held_back}
+        known = {part: newest for part, newest in known.items() if not self._held_back(part)}
+        slow = [known.get(part, NOTHING) for part in behind if not self._held_back(part)]
         if not known:
             return
-        slow = [newest for part, newest in known.items() if part in behind]
-        self.watermark = max(self.watermark, min(slow) if slow else max(known.values()))
-        today = _moment(self.watermark).date()
+        newest = max(known.values())
+        if self._streams.key:
+            marks = {part: at if part in behind else newest for part, at in known.items()}
+        else:
+            marks = {WHOLE: min(slow, default=newest)}
+        for part, at in marks.items():
+            self._marks[part] = max(self._marks.get(part, NOTHING), at)
+        self.state.mark(self._marks)
+        self.watermark = max(self.watermark, min(self._marks.values()))
+        if (top := max(self._marks.values())) == NOTHING:
+            return
+        today = _moment(top).date()
         if self._day is None:
             self._day = today
         elif today > self._day:
@@ -262,10 +287,23 @@ class StreamEngine:
         self._swept = self.watermark
         for part, known in self._arrivals.partitions.items():
             if known.newest > NOTHING and not self._held_back(part):
-                self.state.forget(part, known.newest, self._streams.late)
-        slowest = min((each.newest for each in self._arrivals.partitions.values() if each.newest > NOTHING), default=NOTHING)
+                self.state.forget(part, self._kept_from(known.newest), self._streams.late)
+        newest = [self._kept_from(each.newest) for each in self._arrivals.partitions.values() if each.newest > NOTHING]
         for rows in self.rows:
-            rows.forget(min(slowest, self.watermark) - self._arrivals.late)
+            rows.forget(min([*newest, self.watermark]) - self._arrivals.late)
+
+    def _kept_from(self, newest: int) -> int:
+        """By what a partition's events are dropped: its own newest time; the watermark, where rows are of several partitions."""
+        return newest if self._streams.key else self._marks.get(WHOLE, NOTHING)
+
+    def _chain(self, part: int) -> int:
+        """What a partition's rows are counted under: its own number, or WHOLE where rows are of several."""
+        return part if self._streams.key else WHOLE
+
+    def _mark(self, part: int) -> int | None:
+        """What is due of a partition; None where nothing is."""
+        found = self._marks.get(self._chain(part), NOTHING)
+        return found if found > NOTHING else None
 
     def held(self) -> int:
         """How many events are in memory."""
@@ -275,7 +313,12 @@ class StreamEngine:
         self.state.close()
 
 
-LATE, IN_FUTURE, TOO_OLD = "its time is later than the stream waits for", "its time is ahead of every clock", "its time is before data.first"
+WHOLE = -1  # stands for all partitions where one reader sees everything
+LATE, IN_FUTURE, TOO_OLD = (
+    "its time is later than the stream waits for",
+    "its time is ahead of every clock",
+    "its time is before data.first",
+)
 
 
 def _micro(moment: datetime) -> int:

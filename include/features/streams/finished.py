@@ -1,4 +1,4 @@
-"""Rows that another engine computed (Flink, Spark), from a topic a view: read, checked, stamped, and written as if they were ours.
+"""Rows that another engine computed (Flink, Spark), from a topic a view: read, checked, stamped, written as ours are.
 
 A message is a JSON object: the view's keys, `event_timestamp`, its features; `created_timestamp`, or the definition's own column
 for it, where a later value for one event time replaces an earlier one. Without it a later message does.
@@ -36,6 +36,7 @@ class FinishedRows:
         self._decoders = {topic: EventDecoder(shape_of(view, topic)) for topic, view in self._views.items()}
         self._arrivals = Arrivals(0)
         self._read: dict[Place, int] = {}
+        self._chains: dict[Place, int] = {}
 
     def keep(self, places: Iterable[Place]) -> None:
         mine = set(places)
@@ -46,8 +47,7 @@ class FinishedRows:
 
     def begin(self, place: Place, position: Position | None, start: int) -> None:
         self._read[place] = max(start, position.next if position else 0)
-        known = self._arrivals.of(place[1])
-        known.stamp = max(known.stamp, position.stamp if position else 0)
+        self._arrivals.begin(self._chain(place), position.stamp if position else 0)
 
     def reads(self, place: Place) -> int | None:
         return self._read.get(place)
@@ -73,7 +73,9 @@ class FinishedRows:
         decoded, poison = self._decoders[topic].decode(events)
         latest = (self._clock() + AHEAD - EPOCH) // MICROSECOND
         kept = [place for place, at in enumerate(decoded.times) if at <= latest]
-        poison += [Poison(e, f"{IN_FUTURE} ({EVENT})") for e, at in zip(decoded.events, decoded.times, strict=True) if at > latest]
+        poison += [
+            Poison(e, f"{IN_FUTURE} ({EVENT})") for e, at in zip(decoded.events, decoded.times, strict=True) if at > latest
+        ]
         taken.poison += poison
         taken.counted += len(kept)
         if not kept:
@@ -85,9 +87,9 @@ class FinishedRows:
     def _stamped(self, view: View, decoded: Decoded, kept: Sequence[int], latest: int) -> pa.Table:
         table = decoded.table(shape_of(view, "-"), kept)
         stamps = [0] * len(kept)
-        for part in {decoded.events[place].partition for place in kept}:
-            ours = [at for at, place in enumerate(kept) if decoded.events[place].partition == part]
-            made = self._arrivals.stamped(part, [decoded.events[kept[at]].stamp for at in ours], latest).tolist()
+        for place in {decoded.events[at].place for at in kept}:
+            ours = [at for at, row in enumerate(kept) if decoded.events[row].place == place]
+            made = self._arrivals.stamped(self._chain(place), [decoded.events[kept[at]].stamp for at in ours], latest).tolist()
             for at, stamp in zip(ours, made, strict=True):
                 stamps[at] = stamp
         given = table[view.created] if view.created else table[CREATED]
@@ -95,11 +97,14 @@ class FinishedRows:
         names = [*view.keys, EVENT, *(feature.name for feature in view.features)]
         return table.select(names).append_column(CREATED, stamp)
 
+    def _chain(self, place: Place) -> int:
+        return self._chains.setdefault(place, len(self._chains))
+
     def written(self) -> None:
         """Nothing is kept of it."""
 
     def positions(self) -> dict[Place, Position]:
-        return {place: Position(at, at, self._arrivals.of(place[1]).stamp) for place, at in self._read.items()}
+        return {place: Position(at, at, self._arrivals.stamps.get(self._chain(place), 0)) for place, at in self._read.items()}
 
     def held(self) -> int:
         return 0
@@ -110,7 +115,7 @@ class FinishedRows:
 
 def shape_of(view: View, topic: str) -> EventSource:
     """The columns of a view's finished rows."""
-    features = [Column(name=f.name, type=TYPES[kind_of(f.dtype)]) for f in view.features]  # type: ignore[arg-type]  # a literal
+    features = [Column(name=f.name, type=TYPES[kind_of(f.dtype)]) for f in view.features]
     keys = [Column(name=key, type="text", required=True) for key in view.keys]
     times = [Column(name=EVENT, type="time"), Column(name=view.created or CREATED, type="time", required=bool(view.created))]
     return EventSource(source=view.name, topics=(topic,), columns=(*keys, *features, *times), time=EVENT)

@@ -1,6 +1,6 @@
 """The rows of one view that an evaluation gave: which of them are new, which are due, and what of them was written.
 
-    known.{view}    the view's columns; the newest stamp of what a row was made of; whether it was written as it stands
+known.{view}    the view's columns; the newest stamp of what a row was made of; whether it was written as it stands
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ class KnownRows:
         self.dataset: Dataset = of_view(view)
         self._table = f'known."{view.name}"'
         self._made = False
+        its = " AND part = __part" if key else ""
+        upto = f"\"{self.dataset.time}\" <= coalesce((SELECT max(upto) FROM temp._marks WHERE true{its}), TIMESTAMP '0001-01-01')"
+        self._due = f"WHERE NOT __sent AND {upto}"
 
     def replace(self, day: date) -> None:
         """`temp._result` is what the day's SQL gives for the touched keys now. Rows before a key was touched stay as they are."""
@@ -53,8 +56,8 @@ class KnownRows:
             AND known."{data.time}" < {end}""")
         run(f"INSERT INTO {self._table} BY NAME FROM temp._fresh")
 
-    def due(self, watermark: int) -> tuple[pa.Table, pa.Table] | None:
-        """Rows that are not written as they stand, up to a moment (microseconds): the newest of each key; and, of a view whose
+    def due(self) -> tuple[pa.Table, pa.Table] | None:
+        """Rows that are not written as they stand, up to their partition's mark: the newest of each key; and, of a view whose
         rows are kept, all of them. Each with `created_timestamp`. None where there are none."""
         if not self._made:
             return None
@@ -64,7 +67,7 @@ class KnownRows:
             own = f'"{self.view.created}"'
             stamp = f"CASE WHEN __again THEN greatest({own} + INTERVAL 1 MICROSECOND, {stamp}) ELSE {own} END"
         columns = quoted(*self.view.keys, EVENT, *(f.name for f in self.view.features))
-        waiting = f'FROM {self._table} WHERE NOT __sent AND "{data.time}" <= make_timestamp({watermark}::BIGINT)'
+        waiting = f"FROM {self._table} {self._due}"
         newest = self._connection.sql(
             f"SELECT {columns}, {stamp} AS {CREATED} {waiting} QUALIFY row_number() OVER (PARTITION BY {quoted(*self.view.keys)} "
             f"ORDER BY {EVENT} DESC, {CREATED} DESC, __stamp DESC) = 1"
@@ -78,12 +81,9 @@ class KnownRows:
         everything = f"SELECT {columns}, {stamp} AS {CREATED} {waiting} AND {new}"
         return newest, self._connection.sql(everything).to_arrow_table() if self.view.pushed else newest.slice(0, 0)
 
-    def written(self, watermark: int) -> None:
+    def written(self) -> None:
         if self._made:
-            self._connection.execute(
-                f'UPDATE {self._table} SET __sent = true WHERE NOT __sent AND "{self.dataset.time}" <= '
-                f"make_timestamp({watermark}::BIGINT)"
-            )
+            self._connection.execute(f"UPDATE {self._table} SET __sent = true {self._due}")
 
     def forget(self, before: int) -> None:
         """Drop written rows before a moment (microseconds), which no event can touch any more."""

@@ -1,13 +1,13 @@
 """The events that still count, in DuckDB: what the authors' SQL reads. Bounded by the window, and by DuckDB's own limit.
 
-    held.{source}    the events: their columns, key, partition, offset and stamp
-    main.{source}    what one evaluation reads: the events of the keys that it is about
-    today.{source}   of these the day's own
+held.{source}    the events: their columns, key, partition, offset and stamp
+main.{source}    what one evaluation reads: the events of the keys that it is about
+today.{source}   of these the day's own
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from include.data.session import open_session, seal
 from include.data.sql import identifier, literal, quoted
 from include.event_log.decode import SQL
 from include.event_log.port import Place
+from include.features.streams.arrivals import NOTHING
 from include.row_rules.predicate import is_unique, predicates, quarantine_rules
 
 KEY, PART, TOPIC, OFFSET, STAMP = (f"__slipstream_{name}" for name in ("key", "part", "topic", "offset", "stamp"))
@@ -45,7 +46,10 @@ class EventState:
             self.connection.execute(f'CREATE TABLE held."{source.source}" ({columns}, {extra})')
             for schema in ("main", "today"):
                 self.connection.execute(f'CREATE TABLE {schema}."{source.source}" ({columns})')
-        self.connection.execute("CREATE TEMP TABLE _touched (key VARCHAR, part INTEGER, since TIMESTAMP, upto TIMESTAMP, stamp BIGINT)")
+        self.connection.execute(
+            "CREATE TEMP TABLE _touched (key VARCHAR, part INTEGER, since TIMESTAMP, upto TIMESTAMP, stamp BIGINT)"
+        )
+        self.connection.execute("CREATE TEMP TABLE _marks (part INTEGER, upto TIMESTAMP)")
         self.connection.execute("CREATE TEMP TABLE _logged (part INTEGER, stamp BIGINT, watermark TIMESTAMP)")
         seal(self.connection)
 
@@ -120,6 +124,13 @@ class EventState:
             )
             if today:
                 run(f'CREATE OR REPLACE TABLE today.{name} AS FROM main.{name} WHERE "{source.time}" >= {literal(day)}')
+
+    def mark(self, moments: Mapping[int, int]) -> None:
+        """Up to when rows are due, by partition (microseconds)."""
+        self.connection.execute("DELETE FROM _marks")
+        rows = ", ".join(f"({part}, make_timestamp({at}::BIGINT))" for part, at in moments.items() if at > NOTHING)
+        if rows:
+            self.connection.execute(f"INSERT INTO _marks VALUES {rows}")
 
     def logged(self, part: int, stamp: int, watermark: int) -> None:
         """Rows of that partition that were made of no newer stamp are in the offline log up to that moment."""
