@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.spec.streams import EventSource
-from include.core.time import utc
 from include.event_log.port import Event
 
 INT64 = 2**63
 LARGEST = 1 << 20  # bytes of an event
+EARLIEST, LATEST = -62_000_000_000_000, 253_000_000_000_000  # milliseconds since 1970
+REFUSED = (msgspec.MsgspecError, UnicodeError, DataError, OverflowError, ValueError, pa.ArrowInvalid, RecursionError)
 EPOCH = datetime.fromisoformat("1970-01-01")
 _PYTHON: dict[str, Any] = {
     "text": str | None,
@@ -40,17 +43,18 @@ class Poison:
     reason: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class Decoded:
     """Events of one source as columns, in the order they came; `times` are microseconds since 1970."""
 
-    events: list[Event] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
-    columns: dict[str, list[Any]] = field(default_factory=dict)
+    events: Sequence[Event]
+    times: npt.NDArray[np.int64]
+    columns: pa.Table
 
-    def table(self, source: EventSource, chosen: Sequence[int] | None = None) -> pa.Table:
-        made = pa.table({c.name: pa.array(self.columns[c.name], ARROW[c.type]) for c in source.columns})
-        return made if chosen is None else made.take(pa.array(chosen, pa.int64()))
+    def taken(self, chosen: Sequence[int]) -> pa.Table:
+        """The columns of some of them, by their places."""
+        whole = len(chosen) == len(self.events)
+        return self.columns if whole else self.columns.take(pa.array(chosen, pa.int64()))
 
 
 class EventDecoder:
@@ -58,46 +62,62 @@ class EventDecoder:
 
     def __init__(self, source: EventSource, key: str = "") -> None:
         self.source = source
-        fields = [(column.name, _PYTHON[column.type], None) for column in source.columns]
-        self._decode = msgspec.json.Decoder(msgspec.defstruct("Event", fields)).decode
+        row = msgspec.defstruct("Event", [(column.name, _PYTHON[column.type], None) for column in source.columns])
+        self._one = msgspec.json.Decoder(row).decode
+        self._many = msgspec.json.Decoder(list[row]).decode  # type: ignore[valid-type]  # made above
         needed = {source.time, *filter(None, (key, source.id))}
         self._needed = tuple(c.name for c in source.columns if c.required or c.name in needed)
-        self._names = tuple(column.name for column in source.columns)
         self._moments = tuple(column.name for column in source.columns if column.type == "time")
 
-    def decode(self, events: Iterable[Event]) -> tuple[Decoded, list[Poison]]:
-        found: list[tuple[Event, tuple[Any, ...]]] = []
-        poison: list[Poison] = []
+    def decode(self, events: Sequence[Event]) -> tuple[Decoded, list[Poison]]:
+        """All at once; one by one where one of them does not fit."""
+        rows: Any
+        try:
+            if any(len(event.value) > LARGEST for event in events):
+                raise DataError("one is too long")
+            rows = self._many(b"[%b]" % b",".join([event.value for event in events]))
+            if len(rows) == len(events):  # no event can stand for none: else one holds two
+                return self._columns(events, rows), []
+        except REFUSED:
+            pass
+        found, rows, poison = [], [], []
         for event in events:
             try:
-                found.append((event, self._row(event)))
-            except (msgspec.MsgspecError, UnicodeError, DataError, OverflowError, ValueError) as error:
-                poison.append(Poison(event, error.what if isinstance(error, DataError) else f"it cannot be read: {error}"))
-        columns = dict(zip(self._names, map(list, zip(*(row for _, row in found), strict=True)), strict=True)) if found else {}
-        return Decoded([event for event, _ in found], columns.get(self.source.time, []), columns or self._empty()), poison
+                row = self._row(event)
+                self._columns([event], [row])
+            except REFUSED as error:
+                said = error.what if isinstance(error, DataError) else f"it cannot be read: {error}"
+                poison.append(Poison(event, said))
+                continue
+            found.append(event)
+            rows.append(row)
+        return self._columns(found, rows), poison
 
-    def _empty(self) -> dict[str, list[Any]]:
-        return {name: [] for name in self._names}
-
-    def _row(self, event: Event) -> tuple[Any, ...]:
+    def _row(self, event: Event) -> Any:
         if len(event.value) > LARGEST:
             raise DataError(f"it has {len(event.value)} bytes, more than {LARGEST}")
-        read = self._decode(event.value)
-        for name in self._needed:
-            if getattr(read, name) is None:
-                raise DataError(f"it has no {name!r}")
-        for name in self._moments:
-            value = getattr(read, name)
-            if value is not None:
-                setattr(read, name, _microseconds(value))
-        return tuple(getattr(read, name) for name in self._names)
+        return self._one(event.value)
+
+    def _columns(self, events: Sequence[Event], rows: Sequence[Any]) -> Decoded:
+        """Raises DataError where a column that is needed lacks a value, or a time is none."""
+        made: dict[str, pa.Array] = {}
+        for column in self.source.columns:
+            values = list(map(attrgetter(column.name), rows))
+            if column.name in self._needed and None in values:
+                raise DataError(f"it has no {column.name!r}")
+            made[column.name] = _moments(values) if column.type == "time" else pa.array(values, ARROW[column.type])
+        times = made[self.source.time].cast(pa.int64()).to_numpy()
+        return Decoded(events, times, pa.table(made))
 
 
-def _microseconds(value: datetime | float) -> int:
-    """Since 1970, UTC. Raises DataError for what is no time of the calendar."""
-    if isinstance(value, datetime):
-        delta = utc(value) - EPOCH
-        return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
-    if not math.isfinite(value) or not -62_000_000_000_000 < value < 253_000_000_000_000:
+def _moments(values: list[Any]) -> pa.Array:
+    """Times in UTC, without zone: texts that were read, or milliseconds. Raises DataError for what is no time of the calendar."""
+    if any(type(value) is float for value in values):
+        values = [_moment(value) if type(value) is float else value for value in values]
+    return pa.array(values, pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
+
+
+def _moment(value: float) -> datetime:
+    if not EARLIEST <= value < LATEST:
         raise DataError(f"{value!r} milliseconds is no time between the years 5 and 9987")
-    return round(value * 1000)
+    return EPOCH + timedelta(microseconds=round(value * 1000))

@@ -39,7 +39,7 @@ class Arrivals:
         return self.partitions.setdefault(number, Partition())
 
     def on_time(
-        self, number: int, times: Sequence[int], latest: int, dropped: Numbers | int = NOTHING
+        self, number: int, times: Numbers | Sequence[int], latest: int, dropped: Numbers | int = NOTHING
     ) -> tuple[Numbers, Numbers]:
         """Places of the events of one partition, in their order, that are too late; and of those that are ahead of `latest`.
 

@@ -135,7 +135,7 @@ class StreamEngine:
         kept, stamps, wrong = self._counted(source, decoded)
         if kept:
             chosen = [decoded.events[place] for place in kept]
-            table = decoded.table(source, kept)
+            table = decoded.taken(kept)
             for name, values in (
                 (PART, pa.array([event.partition for event in chosen], pa.int32())),
                 (TOPIC, pa.array([self.state.topics.index(event.topic) for event in chosen], pa.int32())),
@@ -162,8 +162,8 @@ class StreamEngine:
             places = np.flatnonzero(parts == part)
             again = [self._known(decoded.events[place]) for place in places] if self._restoring else [False] * len(places)
             dropped = np.where(np.asarray(again) | bool(self._streams.key), NOTHING, self._marks.get(WHOLE, NOTHING))
-            late, ahead = self._arrivals.on_time(part, [decoded.times[place] for place in places], latest, dropped)
-            early = [at for at, place in enumerate(places) if decoded.times[place] < self._first]
+            late, ahead = self._arrivals.on_time(part, decoded.times[places], latest, dropped)
+            early = np.flatnonzero(decoded.times[places] < self._first).tolist()
             out = {
                 **dict.fromkeys(late.tolist(), LATE),
                 **dict.fromkeys(ahead.tolist(), IN_FUTURE),
@@ -174,7 +174,7 @@ class StreamEngine:
             kept += zip(left, self._stamps(part, [decoded.events[place] for place in left], latest), strict=True)
             if left and self._held_back(part):
                 known = self._arrivals.of(part)
-                new = [decoded.times[place] for place in left if not self._known(decoded.events[place])]
+                new = [int(decoded.times[place]) for place in left if not self._known(decoded.events[place])]
                 known.since = min([known.since, *new])
         kept.sort()
         return [place for place, _ in kept], [stamp for _, stamp in kept], wrong

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -73,19 +74,17 @@ class FinishedRows:
         decoded, poison = self._decoders[topic].decode(events)
         latest = (self._clock() + AHEAD - EPOCH) // MICROSECOND
         kept = [place for place, at in enumerate(decoded.times) if at <= latest]
-        poison += [
-            Poison(e, f"{IN_FUTURE} ({EVENT})") for e, at in zip(decoded.events, decoded.times, strict=True) if at > latest
-        ]
+        poison += [Poison(decoded.events[at], f"{IN_FUTURE} ({EVENT})") for at in np.flatnonzero(decoded.times > latest)]
         taken.poison += poison
         taken.counted += len(kept)
         if not kept:
             return None
-        self.watermark = max(self.watermark, *(decoded.times[place] for place in kept))
+        self.watermark = max(self.watermark, int(decoded.times[kept].max()))
         rows = self._stamped(view, decoded, kept, latest)
         return Due(view, rows, rows)  # of one key the store takes the newest
 
     def _stamped(self, view: View, decoded: Decoded, kept: Sequence[int], latest: int) -> pa.Table:
-        table = decoded.table(shape_of(view, "-"), kept)
+        table = decoded.taken(kept)
         stamps = [0] * len(kept)
         for place in {decoded.events[at].place for at in kept}:
             ours = [at for at, row in enumerate(kept) if decoded.events[row].place == place]
