@@ -67,14 +67,19 @@ def run(options: argparse.Namespace) -> int:
 
 def _work(options: argparse.Namespace, context: CliContext, spec: ModelSpec, metrics: object) -> None:
     from include.streaming.loop import Limits
-    from include.streaming.run import run_rows, run_views, until_told
+    from include.streaming.run import run_answers, run_rows, run_views, until_told
     from include.streaming.telemetry import StreamMetrics
 
     assert isinstance(metrics, StreamMetrics)
-    limits = Limits(options.batch, flush=options.flush, from_start=options.from_start, accept_gap=options.accept_gap)
+    given = {name: getattr(options, name) for name in ("batch", "flush", "from_start", "accept_gap", "until_end")}
+    limits = Limits(**given)
     with until_told() as stop:
+        if options.predict:
+            topics = options.predict, options.answers or f"{options.predict}.answers"
+            run_answers(context, spec, metrics, limits, stop, topics=topics, group=options.group)
+            return
         work = run_rows if options.rows else run_views
-        work(context, spec, metrics, limits, stop, group=options.group, until_end=options.until_end)
+        work(context, spec, metrics, limits, stop, group=options.group)
 
 
 def _show(options: argparse.Namespace, context: CliContext, spec: ModelSpec) -> int:

@@ -39,6 +39,7 @@ class Limits:
     """Seconds between two commits."""
     from_start: bool = False
     accept_gap: bool = False
+    until_end: bool = False
 
 
 class _Abandoned(Exception):

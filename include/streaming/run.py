@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ CONNECTION = "slipstream_stream"  # Kafka's login
 
 def run_views(
     services: Services, spec: ModelSpec, metrics: StreamMetrics, limits: Limits, stop: Callable[[], bool], *,
-    group: str = "", until_end: bool = False,
+    group: str = "",
 ) -> None:  # fmt: skip
     """The views of `streams.sources`, computed as events arrive. Raises SpecError where the spec has none."""
     from include.features.streams.engine import StreamEngine
@@ -44,14 +45,14 @@ def run_views(
             whole=not spec.streams.key,
         )  # fmt: skip
         try:
-            loop.run(stop, until_end)
+            loop.run(stop, limits.until_end)
         finally:
             engine.close()
 
 
 def run_rows(
     services: Services, spec: ModelSpec, metrics: StreamMetrics, limits: Limits, stop: Callable[[], bool], *,
-    group: str = "", until_end: bool = False,
+    group: str = "",
 ) -> None:  # fmt: skip
     """Rows that another engine computed (`streams.finished`). Raises SpecError where the spec has none."""
     from include.features.streams.finished import FinishedRows
@@ -63,7 +64,24 @@ def run_rows(
             hint="name a view and its topic in its spec: streams.finished (docs/streams.md).",
         )
     log = open_log(services, group or f"{spec.name}-rows", topics)
-    StreamLoop(spec.name, FinishedRows(spec), log, sink(services, spec), metrics, limits, whole=False).run(stop, until_end)
+    StreamLoop(spec.name, FinishedRows(spec), log, sink(services, spec), metrics, limits, whole=False).run(stop, limits.until_end)
+
+
+def run_answers(
+    services: Services, spec: ModelSpec, metrics: StreamMetrics, limits: Limits, stop: Callable[[], bool], *,
+    topics: tuple[str, str], group: str = "",
+) -> None:  # fmt: skip
+    """The requests of the first topic, each answered once in the second."""
+    from include.event_log.open import open_answers
+    from include.streaming.answers import AnswerLoop
+    from include.streaming.in_process import InProcessGateway
+
+    name, settings = f"slipstream-{group or spec.name + '-answers'}", services.settings
+    login = from_env(CONNECTION, settings.environ)
+    consumer = open_events(settings.stream_url, login, name, topics[:1])
+    writer = open_answers(settings.stream_url, login, consumer, name, uuid.uuid4().hex[:12], topics[1])
+    with InProcessGateway(services, spec.name) as predictor:
+        AnswerLoop(spec.name, consumer, writer, predictor, metrics, limits).run(stop, limits.until_end)
 
 
 def open_log(services: Services, group: str, topics: Sequence[str]) -> EventConsumer:

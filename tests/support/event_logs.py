@@ -196,3 +196,109 @@ def newest_of_batch(
 def in_batches(events: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(events), size):
         yield events[start : start + size]
+
+
+class MemoryAnswers:
+    """Conforms to `AnswerWriter`: answers and positions in one step, or, with `torn`, answers first."""
+
+    def __init__(self, consumer: MemoryConsumer, topic: str = "answers") -> None:
+        self._consumer, self._topic = consumer, topic
+        self.torn = False
+
+    def start(self) -> None:
+        """Nobody else writes."""
+
+    def answered(self, place: Place, position: Position | None) -> Collection[int]:
+        log = self._consumer.log
+        since = position.next if position else 0
+        told = [json.loads(event.key or b"[]") for event in log.places[self._topic, 0]]
+        return [offset for topic, part, offset in told if (topic, part) == place and offset >= since]
+
+    def write(self, answers: Sequence[Any], positions: Mapping[Place, Position]) -> bool:
+        log = self._consumer.log
+        if self._consumer.refuse:
+            return False
+        for each in answers:
+            name = json.dumps([each.event.topic, each.event.partition, each.event.offset]).encode()
+            sent = log.send(self._topic, each.value)
+            log.places[self._topic, 0][-1] = sent._replace(key=name)
+        if self.torn:
+            raise KeyboardInterrupt
+        return self._consumer.commit(positions)
+
+    def close(self) -> None:
+        """Nothing is on its way."""
+
+
+# -- real ones ---------------------------------------------------------------------------------------------------------------
+
+
+class RedisLog:
+    """A Redis as an event log, in a process of its own."""
+
+    def __init__(self, url: str) -> None:
+        import redis
+
+        self.url, self._client = url, redis.Redis.from_url(url)
+
+    def send(self, topic: str, value: bytes, key: str = "") -> None:
+        self._client.xadd(topic, {"event": value, "key": key})
+
+    def flush(self) -> None:
+        """Nothing is on its way."""
+
+    def make(self, *topics: str) -> None:
+        for topic in topics:
+            self._client.xadd(topic, {"event": b""})
+            self._client.xtrim(topic, maxlen=0)
+
+    def read(self, topic: str) -> list[bytes]:
+        return [fields[b"event"] for _, fields in self._client.xrange(topic)]
+
+    def remove(self, topic: str) -> None:
+        self._client.delete(topic)
+
+
+class KafkaLog:
+    """librdkafka's cluster, in this process, or at an address that another process has it at. Topics have four partitions."""
+
+    def __init__(self, address: str = "") -> None:
+        from confluent_kafka import Producer
+
+        quiet = {"log_level": 0}
+        self._cluster = None if address else Producer({"bootstrap.servers": "x", "test.mock.num.brokers": 1, **quiet})
+        if self._cluster is not None:
+            brokers = self._cluster.list_topics(timeout=10).brokers.values()
+            address = ",".join(f"{each.host}:{each.port}" for each in brokers)
+        self.address, self.url = address, f"kafka://{address}"
+        self._producer = Producer({"bootstrap.servers": address, "linger.ms": 2, **quiet})
+
+    def make(self, *topics: str) -> None:
+        for topic in topics:
+            self._producer.list_topics(topic, timeout=10)
+
+    def send(self, topic: str, value: bytes, key: str = "") -> None:
+        while True:
+            try:
+                self._producer.produce(topic, value, key)
+                return
+            except BufferError:
+                self._producer.poll(0.1)
+
+    def flush(self) -> None:
+        self._producer.flush(30)
+
+    def read(self, topic: str) -> list[bytes]:
+        from confluent_kafka import Consumer, TopicPartition
+
+        reader = Consumer({"bootstrap.servers": self.address, "group.id": "look", "enable.partition.eof": True, "log_level": 0})
+        reader.assign([TopicPartition(topic, part, 0) for part in range(4)])
+        found, ended = [], 0
+        while ended < 4:
+            for message in reader.consume(1000, 0.5):
+                if message.error() is None:
+                    found.append(message.value())
+                else:
+                    ended += 1
+        reader.close()
+        return found

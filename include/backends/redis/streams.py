@@ -93,7 +93,8 @@ class RedisConsumer:
         time.sleep(seconds)
         try:
             with self._answering():
-                self._held()
+                if self._next:
+                    self._held()
         except UnreachableError as error:
             log.warning("%s", error)
 
@@ -142,9 +143,9 @@ class RedisConsumer:
             self._listener.lost([(topic, 0) for topic in self._next])
             self._next = {}
             return False
-        self._renewed = now
         for topic in self._topics:
             self._look(topic)
+        self._renewed = now
         return True
 
     def _take_over(self) -> bool:

@@ -74,7 +74,7 @@ class FinishedRows:
         decoded, poison = self._decoders[topic].decode(events)
         latest = (self._clock() + AHEAD - EPOCH) // MICROSECOND
         kept = [place for place, at in enumerate(decoded.times) if at <= latest]
-        poison += [Poison(decoded.events[at], f"{IN_FUTURE} ({EVENT})") for at in np.flatnonzero(decoded.times > latest)]
+        poison += [Poison(decoded.events[at], f"{IN_FUTURE} ({EVENT})") for at in np.flatnonzero(decoded.times > latest).tolist()]
         taken.poison += poison
         taken.counted += len(kept)
         if not kept:
