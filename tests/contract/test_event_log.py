@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pytest
@@ -40,9 +40,9 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def kafka() -> Iterator[KafkaLog]:
+def kafka() -> KafkaLog:
     pytest.importorskip("confluent_kafka")
-    yield KafkaLog()
+    return KafkaLog()
 
 
 @pytest.fixture(params=["kafka", "redis"])

@@ -50,6 +50,7 @@ class KafkaConsumer:
         self._listener: Listener | None = None
         self._assigned: list[Place] = []
         self._counts: dict[str, int] = {}
+        self._closing = False
         self._stood: dict[Place, int] = {}  # where places ended when they became ours
 
     def start(self, listener: Listener) -> None:
@@ -121,11 +122,14 @@ class KafkaConsumer:
         return self._consumer.consumer_group_metadata()
 
     def close(self) -> None:
+        self._closing = True
         self._consumer.close()
 
     # -- the group's calls ---------------------------------------------------------------------------------------------------
 
     def _on_assign(self, _: Any, partitions: Sequence[Any]) -> None:
+        if self._closing:  # the group was in the midst of it
+            return
         assert self._listener is not None
         found: dict[Place, Standing] = {}
         try:
