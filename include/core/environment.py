@@ -85,6 +85,9 @@ SETTINGS: Mapping[str, Variable] = {
 # -- the gateway -------------------------------------------------------------------------------------------------------------
 
 GATEWAY_WORKERS = _named("GATEWAY_WORKERS", "number", "Worker processes on the gateway's one port.", "1")
+GATEWAY_ASYNC_DAYS = _named(
+    "GATEWAY_ASYNC_DAYS", "number", "Whole days for which an answer that was asked for with `?async` is kept.", "1"
+)
 GATEWAY_HOSTS = _named("GATEWAY_HOSTS", "names", "More names that the gateway is asked by, with commas between.")
 ORIGINS = _named(
     "ORIGINS", "origins",
@@ -291,7 +294,8 @@ PATH = Variable("PATH", "folders", "Where programs are found.", os.defpath, deri
 GROUPS: Mapping[str, tuple[Variable, ...]] = {
     "Where everything is": tuple(SETTINGS.values()),
     "The gateway": (
-        GATEWAY_WORKERS, GATEWAY_HOSTS, ORIGINS, GATEWAY_MODELS, GATEWAY_MEGABYTES, *BOUNDS.values(), GATEWAY_TLS_CERT,
+        GATEWAY_WORKERS, GATEWAY_ASYNC_DAYS, GATEWAY_HOSTS, ORIGINS, GATEWAY_MODELS, GATEWAY_MEGABYTES, *BOUNDS.values(),
+        GATEWAY_TLS_CERT,
         GATEWAY_TLS_KEY, GATEWAY_TLS_CLIENT_CA, GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY, ACCESS_LOG,
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),

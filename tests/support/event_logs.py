@@ -253,7 +253,8 @@ class RedisLog:
             self._client.xtrim(topic, maxlen=0)
 
     def read(self, topic: str) -> list[bytes]:
-        return [fields[b"event"] for _, fields in self._client.xrange(topic)]
+        entries: Any = self._client.xrange(topic)
+        return [fields[b"event"] for _, fields in entries]
 
     def remove(self, topic: str) -> None:
         self._client.delete(topic)
@@ -293,11 +294,12 @@ class KafkaLog:
 
         reader = Consumer({"bootstrap.servers": self.address, "group.id": "look", "enable.partition.eof": True, "log_level": 0})
         reader.assign([TopicPartition(topic, part, 0) for part in range(4)])
-        found, ended = [], 0
+        found: list[bytes] = []
+        ended = 0
         while ended < 4:
             for message in reader.consume(1000, 0.5):
                 if message.error() is None:
-                    found.append(message.value())
+                    found.append(message.value() or b"")
                 else:
                     ended += 1
         reader.close()

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from include.core.spec import ModelSpec, View
 from include.routing.route import Route
+from include.serving.http.request_error import RequestError
 from include.serving.models.loaded_model import LoadedModel
 
 
@@ -65,3 +66,12 @@ class Deployment:
 
 def _named(views: tuple[View, ...] | None) -> str:
     return ",".join(f"{view.name}@{view.version}" for view in views or () if view.version)
+
+
+def check_live(deployment: Deployment) -> None:
+    """Raises RequestError (404) where no version may answer yet."""
+    if not deployment.route.live:
+        model = deployment.spec.name
+        raise RequestError(
+            404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
+        )
