@@ -37,6 +37,9 @@ COLUMNS = {
     "slipstream_row": "entity rows, in Feast",
 }
 
+PRECOMPUTED = ("slipstream_precomputed", "precomputed_outputs", "precomputed_version", "precomputed_at")
+"""Names of the view of precomputed scores and its values (include/online_store/precomputed.py), where a model has them."""
+
 DATASETS = {
     "entities": "the entity rows' file",
     "labels": "the labels' file",
@@ -59,7 +62,7 @@ _CATALOGUES = ("duckdb_", "pg_", "sqlite_", "pragma_")  # DuckDB's own tables
 def clashes(spec: ModelSpec) -> Iterator[str]:
     """What is wrong with the spec's names, a phrase each: reserved, or used twice for different things."""
     features, keys, views = spec.features, spec.features.keys, spec.features.views
-    inputs = tuple(feature.name for feature in features.inputs)
+    inputs = tuple(feature.name for feature in (*features.inputs, *features.request_fields))
     yield from _repeated("features", inputs)
     yield from _repeated("features.views", tuple(view.name for view in views))
     yield from _repeated("data.sources", spec.data.sources)
@@ -68,6 +71,9 @@ def clashes(spec: ModelSpec) -> Iterator[str]:
     yield from _reserved("label", (spec.label,), {name: where for name, where in COLUMNS.items() if name != "label"})
     yield from _reserved("features.views", tuple(view.name for view in views), DATASETS)
     yield from _reserved("data.sources", spec.data.sources, SCHEMAS)
+    if spec.scoring.defaults:
+        own = dict.fromkeys(PRECOMPUTED, "precomputed scores, in the online store")
+        yield from _reserved("features", (*inputs, *(view.name for view in views)), own)
     for name in (name for name in spec.data.sources if name.startswith(_CATALOGUES)):
         yield f"data.sources: {name!r} is reserved, as DuckDB's own tables begin with {name.partition('_')[0]}_"
     for what, names in (("a feature", inputs), ("a key", keys)):

@@ -10,13 +10,16 @@ from airflow.sdk import XComArg
 
 from include.core.spec import ModelSpec
 from operators.groups.group import Group, job_options, spec_of, task_group
-from operators.scoring import ScoreBatchOperator
+from operators.scoring import PublishScoresOperator, ScoreBatchOperator
 
 
 @dataclass(frozen=True)
 class ScoringGroup(Group):
     scores: XComArg
-    """What its task returns: a reference to the day's scores."""
+    """What its first task returns: a reference to the day's scores."""
+
+    table: XComArg
+    """What its second returns: the `path` of the partition's file below the storage root, its `version` and `rows`."""
 
 
 def scoring_group(
@@ -28,7 +31,7 @@ def scoring_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> ScoringGroup:
-    """One task: the day's entities, scored with the version in production.
+    """Two tasks: the day's entities, scored with the version in production, and their partition's file in the table of scores.
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_scoring`; None for a task that stands in the DAG itself
@@ -39,9 +42,10 @@ def scoring_group(
     **Example** ::
 
         scored = scoring_group("flight_delay", day="{{ ds }}")
-        scored.scores >> send_to_the_warehouse
+        scored.table >> refresh_the_report
     """
     spec = spec_of(model)
     with task_group(spec, group_id, "scoring") as group:
         score = ScoreBatchOperator(task_id="score", model=spec.name, day=day, **job_options(where, pool, queue))
-        return ScoringGroup(group, score.output)
+        publish = PublishScoresOperator(task_id="publish", model=spec.name, scores=score.output)
+        return ScoringGroup(group, score.output, publish.output)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from include.core.expression.checked import Written, checked
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
 
@@ -31,12 +32,21 @@ class Feature(Frozen):
     description: str = ""
     """What the value means, for the pages and the feature registry that show it."""
 
+    expression: str = ""
+    """Of a feature of the request: what computes it of other features, of `features.request_fields` and of event_timestamp, in a
+    closed part of SQL (docs/features.md). By default the caller sends it."""
+
     @model_validator(mode="after")
     def _default_of_the_type(self) -> Self:
         problem = _default_problem(self.dtype, self.default)
         if problem:
             raise ValueError(f"default: {problem} (seen: {self.default!r:.120})")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_expression(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A feature that is sent is written as ever: it is part of the keys of results."""
+        return {name: value for name, value in dump(self).items() if name != "expression" or value}
 
 
 def _default_problem(dtype: str, default: Default | None) -> str:
@@ -121,7 +131,36 @@ class Features(Frozen):
     """The views that the model reads, in the order of its inputs."""
 
     request: tuple[Feature, ...] = ()
-    """The features that come with the request. They follow those of the views in the model's inputs."""
+    """The features that come with the request, or are computed of it (`expression`). They follow those of the views in the
+    model's inputs."""
+
+    request_fields: tuple[Feature, ...] = ()
+    """What else comes with the request for expressions to read, and is no input of the model. The SQL of `features.entities`
+    selects it, too."""
+
+    @model_validator(mode="after")
+    def _computed(self) -> Self:
+        """Expressions that can be computed, of what is there."""
+        inside = [each.name for view in self.views for each in view.features if each.expression]
+        inside += [each.name for each in self.request_fields if each.expression]
+        if inside:
+            raise ValueError(f"{inside}: an expression is of a feature in features.request; a view's values are made by its SQL")
+        computed = [Written(each.name, each.dtype, each.expression) for each in self.request if each.expression]
+        if self.request_fields and not computed:
+            raise ValueError("request_fields: no feature of the request has an expression that could read them")
+        if computed:
+            known = [*(each for view in self.views for each in view.features), *self.sent]
+            checked(computed, {each.name: each.dtype for each in known})
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name != "request_fields" or value}
+
+    @property
+    def sent(self) -> tuple[Feature, ...]:
+        """What a caller sends, and the entities' SQL selects: the request's features that are not computed, then its fields."""
+        return (*(each for each in self.request if not each.expression), *self.request_fields)
 
     @property
     def inputs(self) -> tuple[Feature, ...]:

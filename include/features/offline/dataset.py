@@ -53,9 +53,9 @@ def of_view(view: View) -> Dataset:
 def of_entities(features: Features, further: Mapping[str, str] | None = None) -> Dataset:
     """`further`: columns that the problem reads beside keys and features, with their types."""
     keys = dict.fromkeys(features.keys, KEY)
-    columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **keys, **_types(features.request)}
+    columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **keys, **_types(features.sent)}
     further = further or {}
-    return Dataset("entities", {**columns, **further}, ("request_id",), "event_timestamp", texts=_texts(features.request))
+    return Dataset("entities", {**columns, **further}, ("request_id",), "event_timestamp", texts=_texts(features.sent))
 
 
 def of_labels(label: str, sql_type: str = "TINYINT") -> Dataset:

@@ -169,7 +169,7 @@ class StreamEngine:
                 **dict.fromkeys(ahead.tolist(), IN_FUTURE),
                 **dict.fromkeys(early, TOO_OLD),
             }
-            wrong += [Poison(decoded.events[places[at]], f"{why} ({source.time})") for at, why in sorted(out.items())]
+            wrong += [Poison(decoded.events[int(places[at])], f"{why} ({source.time})") for at, why in sorted(out.items())]
             left = [int(place) for at, place in enumerate(places) if at not in out]
             kept += zip(left, self._stamps(part, [decoded.events[place] for place in left], latest), strict=True)
             if left and self._held_back(part):
