@@ -65,6 +65,7 @@ class StreamLoop:
 
     def run(self, stop: Callable[[], bool], until_end: bool = False) -> None:
         """Until `stop` says so; with `until_end`, until there is nothing more to read. What was read is committed then."""
+        self._sink.begin()
         self._consumer.start(self)
         try:
             while not stop():

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 
 from include.core import fault
+from include.core.housekeeping import housekeeping
 from include.core.spec import View
 from include.core.storage import Storage
 from include.core.time import utc_now
@@ -31,6 +32,12 @@ class Sink:
         self._rows: dict[str, list[pa.Table]] = {}
         self._poison: list[Poison] = []
         self._buffered = 0
+
+    def begin(self) -> None:
+        """Remove what writers left that were killed."""
+        with housekeeping(f"what killed writers left of {self._owner}"):
+            for folder in (f"pushed/{self._owner}", f"quarantine/streams/{self._owner}"):
+                self._storage.sweep(folder)
 
     @property
     def full(self) -> bool:
