@@ -113,6 +113,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     else:
         yield "decision", "none yet"
     yield "partitions", f"{seen.partitions.days} published, the newest {_day(seen.partitions.newest)}"
+    if champion and (cost := seen.costs.get(champion.version)):
+        yield "cost", cost.words()
     yield "versions", str(len(seen.versions))
     if seen.registry:
         yield "registry", seen.registry
