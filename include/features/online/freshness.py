@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from include.core.spec import ModelSpec
-from include.core.time import end_of_day, utc_now
+from include.core.time import utc_now
 from include.online_store.store import OnlineStore
 
 AGE, LIMIT = "slipstream_feature_age_seconds", "slipstream_feature_freshness_seconds"
@@ -31,7 +31,7 @@ def freshness(store: OnlineStore, spec: ModelSpec, now: datetime) -> list[Freshn
     Raises UnreachableError if the store does not answer.
     """
     if spec.data.last is not None:
-        now = min(now, end_of_day(spec.data.last))
+        now = min(now, spec.data.latest(spec.data.last).end)
     views = spec.features.views
     newest = zip(views, store.newest(spec.name, views), strict=True)
     return [Freshness(view.name, at, None if at is None else max(now - at, timedelta(0)), view.freshness) for view, at in newest]
