@@ -38,6 +38,7 @@ COMMANDS = {
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",
     "features": "bring online what is published and is not there; how far ranges of days are",
+    "stream": "compute views from events as they arrive, or answer events by events",
     "quarantine": "the rows that validation set aside, and which would pass now",
     "redact": "take a person's requests out of the prediction log",
     "invalidate": "have something computed again",

@@ -131,6 +131,8 @@ def _day(newest: str) -> str:
     """A day, and what the id of the run that made it says: its interval's end."""
     if not newest:
         return "–"
+    if len(newest) != len("2013-01-02"):
+        return f"{newest} (its run's id says the end of its interval)"
     return f"{newest} (its run's id says {date.fromisoformat(newest) + timedelta(days=1)}, the end of its interval)"
 
 

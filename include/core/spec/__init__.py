@@ -21,6 +21,7 @@ from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.scoring import Scoring
 from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
+from include.core.spec.streams import Column, EventSource, FinishedView, Streams
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 from include.core.spec.workers import Workers
@@ -31,6 +32,7 @@ __all__ = [
     "Binary",
     "BusinessMetric",
     "Choice",
+    "Column",
     "Cost",
     "Costs",
     "Cron",
@@ -40,9 +42,11 @@ __all__ = [
     "EmrServerless",
     "Endpoint",
     "Evaluation",
+    "EventSource",
     "Experiment",
     "Feature",
     "Features",
+    "FinishedView",
     "Float",
     "Frozen",
     "Guardrail",
@@ -64,6 +68,7 @@ __all__ = [
     "Scoring",
     "Search",
     "Serving",
+    "Streams",
     "Training",
     "Triggers",
     "View",
