@@ -103,7 +103,8 @@ class _Source:
     def default(self, local: str, feature: Feature) -> None:
         """What stands for a missing value where another expression reads it."""
         if feature.default is not None:
-            of_type = {"float": float, "int": whole_default, "bool": bool, "text": str}[TYPES[feature.dtype]]
+            makers: dict[str, Callable[[Any], Any]] = {"float": float, "int": whole_default, "bool": bool, "text": str}
+            of_type = makers[TYPES[feature.dtype]]
             self.lines.append(f"if {local} is None: {local} = {self.bind(of_type(feature.default))}")
 
     def function(self) -> Derive:
