@@ -197,8 +197,6 @@ ELSEWHERE = {
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",
     "tests/unit/request_features/test_parity.py": "request_features/interpreted",
     "tests/unit/request_features/test_values.py": "request_features/logic",
-    "tests/unit/operators/test_scoring.py": "scoring/precomputed",
-    "tests/unit/online_store/test_precomputed.py": "core/spec/scoring",
     "tests/unit/serving/models/test_loaded_model.py": "model_contract/model",
     "tests/unit/serving/models/test_route_switch.py": "serving/models/deployment",
     "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
