@@ -47,6 +47,8 @@ class MemoryLog:
 class MemoryConsumer:
     """Conforms to `EventConsumer`; the test says which places are ours."""
 
+    unit = 1
+
     def __init__(self, log: MemoryLog, places: Collection[Place] | None = None) -> None:
         self.log, self._places = log, list(log.places) if places is None else list(places)
         self._next: dict[Place, int] = {}

@@ -65,7 +65,9 @@ class Predictor:
 class Stream(OperatorStep):
     name = "stream"
     title = "a stream: events to rows, requests to answers"
-    promise = "online and in the offline log are the batch's values; every request has one answer; what cannot be read is set aside"
+    promise = (
+        "online and in the offline log are the batch's values; every request has one answer; what cannot be read is set aside"
+    )
     tasks = ("stream", "answers")
     cells: Mapping[str, Cell] = {
         "F1": kills(BEFORE, REDIS),
