@@ -58,6 +58,7 @@ PARTS = {
     "scoring": "Scoring",
     "objectives": "Objectives",
     "triggers": "Triggers",
+    "cost": "Cost",
 }
 
 HEAD = """\

@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,13 +13,13 @@ import pyarrow.parquet as pq
 from include.authoring.synthetic import declared_columns, sources_of
 from include.core.errors import DataError
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage, Storage
 from include.data.landed import whole_days
 from include.data.raw import RawPartitions
-from include.features.offline.late import lookback
 from include.row_rules.expectation import load_suite
 
 SYNTHETIC_DAYS = 8
@@ -33,12 +32,12 @@ class Sample:
     spec: ModelSpec
     ledger: Ledger
     settings: Settings
-    days: tuple[date, ...]  # oldest first: those to make features of; their look-back is there as well
+    days: tuple[Partition, ...]  # oldest first: those to make features of; their look-back is there as well
     synthetic: bool
 
     @property
     def raw(self) -> RawPartitions:
-        return RawPartitions(self.ledger.storage, self.spec.name, self.spec.data.empty_days)
+        return RawPartitions.of(self.ledger.storage, self.spec)
 
     @property
     def words(self) -> str:
@@ -65,10 +64,10 @@ def open_sample(spec: ModelSpec, storage: Storage, settings: Settings, days: int
         yield Sample(spec, ledger, here, tuple(landed or made), synthetic=not landed)
 
 
-def _copy(spec: ModelSpec, source: Storage, target: Storage, days: list[date], folder: Path) -> None:
+def _copy(spec: ModelSpec, source: Storage, target: Storage, days: list[Partition], folder: Path) -> None:
     """Those days and their look-back, as far as it has landed."""
-    raw = RawPartitions(source, spec.name)
-    wanted = {each for day in days for each in lookback(spec.data, day)} | set(days)
+    raw = RawPartitions.of(source, spec)
+    wanted = {each for day in days for each in spec.data.lookback(day)} | set(days)
     for name in spec.data.sources:
         for day in sorted(wanted):
             if raw.exists(name, day):
@@ -84,9 +83,9 @@ def _make(spec: ModelSpec, target: Storage) -> None:
             f"Nothing has landed for {spec.name}, and its expectations declare no column of {', '.join(map(repr, without))}.",
             safe="nothing was read.",
             hint="declare the columns in expectations.py (columns(order_id='text', price='number')), or land a day: "
-            f"{RawPartitions(target, spec.name).path(without[0], spec.data.first)} under the storage root.",
+            f"{RawPartitions(target, spec.name).path(without[0], spec.data.earliest)} under the storage root.",
         )
-    raw = RawPartitions(target, spec.name)
+    raw = RawPartitions.of(target, spec)
     for day in _synthetic_days(spec):
         for source, table in sources_of(spec, day).items():
             written = io.BytesIO()
@@ -94,5 +93,6 @@ def _make(spec: ModelSpec, target: Storage) -> None:
             target.write(raw.path(source, day), written.getvalue())
 
 
-def _synthetic_days(spec: ModelSpec) -> list[date]:
-    return [spec.data.first + timedelta(days=number) for number in range(SYNTHETIC_DAYS)]
+def _synthetic_days(spec: ModelSpec) -> list[Partition]:
+    first = spec.data.earliest
+    return spec.data.cadence.touching(first.start, first.start + SYNTHETIC_DAYS * first.length)

@@ -6,6 +6,7 @@ from datetime import date
 
 from include.cli.context import CliContext
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.request import Ref
 from include.core.spec import ModelSpec
 from include.core.table import table
@@ -28,13 +29,13 @@ def print_late(context: CliContext, spec: ModelSpec) -> dict[str, object]:
 
     Returns them by the names of LATE.
     """
-    raw, data = RawPartitions(context.ledger.storage, spec.name), spec.data
+    raw, data = RawPartitions.of(context.ledger.storage, spec), spec.data
     known: dict[str, Made] = {}
     digests = Digests(trust_times=False)
     refs = published(context.control, spec.name, date.min, date.max)
     late = late_days(raw, data, made_of(context.ledger, refs, known), digests)
     whole = set.intersection(*(set(raw.days(source)) for source in data.sources))
-    unmade = sorted(day for day in whole - set(refs) if day >= data.first and (data.last is None or day <= data.last))
+    unmade = sorted(day for day in whole - set(refs) if data.holds(day))
     if late:
         print(f"\n{len(late)} published days of {spec.name} were made from other raw partitions than are there now:")
         print(table(("day", "because"), [(each.day, each.words) for each in late[:SHOWN]]))
@@ -47,7 +48,7 @@ def print_late(context: CliContext, spec: ModelSpec) -> dict[str, object]:
     return {
         "late": [{"day": each.day, "because": each.words} for each in late],
         "unmade": unmade,
-        "backfills": as_ranges([*(each.day for each in late), *unmade], whole),
+        "backfills": as_ranges(spec, [*(each.day for each in late), *unmade], whole),
         "trained_on_late": _print_versions(context, spec, raw, digests, known),
     }
 
@@ -57,18 +58,21 @@ def print_more(count: int) -> None:
         print(f"... and {count - SHOWN} more")
 
 
-def as_ranges(days: list[date], whole: set[date]) -> list[dict[str, date]]:
+def as_ranges(spec: ModelSpec, days: list[Partition], whole: set[Partition]) -> list[dict[str, Partition]]:
     """The days as ranges that a backfill takes."""
-    return [{"first": first, "last": last} for first, last in (ranges(days, whole.__contains__) if days else ())]
+    return [
+        {"first": first, "last": last} for first, last in (ranges(days, whole.__contains__, spec.data.cadence) if days else ())
+    ]
 
 
-def print_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
-    found = ranges(days, whole.__contains__)
+def print_commands(spec: ModelSpec, days: list[Partition], whole: set[Partition]) -> None:
+    found = ranges(days, whole.__contains__, spec.data.cadence)
     also = ", one after the other (Airflow has one active backfill a DAG)" if len(found) > 1 else ""
     print(f"\nTo make them again, published and online{also}:")
     for first, last in found:
+        start, end = spec.data.backfill(first, last)
         print(
-            f"  airflow backfill create --dag-id {spec.name}_features --from-date {first} --to-date {last} "
+            f"  airflow backfill create --dag-id {spec.name}_features --from-date {start} --to-date {end} "
             "--reprocess-behavior completed"
         )
 
@@ -79,7 +83,7 @@ def _print_versions(
     """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
     rows = []
     for version, stage, as_of, training_set in training_sets(context.control, spec.name):
-        refs = _trained_on(context, training_set)
+        refs = _trained_on(context, spec, training_set)
         late = [each.day for each in late_days(raw, spec.data, made_of(context.ledger, refs, known), digests)]
         if late:
             rows.append((version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
@@ -93,10 +97,10 @@ def _print_versions(
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _trained_on(context: CliContext, training_set: Ref) -> dict[date, Ref]:
+def _trained_on(context: CliContext, spec: ModelSpec, training_set: Ref) -> dict[Partition, Ref]:
     """The days that a training set read; none where it is gone."""
     try:
         inputs = context.ledger.request(context.ledger.resolve(training_set).key).inputs
     except (DataError, FileNotFoundError):
         return {}
-    return {date.fromisoformat(name): ref for name, ref in inputs.items() if ref.kind == "features"}
+    return {spec.data.cadence.parse(name): ref for name, ref in inputs.items() if ref.kind == "features"}

@@ -34,6 +34,7 @@ COMMANDS = {
     "mirror": "show the versions' stages in the registry again",
     "reconcile": "what nobody drives or waits for, and mend it",
     "policy": "what a retraining policy would have done, and cost",
+    "cost": "what versions, answers and a stale champion have cost",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",
     "features": "bring online what is published and is not there; how far ranges of days are",

@@ -82,6 +82,19 @@ SETTINGS: Mapping[str, Variable] = {
     )
 }  # fmt: skip
 
+# -- what things cost: include/costs/prices.py; a spec's section `cost` says otherwise for a model ------------------------------
+
+COST_CURRENCY = _named("COST_CURRENCY", "name", "What money is counted in, such as EUR.")
+COSTS: Mapping[str, Variable] = {
+    each.name.removeprefix(f"{PREFIX}COST_").lower(): each
+    for each in (
+        _named("COST_CPU_HOUR", "number", "The price of one CPU for an hour. Not set: what CPUs cost is unknown."),
+        _named("COST_GPU_HOUR", "number", "The same of one GPU."),
+        _named("COST_MEMORY_GB_HOUR", "number", "The same of one GiB of memory that a fit reserves."),
+        _named("COST_STORAGE_GB_MONTH", "number", "The price of one GiB of storage for a month."),
+    )
+}
+
 # -- the gateway -------------------------------------------------------------------------------------------------------------
 
 GATEWAY_WORKERS = _named("GATEWAY_WORKERS", "number", "Worker processes on the gateway's one port.", "1")
@@ -302,6 +315,7 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
     "Work, storage and tests": (
         SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF, PLATFORM,
     ),
+    "What things cost": (COST_CURRENCY, *COSTS.values()),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,

@@ -125,12 +125,14 @@ def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
     """What the metrics page reads elsewhere. Imported now: an import would hold up the first scrape's neighbours."""
     from include.features.online import freshness
     from include.features.skew import findings
+    from include.gateway import costs
     from include.monitoring import alarm
 
     return {
         "features": lambda spec: freshness.samples(reader.opened(), spec),
         "skew": lambda spec: findings.samples(services.control, spec),
         "monitoring": lambda spec: alarm.samples(services.control, spec),
+        "costs": lambda spec: costs.samples(services, spec),
         "log": log_source(services.settings.home, services.settings.environ),
         "agent": agent_source(services.settings.home),
     }
@@ -140,7 +142,7 @@ def _logged(store: OnlineStore, services: Services) -> RowWriter:
     """What pushes rows to the store, and keeps those of views that ask for it."""
     from include.features.online.pushed import LoggedWriter
 
-    return LoggedWriter(store, services.storage)
+    return LoggedWriter(store, services.storage, lambda model: services.spec(model).data.cadence)
 
 
 def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, manager: DeploymentManager) -> LostViews:

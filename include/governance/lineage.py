@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from typing import cast
 
@@ -12,6 +11,7 @@ from include.core.control import ControlStore
 from include.core.digest import digest_bytes, digest_json
 from include.core.errors import DataError, IntegrityError, SlipstreamError, one_line
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Json, Ref, Request, Result
 from include.data.raw import RawPartitions
 from include.governance.import_step import STEP as IMPORT
@@ -129,7 +129,7 @@ class _Walker:
         """The raw partitions that a verdict vouches for."""
         if request.step != "validate":
             return []
-        day = str(request.params["day"])
+        day = Partition.read(request.params)
         return [self._partition(source, day, digest) for source, digest in request.params["sources"].items()]
 
     def _source(self, result: Result, request: Request) -> list[Node]:
@@ -149,8 +149,8 @@ class _Walker:
             state = State.MISSING
         return Node(role, state, digest, self.ledger.storage.uri(path), detail)
 
-    def _partition(self, source: str, day: str, digest: str) -> Node:
-        return self._file(f"raw {source}", self.raw.path(source, date.fromisoformat(day)), digest, {"day": day})
+    def _partition(self, source: str, day: Partition, digest: str) -> Node:
+        return self._file(f"raw {source}", self.raw.path(source, day), digest, {"day": day.name})
 
 
 def _definitions(request: Request) -> list[Node]:

@@ -2,32 +2,28 @@
 
 A model carries the definitions it was trained on (`definitions` in signature.json). So its features are computed for as
 long as it is routed to, whatever the code says meanwhile. The SQL of one day differs from another's by its dates alone:
-a definition holds it with the dates as distances, `{{day-7}}`.
+a definition holds it with the dates as distances, `{{day-7}}` (include/model_contract/sql_template.py).
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Self
 
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.ledger import Ledger
-from include.core.reference import load
+from include.core.partition import Partition
 from include.core.request import Json, Ref, Result
 from include.core.spec import Feature, Features, View
-from include.model_contract.view_version import DAY, pinned, versions
+from include.model_contract.sql_template import filled, samples, template
+from include.model_contract.view_version import pinned, queries, version, versions
 from include.request_features.definition import RequestFeatures, misfits
 from include.routing.route import route_in
 from include.versions.queries import stored_in
-
-OTHER = date(2008, 11, 27)  # a second day, to see what differs between two
-_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
-_PLACE = re.compile(r"\{\{day([+-]\d+)?\}\}")
 
 
 @dataclass(frozen=True)
@@ -35,8 +31,8 @@ class Definition:
     view: View  # with its version
     sql: str  # with places for the dates; "" where two days differ by more than dates
 
-    def on(self, day: date) -> str:
-        """The SQL of a day. Raises DataError where the definition cannot be had without its code."""
+    def on(self, day: Partition | date) -> str:
+        """The SQL of a partition. Raises DataError where the definition cannot be had without its code."""
         if not self.sql:
             raise DataError(
                 f"Version {self.view.version} of view {self.view.name!r} cannot be computed any more: from day to day its SQL "
@@ -44,7 +40,7 @@ class Definition:
                 safe="what is online of it stays until its time to live.",
                 hint="roll out a version that was trained on the present definition.",
             )
-        return _PLACE.sub(lambda found: str(day + timedelta(days=int(found[1] or 0))), self.sql)
+        return filled(self.sql, self.view.cadence, self.view.cadence.of(day))
 
     def to_json(self) -> dict[str, Json]:
         return {"view": self.view.model_dump(mode="json"), "sql": self.sql}
@@ -56,32 +52,9 @@ class Definition:
 
 def definitions(features: Features) -> dict[str, Definition]:
     """The present definition of each view. Raises DataError if `features.build` gives no SQL for one."""
-    present, (one, other) = versions(features), (load(features.build)(day) for day in (DAY, OTHER))
-    views = stamped(features.views, present)
-    return {view.name: Definition(view, template(one[view.name], other[view.name])) for view in views}
-
-
-def template(one: str, other: str) -> str:
-    """The SQL of DAY with its dates as distances, if that gives OTHER's; else ""."""
-    if _DATE.split(one) != _DATE.split(other) or "{{day" in one:
-        return ""
-    dates = iter(_DATE.findall(other))
-    unlike = False
-
-    def place(found: re.Match[str]) -> str:
-        nonlocal unlike
-        seen, again = date.fromisoformat(found[0]), date.fromisoformat(next(dates))
-        if seen == again:
-            return found[0]
-        unlike |= (seen - DAY) != (again - OTHER)
-        distance = (seen - DAY).days
-        return f"{{{{day{distance:+d}}}}}" if distance else "{{day}}"
-
-    try:
-        made = _DATE.sub(place, one)
-    except ValueError:  # digits that look like a date
-        return ""
-    return "" if unlike else made
+    asked = queries(features, samples)
+    views = stamped(features.views, {view.name: version(view, asked[view.name][0]) for view in features.views})
+    return {view.name: Definition(view, template(asked[view.name], view.cadence)) for view in views}
 
 
 def stamped(views: Iterable[View], present: Mapping[str, str]) -> tuple[View, ...]:

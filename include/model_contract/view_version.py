@@ -6,7 +6,7 @@ comments, descriptions and the defaults of serving are no part of it: they chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,24 +14,34 @@ import duckdb
 
 from include.core.digest import digest_json
 from include.core.errors import DataError
+from include.core.partition import Cadence, Partition
 from include.core.reference import load
 from include.core.spec import Features, View
 
 LENGTH = 12  # hex digits: 48 bits, of a handful of versions
-DAY = date(2001, 2, 3)  # the SQL differs from day to day only by its day: every version is that of this one
+DAY = date(2001, 2, 3)  # the SQL differs from partition to partition only by its times: every version is that of this one
 
 Versions = Mapping[str, str]  # view name to version
 
 
 def versions(features: Features) -> dict[str, str]:
     """The present version of each view. Raises DataError if `features.build` gives no SQL for one."""
-    queries: Mapping[str, str] = load(features.build)(DAY)
-    missing = [view.name for view in features.views if view.name not in queries]
-    if missing:
-        raise DataError(
-            f"{features.build} gives no SQL for view {missing}.", seen=sorted(queries), hint="add it, or drop the view."
-        )
-    return {view.name: version(view, queries[view.name]) for view in features.views}
+    asked = queries(features, lambda cadence: [cadence.on(DAY)])
+    return {view.name: version(view, asked[view.name][0]) for view in features.views}
+
+
+def queries(features: Features, samples: Callable[[Cadence], Sequence[Partition]]) -> dict[str, list[str]]:
+    """The SQL of each view for some partitions of its cadence. Raises DataError if there is none for one."""
+    found: dict[str, list[str]] = {}
+    for cadence in dict.fromkeys(view.cadence for view in features.views):
+        given: list[Mapping[str, str]] = [load(features.build)(partition.given) for partition in samples(cadence)]
+        wanted = [view.name for view in features.views if view.cadence == cadence]
+        missing = [name for name in wanted if any(name not in each for each in given)]
+        if missing:
+            what = f"{features.build} gives no SQL for view {missing}."
+            raise DataError(what, seen=sorted(given[0]), hint="add it, or drop the view.")
+        found |= {name: [each[name] for each in given] for name in wanted}
+    return found
 
 
 def version(view: View, sql: str) -> str:

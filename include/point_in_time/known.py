@@ -1,30 +1,31 @@
 """What is known of a view at a moment: the one definition that training, replay, batch scoring and catching up share.
 
 A value stands at a moment t if its row is the newest of its key that was known by t (include/point_in_time/join.py), and no
-older than the view's `ttl`. A partition holds what became known on its day. So the rows that may stand from t on lie in
-the days from the one of t - ttl; without a ttl in every published day, for a value that never changes again is known for
+older than the view's `ttl`. A partition holds what became known in it. So the rows that may stand from t on lie in
+the partitions from the one of t - ttl; without a ttl in every published one, for a value that never changes again is known for
 ever, as it is online.
 
-Rows of the days before t are all known by t: of those only the newest of each key can stand. They are reduced to it
-while they are read, so memory follows the keys, not the days.
+Rows of the partitions before t are all known by t: of those only the newest of each key can stand. They are reduced to it
+while they are read, so memory follows the keys, not the partitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import BEGINNING
 from include.core.request import Ref, Result
 from include.core.spec import View
-from include.data.published import published
+from include.data.published import published_within
 from include.data.sql import quoted
 from include.model_contract.view_version import one_version
 from include.point_in_time.join import CREATED, EVENT, Side, join, side
-from include.point_in_time.partition import DailyFiles, files_of
+from include.point_in_time.partition import DailyFiles, files_of, partition_of
 
 ROW, NEWEST = '"_row"', '"_newest"'  # SQL names that no author's column can have
 
@@ -40,29 +41,34 @@ class KnownFiles:
         return [*self.before.get(name, ()), *self.days.get(name, ())]
 
 
-def oldest_day(view: View, start: datetime) -> date:
-    """The oldest day whose partition may hold a value that stands at `start` (UTC, without zone) or later."""
+def reach(view: View, start: datetime) -> datetime:
+    """A value that stands at `start` (UTC, without zone) or later is in a partition that ends after this moment."""
     for_ever = view.ttl is None or view.ttl.days >= start.toordinal() - 1
-    return date.min if for_ever or view.ttl is None else (start - view.ttl).date()
+    return BEGINNING if for_ever or view.ttl is None else start - view.ttl
 
 
-def first_day(views: Iterable[View], start: datetime) -> date:
-    """The same of several views; the day of `start` for none."""
-    return min((oldest_day(view, start) for view in views), default=start.date())
+def first_reach(views: Iterable[View], start: datetime) -> datetime:
+    """The same of several views; `start` for none."""
+    return min((reach(view, start) for view in views), default=start)
 
 
-def known_days(control: ControlStore, model: str, views: Sequence[View], start: datetime, last: date) -> dict[str, Ref]:
-    """Inputs of a request that asks about times from `start` to the end of `last`: every published day that may matter, by
-    its ISO date. A day that is published late, or again, makes another request."""
-    found = published(control, model, first_day(views, start), last)
-    return {day.isoformat(): ref for day, ref in sorted(found.items())}
+def known_days(control: ControlStore, model: str, views: Sequence[View], start: datetime, end: datetime) -> dict[str, Ref]:
+    """Inputs of a request that asks about times from `start` to `end`: every published partition that may matter, by its name:
+    those that are over by `end`. One that is published late, or again, makes another request."""
+    found = published_within(control, model, first_reach(views, start), end)
+    return {partition.name: ref for partition, ref in found.items() if partition.end <= end}
 
 
 def within(views: Iterable[View], days: Mapping[str, Result], start: datetime) -> dict[str, dict[str, str]]:
-    """By day the versions of the views that are read of it: of all from `start`'s day on, before it of those in reach."""
-    reach = {view.name: oldest_day(view, start).isoformat() for view in views}
+    """By partition the versions of the views that are read of it: of all from `start` on, before it of those in reach."""
+    reached = {view.name: reach(view, start) for view in views}
+    ends = {day: partition_of(day, result).end for day, result in days.items()}
     return {
-        day: {name: made for name, made in result.value.get("versions", {}).items() if reach.get(name, day) <= day}
+        day: {
+            name: made
+            for name, made in result.value.get("versions", {}).items()
+            if name not in reached or ends[day] > reached[name]
+        }
         for day, result in days.items()
     }
 
@@ -81,19 +87,19 @@ def known_files(
     others: Sequence[str] = ("entities", "labels"),
     only: Mapping[str, str] | None = None,
 ) -> KnownFiles:
-    """Local files of the published `days`, by ISO date, for what is asked from `start` on. Of the days before it nothing
-    is fetched but the views' rows that may still stand.
+    """Local files of the published `days`, by their names, for what is asked from `start` on. Of the partitions before it
+    nothing is fetched but the views' rows that may still stand.
 
     `others`: datasets that are no views. `only`: versions of the views; days that were computed by another are left out.
     """
-    asked = start.date().isoformat()
-    now = files_of(ledger, {day: each for day, each in days.items() if day >= asked}, folder, others)
+    ends = {day: partition_of(day, result).end for day, result in days.items()}
+    now = files_of(ledger, {day: each for day, each in days.items() if ends[day] > start}, folder, others)
     before: DailyFiles = {}
     for view in views:
-        first = oldest_day(view, start).isoformat()
-        held = {day: each for day, each in days.items() if day >= first and _is(each, view.name, only)}
-        now |= files_of(ledger, {day: each for day, each in held.items() if day >= asked}, folder, [view.name])
-        before |= files_of(ledger, {day: each for day, each in held.items() if day < asked}, folder, [view.name])
+        reached = reach(view, start)
+        held = {day: each for day, each in days.items() if ends[day] > reached and _is(each, view.name, only)}
+        now |= files_of(ledger, {day: each for day, each in held.items() if ends[day] > start}, folder, [view.name])
+        before |= files_of(ledger, {day: each for day, each in held.items() if ends[day] <= start}, folder, [view.name])
     return KnownFiles(now, before)
 
 

@@ -8,6 +8,7 @@ docs/reference/spec.md lists every field; it is made from the docstrings below t
 from __future__ import annotations
 
 from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalReference, Reference
+from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
@@ -32,6 +33,7 @@ __all__ = [
     "BusinessMetric",
     "Choice",
     "Column",
+    "Cost",
     "Costs",
     "Cron",
     "DailyCron",

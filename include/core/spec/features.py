@@ -6,11 +6,13 @@ import math
 from datetime import timedelta
 from typing import Any, Self
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from include.core.expression.checked import Written, checked
+from include.core.partition import Cadence
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
+from include.core.time import ONE_DAY
 
 Default = bool | float | str | tuple[float, ...]
 
@@ -114,6 +116,17 @@ class View(Frozen):
     description: str = ""
     """What the view holds, for the pages and the feature registry that show it."""
 
+    every: timedelta = Field(ONE_DAY, exclude_if=lambda value: value == ONE_DAY)
+    """How long its partitions are. It is filled in from `data.every` of whose view it is; a spec leaves it out."""
+
+    zone: str = Field("UTC", exclude_if=lambda value: value == "UTC")
+    """The zone of its partitions. It is filled in from `data.zone`, too; a spec leaves it out."""
+
+    @property
+    def cadence(self) -> Cadence:
+        """The rule by which its partitions are cut."""
+        return Cadence(self.every, self.zone)
+
 
 class Features(Frozen):
     """The views that the model reads, the features of the request, and the SQL that makes them (docs/authoring.md)."""
@@ -161,6 +174,14 @@ class Features(Frozen):
     def sent(self) -> tuple[Feature, ...]:
         """What a caller sends, and the entities' SQL selects: the request's features that are not computed, then its fields."""
         return (*(each for each in self.request if not each.expression), *self.request_fields)
+
+    def cut(self, cadence: Cadence) -> Features:
+        """With the cadence of whose features they are said of each view that says none yet."""
+        views = tuple(
+            view if view.cadence == cadence else view.model_copy(update={"every": cadence.every, "zone": cadence.zone})
+            for view in self.views
+        )
+        return self if views == self.views else self.model_copy(update={"views": views})
 
     @property
     def inputs(self) -> tuple[Feature, ...]:

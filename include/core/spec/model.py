@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from include.core.names import clashes
 from include.core.spec.base import Frozen, Name, OptionalReference
+from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.experiments import Experiment
@@ -84,6 +85,9 @@ class ModelSpec(Frozen):
     triggers: Triggers = Triggers()
     """What starts the DAGs beside their schedules."""
 
+    cost: Cost = Cost()
+    """What its machines and its errors cost, in money."""
+
     @model_validator(mode="after")
     def _by_the_problem(self) -> Self:
         """What a spec leaves out depends on the kind of problem: the metric, its floor, and margins in the metric's unit."""
@@ -92,10 +96,18 @@ class ModelSpec(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _cuts_its_views(self) -> Self:
+        """Each of its views says how its partitions are cut, wherever the view goes."""
+        self.__dict__["features"] = self.features.cut(self.data.cadence)
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems = [
             *self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._streamed(), *clashes(self),
         ]  # fmt: skip
+        if self.retraining.price == "cost" and self.cost.error is None:
+            problems.append('retraining.price: "cost" follows from what an error costs in money, and cost.error is not given')
         if problems:
             raise ValueError("; ".join(problems))
         texts = [feature.name for feature in self.features.inputs if feature.dtype == "text"]

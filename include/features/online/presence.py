@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 from include.core.control import ControlStore
 from include.core.documents import DocumentKind
+from include.core.partition import Partition
 from include.core.spec import ModelSpec, View
-from include.core.time import end_of_day, parse_time, utc_now
+from include.core.time import parse_time, utc_now
 from include.core.versioned import Format
 from include.data.published import rows_in
 from include.online_store.store import OnlineStore
@@ -31,18 +32,18 @@ def named(view: View) -> str:
 class Published:
     """What the control store says of a model's published rows, and of when each day was last brought online."""
 
-    rows: Mapping[date, Mapping[str, int]]  # by day and dataset
-    brought: Mapping[date, datetime]  # UTC, without zone
+    rows: Mapping[Partition, Mapping[str, int]]  # by day and dataset
+    brought: Mapping[str, datetime]  # by the name of the day; UTC, without zone
     records: Sequence[Mapping[str, Any]] = ()  # of the materializations
 
     def served(self, view: View, now: datetime) -> bool:
         """Whether some published row of a view should be online at `now` (UTC, without zone)."""
         days = [day for day, rows in self.rows.items() if rows.get(view.name, 0) > 0]
-        return any(end_of_day(day) > outlived(view, now) or self.lives(day, view, now) for day in days)
+        return any(day.end > outlived(view, now) or self.lives(day, view, now) for day in days)
 
-    def lives(self, day: date, view: View, now: datetime) -> bool:
+    def lives(self, day: Partition | str, view: View, now: datetime) -> bool:
         """Whether what was brought online of a day is still to be there: it lives a ttl from then on."""
-        return day in self.brought and self.brought[day] > outlived(view, now)
+        return str(day) in self.brought and self.brought[str(day)] > outlived(view, now)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def published_rows(control: ControlStore, model: str) -> Published:
     with control.transaction() as connection:
         rows = rows_in(connection, model)
         brought = MATERIALIZATIONS.about_in(connection, model)
-    at = {date.fromisoformat(record.body["day"]): parse_time(record.at) for record in brought}
+    at = {str(record.body["day"]): parse_time(record.at) for record in brought}
     return Published(rows, at, [record.body for record in brought])
 
 
@@ -109,7 +110,7 @@ def _lost(published: Published, view: View, epoch: str, now: datetime) -> tuple[
     were kept says nothing of that; what has outlived its ttl is lost to nobody."""
     epochs: dict[str, set[str]] = {}
     for record in published.records:
-        if published.lives(date.fromisoformat(record["day"]), view, now):
+        if published.lives(record["day"], view, now):
             epochs.setdefault(record["day"], set()).add(record.get("epochs", {}).get(named(view), epoch))
     return len(epochs), sum(epoch not in seen for seen in epochs.values())
 
