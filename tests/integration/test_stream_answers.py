@@ -26,7 +26,7 @@ pytestmark = pytest.mark.lives
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     made = World(tmp_path)
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
     made.register(1, constant(0.7))
     made.route(Route(champion=1))
     return made
