@@ -130,7 +130,10 @@ def _words(
 
 
 def _table_words(prices: Prices) -> str:
-    named = {"CPU hour": prices.cpu_hour, "GPU hour": prices.gpu_hour, "GiB hour": prices.memory_gb_hour}
+    named = {
+        "CPU hour": prices.cpu_hour, "GPU hour": prices.gpu_hour, "GiB hour of memory": prices.memory_gb_hour,
+        "GiB month of storage": prices.storage_gb_month,
+    }  # fmt: skip
     known = [f"{name} {price:g}" for name, price in named.items() if price is not None]
     if not known:
         return "no prices are known (SLIPSTREAM_COST_CPU_HOUR and its kin, or the spec's section `cost`)"

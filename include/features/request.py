@@ -42,7 +42,7 @@ def features_request(
         "partitions": partitions,
         **({"lacked": missing} if missing else {}),
         **({"empty_days": True} if spec.data.empty_days else {}),
-        "features": spec.features.model_dump(mode="json"),
+        "features": spec.features.stored.model_dump(mode="json"),
         "expectations": spec.expectations,
         **rows_of(spec),
         **_pushed(spec, partition, storage),

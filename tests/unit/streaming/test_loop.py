@@ -119,6 +119,7 @@ class KillingConsumer(MemoryConsumer):
         return done
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["card", ""])
 def test_ten_kills_at_random_change_nothing(tmp_path: Path, key: str) -> None:
     world, chance = World(tmp_path, key=key), random.Random(3)
@@ -148,6 +149,7 @@ def test_a_replay_writes_nothing_new(tmp_path: Path) -> None:
     assert world.online(CARD) == online
 
 
+@pytest.mark.thorough
 def test_partitions_go_from_one_process_to_another_and_back(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.send(150)
