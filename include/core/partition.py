@@ -165,6 +165,11 @@ class Cadence:
         return {ONE_DAY: "YYYY-MM-DD", ONE_WEEK: "YYYY-Www"}.get(self.every, "YYYY-MM-DDTHH:MM (UTC)")
 
     @property
+    def plural(self) -> str:
+        """What several of them are called."""
+        return "days" if self.every == ONE_DAY else "partitions"
+
+    @property
     def folder(self) -> str:
         """The form of a partition's folder, for messages."""
         return {ONE_DAY: "date=YYYY-MM-DD", ONE_WEEK: "week=YYYY-Www"}.get(self.every, "date=YYYY-MM-DD/time=HHMM")
