@@ -105,8 +105,7 @@ ELSEWHERE = {
         "ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
     ),
     "tests/unit/streaming/test_loop.py": (  # kills and hand-overs go through all of it
-        "event_log/poison features/streams/arrivals features/streams/rows features/streams/state features/streams/taken "
-        "streaming/sink streaming/standing"
+        "event_log/poison features/streams/rows features/streams/state features/streams/taken streaming/sink streaming/standing"
     ),
     "tests/integration/test_stream_answers.py": "streaming/in_process streaming/run",
     # Real processes: a platform, an upgrade, the demonstration.

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.core.errors import ConflictError, DataError, UnreachableError
+from include.core.errors import ConflictError, DataError, StorageFullError, TransientError, UnreachableError
 from include.core.spec import View
 from include.core.storage import LocalStorage
 from include.event_log.poison import kept
@@ -185,7 +185,8 @@ def test_a_reader_that_was_left_behind_overwrites_nothing(tmp_path: Path) -> Non
     assert left._mine == set()
 
 
-def test_it_reads_no_further_while_the_store_is_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [UnreachableError, StorageFullError])
+def test_it_reads_no_further_while_the_store_is_away_or_full(tmp_path: Path, kind: type[TransientError]) -> None:
     world = World(tmp_path)
     world.send(50)
     tries: list[int] = []
@@ -194,7 +195,7 @@ def test_it_reads_no_further_while_the_store_is_away(tmp_path: Path) -> None:
         def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
             tries.append(rows.num_rows)
             if len(tries) < 4:
-                raise UnreachableError("away")
+                raise kind("away")
             return world.store.write(model, view, rows, created)
 
     consumer = MemoryConsumer(world.log)
