@@ -69,7 +69,7 @@ class LandFromWarehouseOperator(ComputeOperator):
     def build(self, context: Context, services: Services) -> Request:
         from include.landing.request import land_request
 
-        spec = services.spec(self.model)
+        spec = services.owner(self.model)
         first, last = self._days(context)
         for day in (first, last):
             skip_outside(spec, day)
@@ -181,7 +181,7 @@ class WarehouseSensor(SlipstreamSensor):
         from include.landing.request import section_of
 
         services = open_services()
-        spec, day = services.spec(self.model), partition_day(context, self.day)
+        spec, day = services.owner(self.model), partition_day(context, self.day)
         skip_outside(spec, day)
         try:
             missing = lacks(section_of(spec, self.source), day, services.aws, self._seconds())

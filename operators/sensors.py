@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import TransientError
 from include.core.nearest import nearest_day
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.time import utc, utc_now
 from include.services.services import Services
 from operators.defaults import DELAY, RETRIES, TRIES
@@ -69,7 +69,7 @@ class PartitionSensor(SlipstreamSensor):
 
     def poke(self, context: Context) -> bool:
         services = open_services()
-        spec, day = services.spec(self.model), partition_day(context, self.day)
+        spec, day = services.owner(self.model), partition_day(context, self.day)
         skip_outside(spec, day)
         try:
             missing = missing_paths(services, spec, day)
@@ -82,14 +82,14 @@ class PartitionSensor(SlipstreamSensor):
         return not missing
 
 
-def skip_outside(spec: ModelSpec, day: date) -> None:
+def skip_outside(spec: PartitionOwner, day: date) -> None:
     """Raises AirflowSkipException for a day that the source does not cover."""
     data = spec.data
     if day < data.first or (data.last is not None and day > data.last):
         raise AirflowSkipException(f"{day} is outside the source's days ({data.first} to {data.last or 'now'}): nothing to do.")
 
 
-def missing_paths(services: Services, spec: ModelSpec, day: date) -> list[str]:
+def missing_paths(services: Services, spec: PartitionOwner, day: date) -> list[str]:
     """URIs of the day's raw partitions that are not there yet."""
     from include.data.raw import RawPartitions
 
@@ -97,7 +97,7 @@ def missing_paths(services: Services, spec: ModelSpec, day: date) -> list[str]:
     return [services.storage.uri(raw.path(source, day)) for source in spec.data.sources if not raw.exists(source, day)]
 
 
-def landed_whole(services: Services, spec: ModelSpec) -> set[date]:
+def landed_whole(services: Services, spec: PartitionOwner) -> set[date]:
     """The days of which every source has landed."""
     from include.data.raw import RawPartitions
 
@@ -107,6 +107,8 @@ def landed_whole(services: Services, spec: ModelSpec) -> set[date]:
 
 class FreshnessSensor(SlipstreamSensor):
     """Succeeds when the newest online value of every view is as fresh as its definition says, as of the run's interval end.
+
+    The views are the model's own, or a feature set's; for those that a model reads of a set, the set's own DAG waits.
 
     A run without an interval, triggered by hand, means now.
 
@@ -137,7 +139,8 @@ class FreshnessSensor(SlipstreamSensor):
         end = context.get("data_interval_end")
         moment = utc(end) if end is not None else utc_now()
         try:
-            words = stale_words(freshness(services.online(), services.spec(self.model), moment))
+            spec = services.owner(self.model)
+            words = stale_words(freshness(services.online(), spec, moment, spec.features.own))
         except (TransientError, OSError) as error:
             self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
@@ -149,7 +152,7 @@ class FreshnessSensor(SlipstreamSensor):
 
     def _without_rows(self, services: Services) -> set[str]:
         """The views of which the run's day has no rows, where it may have none: it cannot make them any fresher."""
-        made = self.ref_or_none("features", services) if services.spec(self.model).data.empty_days else None
+        made = self.ref_or_none("features", services) if services.owner(self.model).data.empty_days else None
         rows = services.ledger.resolve(made).value["rows"] if made else {}
         return {view for view, count in rows.items() if not count}
 
@@ -179,7 +182,7 @@ def s3_partition_sensor(model: str, day: date | str | None = None, **kwargs: Any
 
         def execute(self, context: Context) -> Any:
             services = open_services()
-            spec, day = services.spec(model), partition_day(context, self.day)
+            spec, day = services.owner(model), partition_day(context, self.day)
             skip_outside(spec, day)
             from include.data.raw import RawPartitions
 

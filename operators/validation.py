@@ -54,7 +54,7 @@ class ValidateDataOperator(_ValidateOperator):
     def build(self, context: Context, services: Services) -> Request:
         from include.validation.request import verdict_request
 
-        return verdict_request(services.spec(self.model), partition_day(context, self.day), services.storage)
+        return verdict_request(services.owner(self.model), partition_day(context, self.day), services.storage)
 
 
 class ValidateTrainingSetOperator(_ValidateOperator):

@@ -15,7 +15,7 @@ from include.core.compute import find_or_compute
 from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError
 from include.core.request import Request, Result
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.table import table
 from include.data.landed import whole_days
 from include.data.published import published
@@ -34,7 +34,7 @@ CHANGED = {
 }
 
 
-def make_changed(context: CliContext, spec: ModelSpec, *, dry_run: bool) -> dict[str, object]:
+def make_changed(context: CliContext, spec: PartitionOwner, *, dry_run: bool) -> dict[str, object]:
     """Say which days are of another definition, and make them again. Oldest first; interrupted, it goes on where it was.
 
     Returns them by the names of CHANGED.
@@ -67,7 +67,7 @@ def make_changed(context: CliContext, spec: ModelSpec, *, dry_run: bool) -> dict
     }
 
 
-def _print_other_code(context: CliContext, spec: ModelSpec, days: Mapping[date, Result]) -> list[dict[str, date]]:
+def _print_other_code(context: CliContext, spec: PartitionOwner, days: Mapping[date, Result]) -> list[dict[str, date]]:
     """Views have versions. Of what else a day is made of, entities, labels and the rules of quarantine, only the code's digest
     is known, which Slipstream's own releases change as well: that is said, and left to a person."""
     present = code_digest(FUNCTION, *uses(spec))
@@ -89,12 +89,12 @@ def _code(context: CliContext, made: Result) -> str:
         return ""
 
 
-def _whole(context: CliContext, spec: ModelSpec) -> set[date]:
+def _whole(context: CliContext, spec: PartitionOwner) -> set[date]:
     """The days that have landed with all their sources."""
     return set(whole_days(spec, context.ledger.storage))
 
 
-def _results(context: CliContext, spec: ModelSpec) -> dict[date, Result]:
+def _results(context: CliContext, spec: PartitionOwner) -> dict[date, Result]:
     """Of all published days; without those whose result is gone or damaged, which say nothing."""
     found: dict[date, Result] = {}
     for day, ref in published(context.control, spec.name, date.min, date.max).items():
@@ -105,7 +105,7 @@ def _results(context: CliContext, spec: ModelSpec) -> dict[date, Result]:
     return found
 
 
-def _request(context: CliContext, spec: ModelSpec, changed: Changed, made: Result) -> Request | None:
+def _request(context: CliContext, spec: PartitionOwner, changed: Changed, made: Result) -> Request | None:
     """What computes the day now, if its verdict is of the partitions and expectations that are there."""
     try:
         verdict = context.ledger.request(made.key).inputs["verdict"]
@@ -116,7 +116,7 @@ def _request(context: CliContext, spec: ModelSpec, changed: Changed, made: Resul
         return None
 
 
-def _make(context: CliContext, spec: ModelSpec, requests: Mapping[date, Request]) -> list[Sequence[object]]:
+def _make(context: CliContext, spec: PartitionOwner, requests: Mapping[date, Request]) -> list[Sequence[object]]:
     rows: list[Sequence[object]] = []
     for day, request in requests.items():
         made = find_or_compute(request, context.ledger, context.settings)

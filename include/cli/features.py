@@ -13,14 +13,14 @@ from include.cli.answer import Shapes, answer
 from include.cli.changed import CHANGED, make_changed
 from include.cli.context import CliContext, open_context
 from include.cli.late import LATE, SHOWN, print_late
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner
 from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.table import table
 from include.features.online.catch_up import lost_days, pending, recent
 from include.features.online.presence import published_rows
-from include.model_contract.definition import routed_pins
+from include.model_contract.definition import pins_of
 from include.point_in_time.partition import results
 
 Materialized = tuple[date, str, int, int, int]  # day, view, entities, written, newer online
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "range":
         return features_range.run(options)
     context = open_context()
-    spec = load_spec(options.model, context.settings.models)
+    spec = load_owner(options.model, context.settings.models)
     changed = make_changed(context, spec, dry_run=options.dry_run)
     refs = recent(context.control, spec, everything=options.all)
     made = results(context.ledger, {day.isoformat(): ref for day, ref in refs.items()})
@@ -71,11 +71,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _missing(
-    context: CliContext, spec: ModelSpec, refs: Mapping[date, Ref], made: Mapping[str, Result]
+    context: CliContext, spec: PartitionOwner, refs: Mapping[date, Ref], made: Mapping[str, Result]
 ) -> tuple[list[date], Mapping[date, int]]:
     """The days without a record that stands, and those of which the store itself, asked for their rows, lacks some: how many."""
     store = context.online()
-    days = pending(context.control, spec, refs, made, routed_pins(context.control, context.ledger, spec.name), store)
+    days = pending(context.control, spec, refs, made, pins_of(context.control, context.ledger, spec), store)
     recorded = {day: result for day, result in made.items() if date.fromisoformat(day) not in days}
     with scratch_folder(context.settings.scratch()) as folder:
         lost = lost_days(context.ledger, spec, recorded, store, published_rows(context.control, spec.name), folder)
@@ -86,7 +86,9 @@ def _missing(
     return sorted({*days, *lost}), lost
 
 
-def _materialize(context: CliContext, spec: ModelSpec, days: Sequence[date], made: Mapping[str, Result]) -> list[Materialized]:
+def _materialize(
+    context: CliContext, spec: PartitionOwner, days: Sequence[date], made: Mapping[str, Result]
+) -> list[Materialized]:
     """Oldest first; of several at once, or interrupted and begun again, the newest values stand all the same."""
     from include.features.online.materialize import materialize  # Feast: not where nothing is to be brought online
 

@@ -7,7 +7,7 @@ from datetime import date
 from include.cli.context import CliContext
 from include.core.errors import DataError
 from include.core.request import Ref
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.table import table
 from include.data.published import published
 from include.data.raw import RawPartitions
@@ -23,7 +23,7 @@ LATE = {
 }
 
 
-def print_late(context: CliContext, spec: ModelSpec) -> dict[str, object]:
+def print_late(context: CliContext, spec: PartitionOwner) -> dict[str, object]:
     """Print them; nothing where every day was made from what is there now. Every raw partition is read once.
 
     Returns them by the names of LATE.
@@ -62,7 +62,7 @@ def as_ranges(days: list[date], whole: set[date]) -> list[dict[str, date]]:
     return [{"first": first, "last": last} for first, last in (ranges(days, whole.__contains__) if days else ())]
 
 
-def print_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
+def print_commands(spec: PartitionOwner, days: list[date], whole: set[date]) -> None:
     found = ranges(days, whole.__contains__)
     also = ", one after the other (Airflow has one active backfill a DAG)" if len(found) > 1 else ""
     print(f"\nTo make them again, published and online{also}:")
@@ -74,7 +74,7 @@ def print_commands(spec: ModelSpec, days: list[date], whole: set[date]) -> None:
 
 
 def _print_versions(
-    context: CliContext, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]
+    context: CliContext, spec: PartitionOwner, raw: RawPartitions, digests: Digests, known: dict[str, Made]
 ) -> list[dict[str, object]]:
     """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
     rows = []

@@ -43,16 +43,17 @@ def _look(context: CliContext, spec: ModelSpec) -> Online:
 
     now = utc_now()
     store = context.online()
-    found = presence(store, spec, _views(context, spec), published_rows(context.control, spec.name), now)
-    wrong = [f"{each.words}: slipstream features catch-up {spec.name}" for each in found if each.words]
+    read = _views(context, spec)
+    found = presence(store, spec, read, published_rows(context.control, spec.name, read), now)
+    wrong = [f"{each.words}: slipstream features catch-up {each.view.owner(spec.name)}" for each in found if each.words]
     views = {f"{each.view.name}@{each.view.version}": {"empty": each.empty, "lost_days": each.lost} for each in found}
     return Online(wrong or [f"{sum(each.holds for each in found)} of {len(found)} views hold rows"], wrong, views)
 
 
 def _views(context: CliContext, spec: ModelSpec) -> list[View]:
     """What the routed versions read; before the first of them what the code says now."""
-    from include.model_contract.definition import present_views, routed_pins
+    from include.model_contract.definition import pins_of, present_views
 
-    pins = routed_pins(context.control, context.ledger, spec.name)
+    pins = pins_of(context.control, context.ledger, spec)
     named = [each.view for each in pins.definitions]
     return [*named, *(spec.features.views if pins.unpinned else ())] or list(present_views(spec.features))

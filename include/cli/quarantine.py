@@ -12,10 +12,10 @@ from tempfile import TemporaryDirectory
 from include.cli.answer import Shapes, answer
 from include.cli.arguments import day
 from include.cli.context import CliContext, open_context
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.table import table
 from include.governance.invalidation import find
 from include.row_rules.expectation import load_suite
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
-    spec = load_spec(options.model, context.settings.models)
+    spec = load_owner(options.model, context.settings.models)
     if options.source not in (None, *spec.data.sources):
         raise DataError(
             f"{options.model} has no source {options.source!r}.",
@@ -76,7 +76,7 @@ class _Looked:
         return self.held.day, self.held.source, self.held.rows, self.held.quarantined, self.passing, self.reasons[0][0]
 
 
-def _look(context: CliContext, spec: ModelSpec, held: QuarantinedRows) -> _Looked:
+def _look(context: CliContext, spec: PartitionOwner, held: QuarantinedRows) -> _Looked:
     with TemporaryDirectory() as folder:
         path = context.ledger.fetch(held.result, held.file, Path(folder))
         return _Looked(held, would_pass(path, load_suite(spec.expectations, held.source).rules), reasons(path))
@@ -92,7 +92,7 @@ def _words(
     yield _next(options.model, release)
 
 
-def _release(spec: ModelSpec, days: list[date]) -> dict[str, date] | None:
+def _release(spec: PartitionOwner, days: list[date]) -> dict[str, date] | None:
     """The days that are made again when these are: later ones have read them, too."""
     if not days:
         return None

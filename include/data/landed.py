@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
 
 
-def whole_days(spec: ModelSpec, storage: Storage) -> list[date]:
+def whole_days(spec: PartitionOwner, storage: Storage) -> list[date]:
     """The days of the spec's range of which every source has landed, oldest first."""
     raw, last = RawPartitions(storage, spec.name), spec.data.last or date.max
     common = set.intersection(*(set(raw.days(source)) for source in spec.data.sources))

@@ -149,7 +149,7 @@ def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, man
 
     return LostViews(
         look,
-        lambda spec: published_rows(services.control, spec.name),
+        lambda spec, views: published_rows(services.control, spec.name, views),
         reader,
         metrics,
         lambda: manager.deployments,

@@ -6,14 +6,14 @@ from datetime import date
 
 from include.core.errors import DataError, SpecError
 from include.core.request import Request
-from include.core.spec import ModelSpec, Warehouse
+from include.core.spec import PartitionOwner, Warehouse
 
 STEP, FUNCTION = "land", "include.landing.land_step:run"
 MOST_DAYS = 366  # of one query: what is landed at once is on one task's disk
 ASKED_FIRST = {"ready", "table", "partition"}  # fields by which one waits for a day: no rows depend on them
 
 
-def section_of(spec: ModelSpec, source: str) -> Warehouse:
+def section_of(spec: PartitionOwner, source: str) -> Warehouse:
     """The part of `data.warehouse` that brings a source. Raises SpecError where there is none."""
     found = [each for each in spec.data.warehouse if each.source == source]
     if not found:
@@ -25,7 +25,7 @@ def section_of(spec: ModelSpec, source: str) -> Warehouse:
     return found[0]
 
 
-def land_request(spec: ModelSpec, source: str, first: date, last: date) -> Request:
+def land_request(spec: PartitionOwner, source: str, first: date, last: date) -> Request:
     """Of the days `first` to `last`, both included. Raises SpecError and DataError for what cannot be landed."""
     section = section_of(spec, source)
     days = (last - first).days + 1

@@ -24,14 +24,21 @@ Versions = Mapping[str, str]  # view name to version
 
 
 def versions(features: Features) -> dict[str, str]:
-    """The present version of each view. Raises DataError if `features.build` gives no SQL for one."""
-    queries: Mapping[str, str] = load(features.build)(DAY)
-    missing = [view.name for view in features.views if view.name not in queries]
-    if missing:
-        raise DataError(
-            f"{features.build} gives no SQL for view {missing}.", seen=sorted(queries), hint="add it, or drop the view."
-        )
-    return {view.name: version(view, queries[view.name]) for view in features.views}
+    """The present version of each view. Raises DataError if `features.build`, or a feature set's, gives no SQL for one."""
+    asked = queries(features, DAY)
+    return {view.name: version(view, asked[view.name]) for view in features.views}
+
+
+def queries(features: Features, day: date) -> dict[str, str]:
+    """The SQL of each view on a day: of the model's own, and of the feature sets' that it reads. Raises DataError."""
+    found: dict[str, str] = {}
+    for build in dict.fromkeys(view.build or features.build for view in features.views):
+        given: Mapping[str, str] = load(build)(day)
+        wanted = [view.name for view in features.views if (view.build or features.build) == build]
+        if missing := [name for name in wanted if name not in given]:
+            raise DataError(f"{build} gives no SQL for view {missing}.", seen=sorted(given), hint="add it, or drop the view.")
+        found |= {name: given[name] for name in wanted}
+    return found
 
 
 def version(view: View, sql: str) -> str:

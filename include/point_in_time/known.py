@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
@@ -26,7 +27,10 @@ from include.model_contract.view_version import one_version
 from include.point_in_time.join import CREATED, EVENT, Side, join, side
 from include.point_in_time.partition import DailyFiles, files_of
 
+OF_SET = "@"  # between a feature set and a day, in the name of an input
 ROW, NEWEST = '"_row"', '"_newest"'  # SQL names that no author's column can have
+
+Each = TypeVar("Each")
 
 
 @dataclass(frozen=True)
@@ -53,18 +57,67 @@ def first_day(views: Iterable[View], start: datetime) -> date:
 
 def known_days(control: ControlStore, model: str, views: Sequence[View], start: datetime, last: date) -> dict[str, Ref]:
     """Inputs of a request that asks about times from `start` to the end of `last`: every published day that may matter, by
-    its ISO date. A day that is published late, or again, makes another request."""
-    found = published(control, model, first_day(views, start), last)
-    return {day.isoformat(): ref for day, ref in sorted(found.items())}
+    its ISO date; those of a feature set that the views are of by `set@day`. A day that is published late, or again, makes another
+    request."""
+    own = [view for view in views if not view.set]
+    found = {str(day): ref for day, ref in published(control, model, first_day(own, start), last).items()}
+    for name in dict.fromkeys(view.set for view in views if view.set):
+        first = first_day([view for view in views if view.set == name], start)
+        found |= {f"{name}{OF_SET}{day}": ref for day, ref in published(control, name, first, last).items()}
+    return dict(sorted(found.items()))
+
+
+def days_of(days: Mapping[str, Each], owner: str = "") -> dict[str, Each]:
+    """Of such inputs the model's own days, or those of a feature set; by ISO date."""
+    if not owner:
+        return {name: each for name, each in days.items() if OF_SET not in name}
+    return {name.removeprefix(f"{owner}{OF_SET}"): each for name, each in days.items() if name.startswith(f"{owner}{OF_SET}")}
+
+
+def newest_versions(views: Iterable[View], days: Mapping[str, Result]) -> dict[str, str]:
+    """The versions of the newest published day: of the model's own views, and of those that it reads of feature sets."""
+    found: dict[str, str] = {}
+    for owner, names in _by_owner(views).items():
+        own = days_of(days, owner)
+        made = own[max(own)].value.get("versions", {}) if own else {}
+        found |= {name: version for name, version in made.items() if name in names or not owner}
+    return found
+
+
+def newest_definitions(views: Iterable[View], days: Mapping[str, Result]) -> dict[str, Any]:
+    """The same of their definitions, as JSON. A feature set's view says there whose it is: so a model carries it on."""
+    found: dict[str, Any] = {}
+    for owner, names in _by_owner(views).items():
+        own = days_of(days, owner)
+        made = own[max(own)].value.get("definitions", {}) if own else {}
+        if owner:
+            made = {name: {**each, "view": {**each["view"], "set": owner}} for name, each in made.items() if name in names}
+        found |= made
+    return found
 
 
 def within(views: Iterable[View], days: Mapping[str, Result], start: datetime) -> dict[str, dict[str, str]]:
-    """By day the versions of the views that are read of it: of all from `start`'s day on, before it of those in reach."""
+    """By day the versions of the views that are read of it: of all from `start`'s day on, before it of those in reach.
+
+    Of a feature set's day those that the model reads; of its own day none that it reads of a set by now."""
+    views = list(views)
+    by_owner, shared = _by_owner(views), {view.name for view in views if view.set}
     reach = {view.name: oldest_day(view, start).isoformat() for view in views}
-    return {
-        day: {name: made for name, made in result.value.get("versions", {}).items() if reach.get(name, day) <= day}
-        for day, result in days.items()
-    }
+    found = dict[str, dict[str, str]]()
+    for name, result in days.items():
+        owner, _, day = name.rpartition(OF_SET)
+        made: Mapping[str, str] = result.value.get("versions", {})
+        read = {each for each in made if each in by_owner.get(owner, ())} if owner else made.keys() - shared
+        found[name] = {each: made[each] for each in made if each in read and reach.get(each, day) <= day}
+    return found
+
+
+def _by_owner(views: Iterable[View]) -> dict[str, set[str]]:
+    """Names of views; "" for the model's own, which there always are."""
+    found: dict[str, set[str]] = {"": set()}
+    for view in views:
+        found.setdefault(view.set, set()).add(view.name)
+    return found
 
 
 def checked_version(views: Iterable[View], days: Mapping[str, Result], start: datetime) -> dict[str, str]:
@@ -81,19 +134,20 @@ def known_files(
     others: Sequence[str] = ("entities", "labels"),
     only: Mapping[str, str] | None = None,
 ) -> KnownFiles:
-    """Local files of the published `days`, by ISO date, for what is asked from `start` on. Of the days before it nothing
-    is fetched but the views' rows that may still stand.
+    """Local files of the published `days`, named as `known_days` does, for what is asked from `start` on. Of the days before it
+    nothing is fetched but the views' rows that may still stand.
 
     `others`: datasets that are no views. `only`: versions of the views; days that were computed by another are left out.
     """
-    asked = start.date().isoformat()
-    now = files_of(ledger, {day: each for day, each in days.items() if day >= asked}, folder, others)
+    asked, own = start.date().isoformat(), days_of(days)
+    now = files_of(ledger, {day: each for day, each in own.items() if day >= asked}, folder, others)
     before: DailyFiles = {}
     for view in views:
-        first = oldest_day(view, start).isoformat()
-        held = {day: each for day, each in days.items() if day >= first and _is(each, view.name, only)}
-        now |= files_of(ledger, {day: each for day, each in held.items() if day >= asked}, folder, [view.name])
-        before |= files_of(ledger, {day: each for day, each in held.items() if day < asked}, folder, [view.name])
+        first, place = oldest_day(view, start).isoformat(), folder / view.set if view.set else folder
+        theirs = days_of(days, view.set)
+        held = {day: each for day, each in theirs.items() if day >= first and _is(each, view.name, only)}
+        now |= files_of(ledger, {day: each for day, each in held.items() if day >= asked}, place, [view.name])
+        before |= files_of(ledger, {day: each for day, each in held.items() if day < asked}, place, [view.name])
     return KnownFiles(now, before)
 
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, Self
 
 from include.core.errors import DataError
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.storage import Storage
 from include.core.time import days_between
 from include.data.raw import RawPartitions
@@ -49,7 +49,7 @@ class Span:
             yield Span(start, min(end, self.last))
             start = end + timedelta(days=1)
 
-    def clipped(self, spec: ModelSpec) -> Span | None:
+    def clipped(self, spec: PartitionOwner) -> Span | None:
         """What of it lies within the days that the spec gives its source; None where nothing does."""
         first, last = max(self.first, spec.data.first), min(self.last, spec.data.last or self.last)
         return Span(first, last) if first <= last else None
@@ -58,7 +58,7 @@ class Span:
         return f"{self.first} to {self.last}"
 
 
-def check(spec: ModelSpec, span: Span, storage: Storage) -> None:
+def check(spec: PartitionOwner, span: Span, storage: Storage) -> None:
     """Raises DataError for days that the source does not have: before its first partition, or after its last day."""
     data, raw = spec.data, RawPartitions(storage, spec.name)
     landed = {source: raw.days(source) for source in data.sources}

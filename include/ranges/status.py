@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from include.core.control import ControlStore
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.storage import Storage
 from include.data.published import published
 from include.data.raw import RawPartitions
@@ -48,7 +48,9 @@ def latest(storage: Storage, model: str, most: int = SHOWN) -> list[Progress]:
     return list(islice(read_all(storage, model), most))
 
 
-def standing(spec: ModelSpec, storage: Storage, control: ControlStore, first: date | None, last: date | None) -> Standing | None:
+def standing(
+    spec: PartitionOwner, storage: Storage, control: ControlStore, first: date | None, last: date | None
+) -> Standing | None:
     """Of the days between two, by default all that have landed whole; None where none has."""
     raw = RawPartitions(storage, spec.name)
     landed = set.intersection(*(set(raw.days(source)) for source in spec.data.sources))

@@ -14,7 +14,7 @@ from datetime import date
 from typing import TextIO
 
 from include.core import logs
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner
 from include.core.ledger import Ledger
 from include.core.private_files import set_mask
 from include.core.settings import Settings
@@ -26,7 +26,7 @@ def main(model: str, fresh: str = "") -> int:
     set_mask()
     answers = _own_output()
     settings = Settings.from_env()
-    maker = Maker(load_spec(model, settings.models), Ledger(settings.storage()), settings, fresh, aside=True)
+    maker = Maker(load_owner(model, settings.models), Ledger(settings.storage()), settings, fresh, aside=True)
     gc.freeze()  # what was imported stays: no collection has to look at it
     for line in sys.stdin:
         for outcome in maker.make([date.fromisoformat(text) for text in line.split()]):

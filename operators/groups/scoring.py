@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from airflow.sdk import XComArg
+from airflow.sdk import XComArg, chain
 
 from include.core.spec import ModelSpec
-from operators.groups.group import Group, job_options, spec_of, task_group
+from operators.groups.group import Group, job_options, spec_of, task_group, wait_for_sets
 from operators.scoring import ScoreBatchOperator
 
 
@@ -28,7 +28,7 @@ def scoring_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> ScoringGroup:
-    """One task: the day's entities, scored with the version in production.
+    """The day's entities, scored with the version in production; after a wait for the feature sets that the model reads.
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_scoring`; None for a task that stands in the DAG itself
@@ -44,4 +44,6 @@ def scoring_group(
     spec = spec_of(model)
     with task_group(spec, group_id, "scoring") as group:
         score = ScoreBatchOperator(task_id="score", model=spec.name, day=day, **job_options(where, pool, queue))
+        if spec.features.owners:
+            chain(wait_for_sets(spec, day=day), score)
         return ScoringGroup(group, score.output)

@@ -12,6 +12,7 @@ from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.experiments import Experiment, Guardrail, Metric
+from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
@@ -22,6 +23,8 @@ from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 from include.core.spec.workers import Workers
+
+PartitionOwner = ModelSpec | FeatureSet  # whoever has raw partitions, published days and rows online under its name
 
 __all__ = [
     "AnyKind",
@@ -39,6 +42,7 @@ __all__ = [
     "Evaluation",
     "Experiment",
     "Feature",
+    "FeatureSet",
     "Features",
     "Float",
     "Frozen",
@@ -51,6 +55,7 @@ __all__ = [
     "Name",
     "Objectives",
     "OptionalReference",
+    "PartitionOwner",
     "Problem",
     "Ranking",
     "Redshift",

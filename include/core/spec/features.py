@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+import re
+from datetime import date, timedelta
 from typing import Self
 
-from pydantic import model_validator
+from pydantic import Field, field_validator, model_validator
 
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
 
+_READ = re.compile(r"[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?")
 Default = bool | float | str | tuple[float, ...]
 
 
@@ -104,6 +106,20 @@ class View(Frozen):
     description: str = ""
     """What the view holds, for the pages and the feature registry that show it."""
 
+    set: str = Field("", exclude_if=lambda value: not value)
+    """The feature set whose view it is. It is filled in for a view that a model reads by `features.sets`; a spec leaves it
+    empty."""
+
+    build: str = Field("", exclude=True)
+    """The function that gives the SQL of a feature set's view. It is filled in, too; a spec leaves it empty."""
+
+    last: date | None = Field(None, exclude=True)
+    """The last day of the feature set's sources, if they have ended. It is filled in, too; a spec leaves it empty."""
+
+    def owner(self, model: str) -> str:
+        """Under whose name its partitions and its rows online are, where this model reads it."""
+        return self.set or model
+
 
 class Features(Frozen):
     """The views that the model reads, the features of the request, and the SQL that makes them (docs/authoring.md)."""
@@ -118,10 +134,44 @@ class Features(Frozen):
     """The function `() -> SQL over the sources` that selects request_id, the label and label_timestamp."""
 
     views: tuple[View, ...] = ()
-    """The views that the model reads, in the order of its inputs."""
+    """The model's own views, in the order of its inputs. Once the spec is loaded, those of `sets` follow them."""
+
+    sets: tuple[str, ...] = Field((), exclude=True)
+    """The feature sets that the model reads beside its own views: `"weather"` for all views of a set, `"weather.hourly"` for one
+    of them. Their features follow those of the model's own views in its inputs."""
 
     request: tuple[Feature, ...] = ()
     """The features that come with the request. They follow those of the views in the model's inputs."""
+
+    @field_validator("sets")
+    @classmethod
+    def _names_of_sets(cls, sets: tuple[str, ...]) -> tuple[str, ...]:
+        for each in sets:
+            if not _READ.fullmatch(each):
+                raise ValueError(f"must be the name of a feature set, or set.view (seen: {each!r:.80})")
+        if twice := sorted({each for each in sets if sets.count(each) > 1}):
+            raise ValueError(f"names {twice} twice")
+        return sets
+
+    @property
+    def own(self) -> tuple[View, ...]:
+        """The model's own views, without those of feature sets."""
+        return tuple(view for view in self.views if not view.set)
+
+    @property
+    def shared(self) -> tuple[View, ...]:
+        """The views of feature sets that the model reads."""
+        return tuple(view for view in self.views if view.set)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The feature sets that the model reads, each once."""
+        return tuple(dict.fromkeys(view.set for view in self.shared))
+
+    @property
+    def computed(self) -> Features:
+        """What a day of the model's own is computed by: a change in a feature set's view is none of it."""
+        return self.model_copy(update={"views": self.own}) if self.shared else self
 
     @property
     def inputs(self) -> tuple[Feature, ...]:

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from include.core.reference import load
-from include.core.spec import ModelSpec, View
+from include.core.spec import PartitionOwner, View
 from include.core.time import days_between
 from include.data.authored import admitted
 from include.data.raw import RawPartitions
@@ -22,7 +22,7 @@ from include.features.offline.dataset import check, of_view
 from include.features.offline.sources import open_sources
 
 
-def stream_rows(spec: ModelSpec, raw: RawPartitions, first: date, last: date) -> Iterator[tuple[datetime, View, pa.Table]]:
+def stream_rows(spec: PartitionOwner, raw: RawPartitions, first: date, last: date) -> Iterator[tuple[datetime, View, pa.Table]]:
     """(event time, view, its rows of that moment) from `first` to `last`, both included, in event order.
 
     The nightly partition holds the same values, so an online store that was pushed these rows does not change
@@ -31,12 +31,14 @@ def stream_rows(spec: ModelSpec, raw: RawPartitions, first: date, last: date) ->
     for day in days_between(first, last):
         with TemporaryDirectory() as scratch, _open(spec, raw, day, Path(scratch)) as connection:
             connection.execute("USE memory.main")
-            queries: dict[str, str] = load(spec.features.build)(day)
-            moments = [list(_moments(connection, view, queries[view.name], day)) for view in spec.features.views]
+            queries: dict[str, str] = load(spec.features.build)(day) if spec.features.own else {}
+            moments = [list(_moments(connection, view, queries[view.name], day)) for view in spec.features.own]
         yield from heapq.merge(*moments, key=lambda moment: moment[0])
 
 
-def _open(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
+def _open(
+    spec: PartitionOwner, raw: RawPartitions, day: date, scratch: Path
+) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     since = max(spec.data.first, day - timedelta(days=spec.data.lookback_days))
     partitions = {source: raw.digests(source, since, day) for source in spec.data.sources}
     return open_sources(replace(raw, empty_days=spec.data.empty_days), partitions, day, spec.expectations, scratch)
