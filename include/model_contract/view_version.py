@@ -31,13 +31,18 @@ def versions(features: Features) -> dict[str, str]:
 
 def queries(features: Features, day: date) -> dict[str, str]:
     """The SQL of each view on a day: of the model's own, and of the feature sets' that it reads. Raises DataError."""
+    given: dict[str, Mapping[str, str]] = {}
+    for view in features.views:
+        if view.set and view.build not in given:
+            given[view.build] = load(view.build)(day)
+        elif not view.set and features.build not in given:
+            given[features.build] = load(features.build)(day)
     found: dict[str, str] = {}
-    for build in dict.fromkeys(view.build or features.build for view in features.views):
-        given: Mapping[str, str] = load(build)(day)
-        wanted = [view.name for view in features.views if (view.build or features.build) == build]
-        if missing := [name for name in wanted if name not in given]:
-            raise DataError(f"{build} gives no SQL for view {missing}.", seen=sorted(given), hint="add it, or drop the view.")
-        found |= {name: given[name] for name in wanted}
+    for build, theirs in given.items():
+        names = [view.name for view in features.views if (view.build if view.set else features.build) == build]
+        if missing := [name for name in names if name not in theirs]:
+            raise DataError(f"{build} gives no SQL for view {missing}.", seen=sorted(theirs), hint="add it, or drop the view.")
+        found |= {name: theirs[name] for name in names}
     return found
 
 
