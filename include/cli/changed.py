@@ -40,7 +40,7 @@ def make_changed(context: CliContext, spec: PartitionOwner, *, dry_run: bool) ->
     Returns them by the names of CHANGED.
     """
     days = _results(context, spec)
-    changed = changed_days(days, versions(spec.features))
+    changed = changed_days(days, versions(spec.features.computed))
     of_views = {each.day for each in changed}
     other = _print_other_code(context, spec, {day: each for day, each in days.items() if day not in of_views})
     if not changed:

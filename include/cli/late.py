@@ -7,11 +7,12 @@ from datetime import date
 from include.cli.context import CliContext
 from include.core.errors import DataError
 from include.core.request import Ref
-from include.core.spec import PartitionOwner
+from include.core.spec import FeatureSet, PartitionOwner
 from include.core.table import table
 from include.data.published import published
 from include.data.raw import RawPartitions
 from include.features.offline.late import Digests, Made, late_days, made_of, ranges
+from include.point_in_time.known import days_of
 from include.versions.queries import training_sets
 
 SHOWN = 40
@@ -19,7 +20,7 @@ LATE = {
     "late": "published days that were made from other raw partitions: `day`, `because`",
     "unmade": "days that have landed and are not published",
     "backfills": "the days to be made again, as ranges: `first`, `last`",
-    "trained_on_late": "versions that were trained on such days: `version`, `stage`, `as_of`, `days`",
+    "trained_on_late": "versions that were trained on such days: `model`, `version`, `stage`, `as_of`, `days`",
 }
 
 
@@ -78,25 +79,28 @@ def _print_versions(
 ) -> list[dict[str, object]]:
     """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
     rows = []
-    for version, stage, as_of, training_set in training_sets(context.control, spec.name):
-        refs = _trained_on(context, training_set)
-        late = [each.day for each in late_days(raw, spec.data, made_of(context.ledger, refs, known), digests)]
-        if late:
-            rows.append((version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
+    shared = isinstance(spec, FeatureSet)
+    models = context.model_names() if shared else [spec.name]
+    for model in models:
+        for version, stage, as_of, training_set in training_sets(context.control, model):
+            refs = _trained_on(context, training_set, spec.name if shared else "")
+            late = [each.day for each in late_days(raw, spec.data, made_of(context.ledger, refs, known), digests)]
+            if late:
+                rows.append((model, version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
     if rows:
         print("\nVersions that were trained on such days (a version keeps what it was made from):")
-        print(table(("version", "stage", "as of", "days", "first", "last"), rows))
-        print(
-            f"Once the days are made again, training makes a new one: trigger {spec.name}_training (as_of: as before, or none)."
-        )
-    names = ("version", "stage", "as_of", "days", "first", "last")
+        print(table(("model", "version", "stage", "as of", "days", "first", "last"), rows))
+        dags = ", ".join(f"{model}_training" for model in dict.fromkeys(row[0] for row in rows))
+        print(f"Once the days are made again, training makes a new one: trigger {dags} (as_of: as before, or none).")
+    names = ("model", "version", "stage", "as_of", "days", "first", "last")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _trained_on(context: CliContext, training_set: Ref) -> dict[date, Ref]:
-    """The days that a training set read; none where it is gone."""
+def _trained_on(context: CliContext, training_set: Ref, owner: str) -> dict[date, Ref]:
+    """The days that a training set read, of the model's own or of a feature set; none where it is gone."""
     try:
         inputs = context.ledger.request(context.ledger.resolve(training_set).key).inputs
     except (DataError, FileNotFoundError):
         return {}
-    return {date.fromisoformat(name): ref for name, ref in inputs.items() if ref.kind == "features"}
+    days = {name: ref for name, ref in inputs.items() if ref.kind == "features"}
+    return {date.fromisoformat(name): ref for name, ref in days_of(days, owner).items()}
