@@ -35,7 +35,7 @@ COMMANDS = {
     "policy": "what a retraining policy would have done, and cost",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",
-    "features": "bring online what is published and is not there; how far ranges of days are",
+    "features": "every feature, how fresh and who uses it; what a change touches; bring online what is published",
     "quarantine": "the rows that validation set aside, and which would pass now",
     "redact": "take a person's requests out of the prediction log",
     "invalidate": "have something computed again",

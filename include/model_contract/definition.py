@@ -188,14 +188,29 @@ def routed_pins(control: ControlStore, ledger: Ledger, owner: str, *, shared: bo
     return Pins(tuple(found[key] for key in sorted(found)), unpinned)
 
 
-def readers(control: ControlStore, ledger: Ledger) -> dict[tuple[str, str, str], list[tuple[str, int]]]:
-    """By owner, view and version of the view: the routed versions that read it, as model and number."""
-    found: dict[tuple[str, str, str], list[tuple[str, int]]] = {}
+def read_by(control: ControlStore, ledger: Ledger, model: str) -> tuple[list[View], bool]:
+    """The views, its own and those of feature sets, that the routed versions of a model pin, each once; and whether one of the
+    versions pins nothing."""
+    found: dict[tuple[str, str, str], View] = {}
+    unpinned = False
+    for _, _, signature in _routed(control, ledger, model):
+        pins = pinned(signature)
+        unpinned |= not pins
+        views = [each.view for name, each in _definitions_of(signature).items() if pins.get(name) == each.view.version]
+        found |= {(view.set, view.name, view.version): view for view in views}
+    return [found[key] for key in sorted(found)], unpinned
+
+
+def readers(control: ControlStore, ledger: Ledger) -> dict[tuple[str, str, str], list[tuple[str, int, bool]]]:
+    """By owner, view and version of the view: the routed versions that read it, as model and number, and whether the version
+    of the view can be computed by what they brought."""
+    found: dict[tuple[str, str, str], list[tuple[str, int, bool]]] = {}
     for model, number, signature in _routed(control, ledger, None):
         known = _definitions_of(signature)
         for name, version in pinned(signature).items():
             owner = known[name].view.owner(model) if name in known else model
-            found.setdefault((owner, name, version), []).append((model, number))
+            kept = name in known and known[name].view.version == version and bool(known[name].sql)
+            found.setdefault((owner, name, version), []).append((model, number, kept))
     return found
 
 
