@@ -6,7 +6,7 @@ the newest published day.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -71,12 +71,15 @@ class Catalogue:
         return {"features": [each.to_json() for each in self.entries], "broken": dict(self.broken)}
 
 
-def catalogue(services: Services, only: str = "", *, profile: bool = True) -> Catalogue:
-    """Of all feature sets and models, or of one of them: its own views, by feature. `profile`: whether to read the newest day."""
+def catalogue(
+    services: Services, only: str = "", *, profile: bool = True, wanted: Callable[[str], bool] = lambda _: True
+) -> Catalogue:
+    """Of all feature sets and models, or of one of them: its own views, by feature. `profile`: whether to read the newest day.
+    `wanted`: whether an owner is looked at."""
     known = find_readers(services.model_names(), services.spec, services.control, services.ledger)
     broken: dict[str, str] = {}
     entries: list[Entry] = []
-    for name in [only] if only else [*services.feature_set_names(), *services.model_names()]:
+    for name in filter(wanted, [only] if only else [*services.feature_set_names(), *services.model_names()]):
         try:
             spec = services.owner(name)
             entries += _of_owner(services, spec, known, broken, profile=profile)

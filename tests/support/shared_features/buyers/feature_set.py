@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from include.core.spec import Data, Feature, Features, FeatureSet, View
 
-HERE = "tests.support.shared_features.buyers"
+HERE = __name__.rpartition(".")[0]
 
 SET = FeatureSet(
     name="buyers",

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 
 from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Monitoring, Rollout, Training
 
-HERE = "tests.support.shared_features.sent_back"
+HERE = __name__.rpartition(".")[0]
 
 SPEC = ModelSpec(
     name="sent_back",

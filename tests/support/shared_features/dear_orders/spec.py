@@ -4,10 +4,10 @@ from datetime import date, timedelta
 
 from include.core.spec import Data, Evaluation, Feature, Features, ModelSpec, Monitoring, Rollout, Training, View
 
-HERE = "tests.support.shared_features.dear_order"
+HERE = __name__.rpartition(".")[0]
 
 SPEC = ModelSpec(
-    name="dear_order",
+    name="dear_orders",
     owner="pricing",
     description="Will an order be dear?",
     label="dear",
