@@ -22,6 +22,7 @@ from include.core.spec import FeatureSet, Frozen, ModelSpec, PartitionOwner
 from include.core.spec_sets import with_sets
 
 log = logging.getLogger(__name__)
+LONGEST = 63  # characters of a name in a spec
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,12 @@ def load_owner(name: str, models: str = "") -> PartitionOwner:
 
 
 def is_set(name: str, models: str = "") -> bool:
-    """Whether a feature set has that name."""
-    return any(is_feature_set(folder) for _, folder in _having(name, models or MODELS.read()))
+    """Whether a feature set has that name. Whatever came from outside may be asked about."""
+    return (
+        name.isidentifier()
+        and len(name) <= LONGEST
+        and any(is_feature_set(folder) for _, folder in _having(name, models or MODELS.read()))
+    )
 
 
 def _load(name: str, models: str, kind: _Kind) -> Frozen:

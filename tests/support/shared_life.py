@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +71,9 @@ class SharedLife:
         run = life.registered(Run({"as_of": as_of}, run_id=f"manual__{model}_{as_of}_{self.version()}"))
         return self.services.ledger.resolve(Ref.from_json(run.xcom["build_training_set"]))
 
-    def route(self, model: str, **route: int) -> None:
+    def route(self, model: str, route: Route) -> None:
         with self.services.control.transaction() as connection:
-            set_route(connection, model, Route(**route))
+            set_route(connection, model, route)
 
     def edit(self, old: str, new: str, file: str = "features.py", of: str = SET) -> None:
         """Change a line of the code. What this process has imported is forgotten, as in a new one."""
@@ -80,6 +82,18 @@ class SharedLife:
         assert old in text
         path.write_text(text.replace(old, new))
         forget()
+
+    @contextmanager
+    def edited(self, old: str, new: str, file: str = "features.py", of: str = SET) -> Iterator[None]:
+        """The same for a while."""
+        path = self.home / "models" / of / file
+        text = path.read_text()
+        self.edit(old, new, file, of)
+        try:
+            yield
+        finally:
+            path.write_text(text)
+            forget()
 
     def version(self, view: str = "customer") -> str:
         """Of a view of the set, as the code has it now."""

@@ -30,6 +30,9 @@ ELSEWHERE = {
     "tests/contract/test_storage_s3.py": "backends/s3/bucket backends/s3/storage",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
+    "tests/unit/operators/test_feature_sets.py": (
+        "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/readers plugins/slipstream_features"
+    ),
     "tests/integration/test_feast.py": (
         "backends/feast/engine backends/feast/materialize backends/feast/online backends/feast/registry backends/feast/repo "
         "cli/features"

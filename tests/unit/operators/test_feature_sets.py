@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from include.authoring.check import check_model
+from include.cli.main import main
 from include.core.errors import DataError
 from include.core.request import Ref
 from include.data.published import published
@@ -16,10 +20,16 @@ from include.features.online.freshness import freshness
 from include.governance.lineage import trace
 from include.governance.tree import render
 from include.model_contract.definition import pins_of, read_by
+from include.overview.catalogue import catalogue
+from include.overview.impact import impact
+from include.reconcile.days import find
+from include.reconcile.world import World
+from include.routing.route import Route
 from operators.catalog import dags_of_models
 from operators.feature_sets import FeatureSetsSensor
+from plugins.slipstream_features import features_view
 from tests.support.operator_runs import Life, Run, day, midnight
-from tests.support.shared_life import DEAR, ONE, RETURNS, SET, SharedLife, begin
+from tests.support.shared_life import DEAR, ONE, RETURNS, SET, SharedLife, begin, forget
 
 pytestmark = pytest.mark.lives
 
@@ -32,7 +42,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedLife]:
         life.days(4)
         for model in (RETURNS, DEAR):
             life.train(model)
-            life.route(model, champion=1)
+            life.route(model, Route(champion=1))
         yield life
 
 
@@ -107,6 +117,107 @@ def test_a_training_waits_for_the_day_of_the_set(grown: SharedLife) -> None:
     assert Run().task(ended).poke(Run().context("wait")) is False, "up to its last day"
 
 
+def test_what_a_change_touches_is_said_before_it_lands(grown: SharedLife) -> None:
+    assert (seen := impact(grown.services, SET)).changed == ()
+    assert not seen.touched
+    with grown.edited("avg(price) AS mean_price", "max(price) AS mean_price"):
+        seen = impact(grown.services, SET)
+        assert [(view.view, view.state, view.because) for view in seen.changed] == [("customer", "changed", ("its SQL",))]
+        (view,) = seen.changed
+        assert (view.days, view.first, view.last, seen.days) == (4, "2013-01-01", "2013-01-04", 4)
+        assert view.models == (DEAR, RETURNS)
+        assert [(each.model, each.version, each.roles, each.kept) for each in view.live] == [
+            (DEAR, 1, ("champion",), True), (RETURNS, 1, ("champion",), True),
+        ]  # fmt: skip
+        assert view.stranded == ()
+        assert {each["model"] for each in seen.training_sets} == {DEAR, RETURNS}
+        assert {f"{SET}_features", f"{DEAR}_training", f"{RETURNS}_scoring"} <= set(seen.dags)
+        assert impact(grown.services, SET, "shelves").changed == ()
+        assert impact(grown.services, DEAR).changed == (), "the model's own views are as they were"
+    with grown.edited('Feature(name="dearest")', 'Feature(name="dearest"), Feature(name="cheapest")', "feature_set.py"):
+        (view,) = impact(grown.services, SET).changed
+        assert (view.view, view.because, view.models) == ("shelves", ("feature cheapest is new",), (DEAR,))
+
+
+def test_a_set_that_is_removed_is_missed_by_name(grown: SharedLife) -> None:
+    folder, away = grown.home / "models" / SET, grown.home / "away"
+    folder.rename(away)
+    forget()
+    try:
+        broken = dags_of_models(grown.services.settings.models).broken
+        assert set(broken) == {DEAR, RETURNS}
+        assert f"reads the feature set {SET!r}, which cannot be had" in str(broken[DEAR])
+        seen = impact(grown.services, SET)
+        assert {view.state for view in seen.views} == {"gone"}
+        assert {each.model for view in seen.views for each in view.live} == {DEAR, RETURNS}
+        assert set(seen.broken) == {DEAR, RETURNS}
+    finally:
+        away.rename(folder)
+        forget()
+
+
+def test_the_catalogue_says_whose_a_feature_is_and_who_uses_it(grown: SharedLife) -> None:
+    found = catalogue(grown.services)
+    assert found.broken == {}
+    by_name = {(each.owner, each.view, each.feature): each for each in found.entries}
+    assert set(by_name) == {
+        (SET, "customer", "mean_price"), (SET, "customer", "bought"), (SET, "shelves", "dearest"), (DEAR, "hourly", "sold"),
+    }  # fmt: skip
+    each = by_name[SET, "customer", "mean_price"]
+    assert (each.kind, each.team, each.dtype, each.keys, each.tags) == (
+        "feature_set", "customer-data", "float", ("customer",), ("customers", "shop"),
+    )  # fmt: skip
+    assert (each.version, each.sources, each.models, each.day) == (grown.version(), ("purchases",), (DEAR, RETURNS), "2013-01-04")
+    assert [(reader.model, reader.version) for reader in each.live] == [(DEAR, 1), (RETURNS, 1)]
+    assert (each.promise, each.stale, each.newest[:10]) == (86_400.0, True, "2013-01-04")
+    assert (each.profile["null_share"], len(each.profile["quantiles"])) == (0.0, 5)
+    assert each.profile["quantiles"] == sorted(each.profile["quantiles"])
+    hidden = features_view(grown.services, lambda name: name != DEAR)
+    assert {row["owner"] for row in hidden["features"]} == {SET}
+    assert {(tuple(row["models"]), row["others"]) for row in hidden["features"]} == {((RETURNS,), 1), ((), 1)}
+    assert DEAR not in str(hidden), "a model that the user may not see is counted, not named"
+
+
+def test_the_commands_say_so(grown: SharedLife, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["features", "catalogue", SET]) == 0
+    assert "customer-data" in capsys.readouterr().out
+    assert main(["features", "impact", SET]) == 0
+    assert "Nothing is touched" in capsys.readouterr().out
+    with grown.edited("avg(price) AS mean_price", "max(price) AS mean_price"):
+        assert main(["features", "impact", SET]) == 3
+        told = capsys.readouterr().out
+        assert "4 of 4 published days are to be computed again" in told
+        assert f"customer is read by {DEAR}, {RETURNS}." in told
+    with grown.edited("return {", "if day.month == 2:\n        day = day.replace(day=1)\n    return {"):
+        main(["features", "impact", SET])
+        assert "nobody can compute" not in capsys.readouterr().out, "what is live brought its definition along"
+    assert main(["features", "catch-up"]) == 1
+    assert "is of one feature set or model" in capsys.readouterr().err
+    assert main(["status", SET]) == 0
+    assert "buyers (feature set):" in capsys.readouterr().out
+    assert main(["predict", SET, "--entity", "customer=customer-1"]) == 1
+    assert "'buyers' is a feature set, and a model is asked for" in capsys.readouterr().err
+
+
+def test_what_else_walks_models_knows_the_set(grown: SharedLife) -> None:
+    from include.cli.checkup.models import check_models
+    from include.cli.context import open_context
+
+    context = open_context()
+    checked = {each.about: each for each in check_models(context)}
+    assert checked[SET].words.endswith("of the newest of 4 published days (2013-01-04).")
+    assert check_model(SET, context, dags=False).passed
+    report = check_model(DEAR, context, fit=False, dags=False)
+    assert report.passed, list(report.lines())
+    grown.land(5)
+    world = World(
+        context.settings, context.control, context.ledger, SimpleNamespace(unfinished=lambda dag: False, paused=lambda dag: None),
+        context.jobs, context.spec, (), datetime(2013, 1, 8, tzinfo=UTC), "test", None, context.owner, (SET,),
+    )  # fmt: skip
+    (found,) = find(world)
+    assert (found.kind, found.model) == ("day.unpublished", SET)
+
+
 @pytest.mark.thorough
 def test_a_change_of_the_set_is_kept_for_who_pins_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One model moves on, the other stays: both get what they were trained on, until nobody pins the old version."""
@@ -114,7 +225,7 @@ def test_a_change_of_the_set_is_kept_for_who_pins_the_old_version(tmp_path: Path
     life.days(4)
     for model in (RETURNS, DEAR):
         life.train(model)
-        life.route(model, champion=1)
+        life.route(model, Route(champion=1))
     old, before = life.version(), read(life, RETURNS)["mean_price"]
     life.edit("avg(price) AS mean_price", "10 * avg(price) AS mean_price")
     assert life.version() != old
@@ -123,16 +234,16 @@ def test_a_change_of_the_set_is_kept_for_who_pins_the_old_version(tmp_path: Path
         life.of(RETURNS).snapshot(Run({"as_of": "2013-01-05"}))
     life.take_in(SET, 4)
     life.train(RETURNS)
-    life.route(RETURNS, champion=1, challenger=2, weight=50)
+    life.route(RETURNS, Route(champion=1, challenger=2, weight=50))
     assert _pinned(life) == {old, life.version()}
-    life.route(RETURNS, champion=2)  # the other model's champion still pins the old one
+    life.route(RETURNS, Route(champion=2))  # the other model's champion still pins the old one
     life.land(5)
     life.publish(5, SET)
     assert read(life, RETURNS)["mean_price"] == pytest.approx(10 * read(life, DEAR)["mean_price"])
     assert read(life, DEAR)["mean_price"] != before, "the old version is as fresh as the new one"
-    life.route(DEAR, previous=1)
+    life.route(DEAR, Route(previous=1))
     assert _pinned(life) == {old, life.version()}, "a rollback may return to it"
-    life.route(DEAR)
+    life.route(DEAR, Route())
     assert _pinned(life) == {life.version()}, "nobody reads it any more"
 
 
