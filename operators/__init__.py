@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from operators.rollout_end import ConcludeRolloutOperator as ConcludeRolloutOperator
     from operators.rollout_end import PromoteModelOperator as PromoteModelOperator
     from operators.rollout_end import RollBackModelOperator as RollBackModelOperator
+    from operators.scoring import PublishScoresOperator as PublishScoresOperator
     from operators.scoring import ScoreBatchOperator as ScoreBatchOperator
     from operators.sensors import FreshnessSensor as FreshnessSensor
     from operators.sensors import PartitionSensor as PartitionSensor
@@ -100,7 +101,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.registry": "RegisterModelOperator",
     "operators.rollout": "OpenRolloutOperator RolloutStageOperator SmokeTestOperator",
     "operators.rollout_end": "ConcludeRolloutOperator PromoteModelOperator RollBackModelOperator",
-    "operators.scoring": "ScoreBatchOperator",
+    "operators.scoring": "PublishScoresOperator ScoreBatchOperator",
     "operators.sensors": "FreshnessSensor PartitionSensor s3_partition_sensor",
     "operators.staleness": "BuildHistoryOperator TrainStalenessProbesOperator",
     "operators.training": "ChooseFitOperator PlanTrainingOperator TrainModelOperator TuneModelOperator",

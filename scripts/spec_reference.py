@@ -51,6 +51,7 @@ PARTS = {
     "retraining": "Retraining",
     "serving": "Serving",
     "serving.endpoint": "Endpoint",
+    "scoring": "Scoring",
     "objectives": "Objectives",
     "triggers": "Triggers",
 }

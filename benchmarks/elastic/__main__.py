@@ -2,7 +2,7 @@
 
 Three raylets beside a head that does no work, on one machine. The same fit undisturbed, under kills, and under the same kills by
 Ray Train's own elastic training. Goals: an AUC within .001 of the undisturbed twin's; a kill costs at most 1.2 checkpoint
-intervals of work that is done again, and the restart, which is printed. EPOCHS=4 makes it longer or shorter, EVERY=30 are the
+intervals of work that is done again, and the restart, which is printed. EPOCHS=11 makes it longer or shorter, EVERY=30 are the
 seconds between two kills, PEER=0 leaves Ray Train out.
 """
 
@@ -15,7 +15,7 @@ from benchmarks.elastic.course import NODES, OURS, PEER, Course, course
 from benchmarks.table import Table
 from include.core.ports import JobStatus
 
-EPOCHS, EVERY = int(os.environ.get("EPOCHS", "4")), float(os.environ.get("EVERY", "30"))
+EPOCHS, EVERY = int(os.environ.get("EPOCHS", "11")), float(os.environ.get("EVERY", "30"))
 INTERVALS, AUC = 1.2, 0.001
 
 

@@ -26,7 +26,7 @@ from tests.support.ray_nodes import RayNodes
 from tests.support.training_example import NETWORK, table, train_request, training_set
 
 OURS, PEER = "include.models.flight_delay.train:fit", "benchmarks.elastic.peer:fit"
-NODES, ROWS, EVERY = 3, 120_000, 100  # raylets beside the head; rows of the training set; steps between two checkpoints
+NODES, ROWS, EVERY = 3, 120_000, 600  # raylets beside the head; rows of the training set; steps between two checkpoints
 NEEDS = Needs(Resources(cpus=1), NODES)  # one worker a node
 
 

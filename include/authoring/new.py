@@ -76,13 +76,11 @@ def make(name: str, like: str, into: Path | None, models: str, known: Collection
     return NewModel(name, like, target / name, package)
 
 
-def starting_points(models: str) -> list[str]:
-    """Names that `like` may be: the template first, then the installation's own models, then the examples."""
-    return [*_sources(models)]
+def starting_points(models: str) -> dict[str, tuple[Path, str]]:
+    """What `like` may name: the template first, then the installation's own models, then the examples.
 
-
-def _sources(models: str) -> dict[str, tuple[Path, str]]:
-    """By name: the folder of a model to start from, and the package it is in. Of two of one name the first counts."""
+    By name: the folder of a model to start from, and the package it is in. Of two of one name the first counts.
+    """
     found: dict[str, tuple[Path, str]] = {}
     for text in (LIBRARIES[0], models, *LIBRARIES[1:]):
         try:
@@ -114,7 +112,7 @@ def _check_name(name: str) -> None:
 
 
 def _source(like: str, models: str) -> tuple[Path, str]:
-    found = _sources(models)
+    found = starting_points(models)
     if like not in found:
         raise DataError(
             f"There is no model {like!r} to start from.",

@@ -35,12 +35,14 @@ def predict(
     with TemporaryDirectory() as scratch:
         model = load_model(context.control, context.ledger, spec, version, Path(scratch))
     known, degraded = _online(context, spec, model.views or spec.features.views, entity, at)
-    row = {feature.name: feature.default for feature in spec.features.request} | known | dict(features)
+    row = {feature.name: feature.default for feature in spec.features.sent} | known | dict(features)
+    model.compute([row], parse_time(at) if at else utc_now())
     asked = {feature.name: row.get(feature.name) for feature in model.inputs or spec.features.inputs}
     said = model.score_row(asked)
     if model.answers is None:
         record = Record(PREDICTION, "", "", version=version, arm="champion", degraded=degraded, score=cast(float, said))
-        return msgspec.structs.asdict(plain_answers(spec.serving.threshold)(record))
+        answer = plain_answers(spec.serving.threshold)(record)
+        return answer if isinstance(answer, dict) else msgspec.structs.asdict(answer)
     record = Record(PREDICTION, "", "", version=version, arm="champion", degraded=degraded)
     model.answers.fill([record], [asked], [said])
     record.place = None if model.answers.problem.query is None else 0

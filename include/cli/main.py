@@ -25,6 +25,7 @@ COMMANDS = {
     "versions": "a model's registered versions",
     "register": "take in a model that was trained elsewhere",
     "backtest": "the walk-forward table of the versions",
+    "scores": "the table of batch scores: partitions, the versions they were scored by, and its repair",
     "rollout": "look at a rollout; pause, resume or abort it",
     "experiment": "hold a version against the champion; show, recompute or stop it",
     "rollback": "return to the champion before, now",

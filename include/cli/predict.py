@@ -87,7 +87,7 @@ def _entity(spec: ModelSpec, given: Sequence[str]) -> dict[str, str]:
 
 
 def _features(spec: ModelSpec, given: Sequence[str]) -> dict[str, Any]:
-    kinds = {feature.name: feature.dtype for feature in spec.features.request}
+    kinds = {feature.name: feature.dtype for feature in spec.features.sent}
     return {name: _value(name, text, kinds[name]) for name, text in _pairs("--features", given, list(kinds)).items()}
 
 

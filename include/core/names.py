@@ -37,6 +37,9 @@ COLUMNS = {
     "slipstream_row": "entity rows, in Feast",
 }
 
+PRECOMPUTED = ("slipstream_precomputed", "precomputed_outputs", "precomputed_version", "precomputed_at")
+"""Names of the view of precomputed scores and its values (include/online_store/precomputed.py), where a model has them."""
+
 DATASETS = {
     "entities": "the entity rows' file",
     "labels": "the labels' file",
@@ -58,13 +61,17 @@ _CATALOGUES = ("duckdb_", "pg_", "sqlite_", "pragma_")  # DuckDB's own tables
 
 def clashes(spec: ModelSpec) -> Iterator[str]:
     """What is wrong with the spec's names, a phrase each: reserved, or used twice for different things."""
-    inputs, keys = tuple(feature.name for feature in spec.features.inputs), spec.features.keys
+    features, keys = spec.features, spec.features.keys
+    inputs = tuple(feature.name for feature in (*features.inputs, *features.request_fields))
     yield from _of_sets(spec)
     yield from _of_owner(spec)
     yield from _reserved("label", (spec.label,), {name: where for name, where in COLUMNS.items() if name != "label"})
     for what, names in (("a feature", inputs), ("a key", keys)):
         if spec.label in names:
             yield f"label: {spec.label!r} is {what} too; what is to be predicted cannot be known beforehand"
+    if spec.scoring.defaults:
+        own = dict.fromkeys(PRECOMPUTED, "precomputed scores, in the online store")
+        yield from _reserved("features", (*inputs, *(view.name for view in spec.features.views)), own)
     for view in spec.features.views:
         yield from _of_view(view, spec.label)
 
@@ -78,7 +85,7 @@ def clashes_of_set(spec: FeatureSet) -> Iterator[str]:
 
 def _of_owner(spec: PartitionOwner) -> Iterator[str]:
     features, keys, views = spec.features, spec.features.keys, spec.features.views
-    inputs = tuple(feature.name for feature in features.inputs)
+    inputs = tuple(feature.name for feature in (*features.inputs, *features.request_fields))
     if not features.shared:  # else it was said whose they are
         yield from _repeated("features", inputs)
         yield from _repeated("features.views", tuple(view.name for view in views))
@@ -104,7 +111,7 @@ def _of_sets(spec: ModelSpec) -> Iterator[str]:
         views.setdefault(view.name, []).append(_whose(view))
         for feature in view.features:
             named.setdefault(feature.name, []).append(f"{_whose(view)} (view {view.name})")
-    for feature in features.request:
+    for feature in (*features.request, *features.request_fields):
         named.setdefault(feature.name, []).append("the request")
     hint = "read single views of a set (features.sets=('set.view',)), or give one of them another name"
     for what, found in (("the view", views), ("the feature", named)):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 from include.core.errors import SpecError
 from include.core.nearest import did_you_mean
-from include.core.spec import FeatureSet, ModelSpec, View
+from include.core.spec import Features, FeatureSet, ModelSpec, View
 
 
 def with_sets(spec: ModelSpec, load: Callable[[str], FeatureSet]) -> ModelSpec:
@@ -19,7 +19,8 @@ def with_sets(spec: ModelSpec, load: Callable[[str], FeatureSet]) -> ModelSpec:
     for asked in spec.features.sets:
         for view in _views(spec, asked, load):
             found.setdefault((view.set, view.name), view)  # `weather` and `weather.hourly` name the one twice
-    features = spec.features.model_copy(update={"views": (*spec.features.own, *found.values())})
+    written = {name: getattr(spec.features, name) for name in Features.model_fields}  # `dict` would take `keys` for a mapping's
+    features = Features(**{**written, "views": (*spec.features.own, *found.values())})
     return ModelSpec(**{**dict(spec), "features": features})
 
 

@@ -168,7 +168,7 @@ def requests_of(spec: ModelSpec, raw: RawPartitions, day: date, scratch: Path) -
                 "id": row["request_id"],
                 "event_time": row["event_timestamp"],
                 "entity": {key: row[key] or "" for key in spec.features.keys},
-                "features": {feature.name: _plain(row[feature.name]) for feature in spec.features.request},
+                "features": {feature.name: _plain(row[feature.name]) for feature in spec.features.sent},
             }
 
 

@@ -22,10 +22,6 @@ class Look:
     cutoff: datetime
     final: bool
 
-    @property
-    def whole_weeks(self) -> bool:
-        return self.day % 7 == 0
-
 
 @dataclass(frozen=True)
 class Plan:

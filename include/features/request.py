@@ -13,7 +13,7 @@ from include.data.raw import RawPartitions
 from include.features import skew_step
 from include.features.offline.late import lacked, lookback
 from include.features.online.pushed import pushed
-from include.model_contract.definition import of_other_versions
+from include.model_contract.definition import computing_otherwise, of_other_versions
 from include.point_in_time.known import known_days, newest_versions
 from include.point_in_time.partition import results
 from include.prediction_log.shared import SharedLog
@@ -93,7 +93,9 @@ def skew_request(spec: ModelSpec, as_of: datetime, control: ControlStore, ledger
     days = known_days(control, spec.name, spec.features.views, start, as_of.date())
     present = newest_versions(spec.features.views, results(ledger, days))
     others = of_other_versions(control, ledger, spec.name, present)
-    return skew_step.snapshot(log, spec, as_of, days, others)
+    computes = any(feature.expression for feature in spec.features.request)
+    redefined = computing_otherwise(control, ledger, spec.name, spec.features) if computes else ()
+    return skew_step.snapshot(log, spec, as_of, days, others, redefined)
 
 
 def _pushed(spec: PartitionOwner, day: date, storage: Storage) -> dict[str, Json]:

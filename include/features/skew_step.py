@@ -23,7 +23,7 @@ from include.core.spec.dtypes import Kind, kind_of
 from include.core.task import Task
 from include.core.time import parse_time
 from include.data.session import open_session
-from include.features.skew.comparison import Finding, compare
+from include.features.skew.comparison import Finding, compare, recomputed
 from include.point_in_time import known
 from include.point_in_time.partition import DailyFiles, results
 from include.prediction_log.reader import read_requests
@@ -63,12 +63,17 @@ def first_day(spec: ModelSpec, start: datetime) -> date:
 
 
 def snapshot(
-    log: SharedLog, spec: ModelSpec, end: datetime, published: Mapping[str, Ref], left_out: Sequence[int] = ()
+    log: SharedLog,
+    spec: ModelSpec,
+    end: datetime,
+    published: Mapping[str, Ref] | Mapping[date, Ref],
+    left_out: Sequence[int] = (),
+    redefined: Sequence[int] = (),
 ) -> Request:
     """The request of `skew` for the monitoring window that ends at `end` (UTC, without zone), as the log stands now.
 
     `published`: its days, as `known_days` names them. `left_out`: versions of the model that were served other versions of the
-    views than the published ones.
+    views than the published ones. `redefined`: those that compute something else of a request than the spec does.
     """
     start = end - timedelta(days=spec.monitoring.window_days)
     sample = read_sample(log, spec.name, start, end, left_out=left_out)
@@ -79,7 +84,10 @@ def snapshot(
     }  # fmt: skip
     if left_out:
         params["left_out"] = sorted(left_out)
-    return Request.of("skew", "include.features.skew_step:run", spec.name, params=params, inputs=dict(published))
+    if redefined:
+        params["redefined"] = sorted(redefined)
+    days = {str(day): ref for day, ref in published.items()}
+    return Request.of("skew", "include.features.skew_step:run", spec.name, params=params, inputs=days)
 
 
 def run(task: Task) -> Outcome:
@@ -102,8 +110,9 @@ def run(task: Task) -> Outcome:
     with open_session(threads=2) as connection:
         connection.register("served_rows", served_table(features, sample.records))
         connection.execute("CREATE TABLE served AS SELECT * FROM served_rows")
-        shown = features.model_copy(update={"request": tuple(f for f in features.request if f.name not in redacted)})
-        found = compare(connection, shown, files, skipped)
+        sent = tuple(feature for feature in features.sent if feature.name not in redacted)
+        found = compare(connection, features.model_copy(update={"request": sent, "request_fields": ()}), files, skipped)
+        found += recomputed(connection, features, redacted, params.get("redefined", ()))
     return Outcome(verdict(sample, found, params["warn"], params["error"], skipped), {})
 
 
@@ -176,16 +185,18 @@ def read_sample(
 
 
 def served_table(features: Features, records: list[Record]) -> pa.Table:
-    """Columns: _place, request_id, event_timestamp (UTC, without zone), keys, every input as it was served."""
+    """Columns: _place, _version, request_id, event_timestamp (UTC, without zone), keys, every input as it was served, and what
+    expressions read beside them."""
     times = [parse_time(record.event_time or "") for record in records]
     columns: dict[str, pa.Array] = {
         "_place": pa.array(range(len(records)), pa.int64()),
+        "_version": pa.array([record.version for record in records], pa.int64()),
         "request_id": pa.array([record.id for record in records], pa.string()),
         "event_timestamp": pa.array(times, pa.timestamp("us")),
     }
     for key in features.keys:
         columns[key] = pa.array([_text(record.entity.get(key)) for record in records], pa.string())
-    for feature in features.inputs:
+    for feature in (*features.inputs, *features.request_fields):
         values = [record.features.get(feature.name) for record in records]
         kind = kind_of(feature.dtype)
         if kind in ("float", "int"):  # Arrow takes no whole number for a float that would not be exact

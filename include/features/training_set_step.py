@@ -22,7 +22,7 @@ from include.data.sql import copy, parquet, quoted
 from include.features.skew.own_event import same_instant, warnings
 from include.features.withdrawn_step import INPUT as WITHDRAWN
 from include.features.withdrawn_step import matches
-from include.point_in_time.join import value
+from include.point_in_time.computed import finished, request_features, sent
 from include.point_in_time.known import KnownFiles, checked_version, days_of, known_at, known_files, newest_definitions
 from include.point_in_time.partition import DailyFiles, results
 from include.problems.label_counts import LabelCounts
@@ -99,16 +99,17 @@ def build(
         )
     known = {*features.keys, *(feature.name for feature in features.inputs)}
     further = [name for name in window.problem.value.columns if name not in known]
-    _check_columns(connection, files.days["entities"], further)
+    fields = [feature.name for feature in features.request_fields]
+    _check_columns(connection, files.days["entities"], [*further, *fields])
     _load_entities(connection, files.days, window, features.keys)
     cut = _leave_out_cut_lists(connection, window)
     counts = _counts(connection, window, cut)
     _check_counts(counts, window)
-    keys = (f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys))
-    own = (value(f'entity."{feature.name}"', feature) for feature in features.request)
-    rest = (f'entity."{name}"' for name in (*further, window.label))
-    joined = known_at(features.views, files, "labelled", [*keys], [*own, *rest, "entity.held_out"])
-    connection.execute(f"CREATE TABLE training_set AS {joined}")
+    computed = request_features(connection, features)
+    before, after = ("request_id", "event_timestamp", *features.keys), (*further, window.label, "held_out")
+    keys, rest = ([f'entity."{name}"' for name in names if name not in fields] for names in (before, after))
+    joined = known_at(features.views, files, "labelled", keys, [*sent(features, computed), *rest])
+    connection.execute(f"CREATE TABLE training_set AS {finished(joined, features, computed, before, after)}")
     counts |= _labels(connection, window, counts)
     if files.days.get(FEEDBACK):
         counts["told"] = _told(connection)
@@ -296,13 +297,13 @@ def _check_absent(absent: Sequence[str], seen: Mapping[str, Json], window: Windo
 
 
 def _check_columns(connection: duckdb.DuckDBPyConnection, files: Sequence[str | Path], further: Sequence[str]) -> None:
-    """Raises DataError where a published day lacks a column that the problem reads."""
+    """Raises DataError where a published day lacks a column that the problem or an expression reads."""
     for path in files if further else ():
         seen = connection.sql(f"SELECT * FROM {parquet([path])} LIMIT 0").columns
         missing = [name for name in further if name not in seen]
         if missing:
             raise DataError(
-                f"A published day has no column {missing[0]!r}, which the problem reads.",
+                f"A published day has no column {missing[0]!r}, which the problem or an expression reads.",
                 seen=seen,
                 safe="no snapshot was made; the champion stays.",
                 hint="select it in features.entities, and backfill the features DAG over the window.",

@@ -16,6 +16,7 @@ from include.core.spec import ModelSpec
 from include.model_contract.definition import definitions
 from include.model_contract.encoder import Encoder, Form, Input
 from include.problems.of import params_of, signature_of
+from include.request_features.definition import signature_part
 
 Categories = Mapping[str, Sequence[str]]
 SAFE = "nothing was registered."
@@ -46,7 +47,8 @@ def contract(
     pins = {"views": views, "definitions": {name: each.to_json() for name, each in made.items()}}
     columns = spec.training.inputs == "columns" or any(each.dtype == "text" for each in inputs)
     given: Form = form or ("columns" if columns else "tensor")
-    return {**Encoder(tuple(inputs), spec.label, given).to_json(), **signature_of(params_of(spec)), **pins}
+    computed = signature_part(spec.features)
+    return {**Encoder(tuple(inputs), spec.label, given).to_json(), **signature_of(params_of(spec)), **pins, **computed}
 
 
 def _check(spec: ModelSpec, categories: Categories) -> None:

@@ -21,6 +21,7 @@ from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Result
 from include.core.spec import Feature, Features, FeatureSet, PartitionOwner, View
 from include.model_contract.view_version import DAY, pinned, queries, versions
+from include.request_features.definition import RequestFeatures, misfits
 from include.routing.route import models_in, route_in
 from include.versions.queries import stored_in
 
@@ -126,7 +127,10 @@ def views_of_model(signature: Mapping[str, Any], features: Features) -> tuple[Vi
         if not is_present(name) and (name not in known or not known[name].sql)
     ]
     views = tuple(by_name[name] if is_present(name) else known[name].view for name in names if not lacking)
-    problems = lacking or _without_source(signature, [*(f for view in views for f in view.features), *features.request])
+    looked_up = [feature for view in views for feature in view.features]
+    own = RequestFeatures.of_signature(signature)
+    available = [*looked_up, *features.sent, *(own.computed if own else ())]
+    problems = lacking or misfits(signature, features, looked_up) or _without_source(signature, available)
     if problems:
         raise DataError(
             f"The model does not fit the features: {'; '.join(problems)}.",
@@ -249,6 +253,15 @@ def of_other_versions(control: ControlStore, ledger: Ledger, model: str, present
         records = stored_in(connection, model)
     pins = {version: pinned(signature_of(ledger, record)) for version, record in records.items()}
     return sorted(number for number, views in pins.items() if any(present.get(n, of) != of for n, of in views.items()))
+
+
+def computing_otherwise(control: ControlStore, ledger: Ledger, model: str, features: Features) -> list[int]:
+    """The registered versions of a model that compute something else of a request than the spec does."""
+    with control.transaction() as connection:
+        records = stored_in(connection, model)
+    present = RequestFeatures.of(features)
+    made = {number: RequestFeatures.of_signature(signature_of(ledger, record)) for number, record in records.items()}
+    return sorted(number for number, own in made.items() if own != present)
 
 
 def signature_of(ledger: Ledger, record: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -87,6 +87,11 @@ class Record(msgspec.Struct, gc=False, omit_defaults=True):
     """Of a label: the name of the class."""
     experiment: str = ""
     """Of a prediction: the experiment that the entity is in, which then drew its `arm`; empty where it is in none."""
+    precomputed_version: int | None = None
+    """Of an answer that a batch had given to the entity beforehand: the version that the batch was scored with; its `version` is
+    then None, for no version answered."""
+    precomputed_age: float = 0.0
+    """Of such an answer: seconds since the moment that the batch's row asked about."""
     v: int = FIRST
     """The version of the line's format; the first one is not written out."""
 

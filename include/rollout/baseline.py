@@ -45,7 +45,7 @@ class BaselineCounts:
         self.requests += 1
         self.errors += record.error is not None
         at, score = microseconds(record.at), nan
-        if record.score is not None:
+        if record.score is not None and record.precomputed_version is None:
             # Probabilities to six places; of numbers of any size so many digits.
             score = round(record.score, 6) if problem.decides else float(f"{record.score:.7g}")
             if problem.sized and record.error is None:

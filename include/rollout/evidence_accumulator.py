@@ -144,6 +144,8 @@ class EvidenceAccumulator:
             self._add(record)
 
     def _add(self, record: Record) -> None:
+        if record.precomputed_version is not None and record.error is None:
+            return  # its features were away, and a batch's score stood in: no version answered, and none failed
         if record.kind in (LABEL, OUTCOME):
             if record.kind == LABEL:
                 self.baseline.add_label(record, self._kind)

@@ -15,21 +15,25 @@ from include.core.time import start_of_day
 from include.data.authored import memory
 from include.data.session import open_session
 from include.data.sql import parquet
-from include.point_in_time.join import value
+from include.point_in_time.computed import finished, sent
 from include.point_in_time.known import OF_SET, KnownFiles, checked_version, days_of, known_at, known_files
 from include.point_in_time.partition import results
+from include.request_features.definition import RequestFeatures
 
 ROWS = 1 << 19  # that are in memory at a time: whole batches of the scorer
 
 
-def rows_of_day(task: Task, features: Features, day: date, query: str | None = None) -> Iterator[pa.Table]:
+def rows_of_day(
+    task: Task, features: Features, day: date, query: str | None = None, wanted: RequestFeatures | None = None
+) -> Iterator[pa.Table]:
     """request_id, event_timestamp, keys and every model input, sorted by time and id; of a ranking also the `query`'s column.
 
     They come in tables of ROWS rows, the last of what is left; of a day without any in one table without rows. One is in memory
     at a time, and DuckDB spills what is beyond its bound (SLIPSTREAM_SQL_MEMORY).
 
     The inputs named `YYYY-MM-DD` are the published days, `set@YYYY-MM-DD` those of feature sets; of those before `day` come the
-    values that still stand. They are found by the same join as the training set's: batch and training cannot differ.
+    values that still stand. They are found by the same join as the training set's: batch and training cannot differ. `wanted`:
+    what the version computes of a row.
     """
     inputs = {name: ref for name, ref in task.request.inputs.items() if name != "train"}
     refs = {name: ref for name, ref in inputs.items() if name.rpartition(OF_SET)[2] <= day.isoformat()}
@@ -47,7 +51,7 @@ def rows_of_day(task: Task, features: Features, day: date, query: str | None = N
         start = _first_asked(connection, entities, day)
         checked_version(features.views, days, start)
         files = known_files(task.ledger, features.views, days, start, task.workdir / "inputs", others=("entities",))
-        found = connection.sql(f"{_rows(features, files, entities, query)} ORDER BY event_timestamp, request_id")
+        found = connection.sql(f"{_rows(features, wanted, files, entities, query)} ORDER BY event_timestamp, request_id")
         with found.to_arrow_reader(ROWS) as batches:
             yield from _tables(batches, ROWS)
 
@@ -71,9 +75,10 @@ def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date
     return min(midnight, first) if first else midnight
 
 
-def _rows(features: Features, files: KnownFiles, entities: str, query: str | None) -> str:
+def _rows(features: Features, wanted: RequestFeatures | None, files: KnownFiles, entities: str, query: str | None) -> str:
     known = {None, *features.keys, *(feature.name for feature in features.inputs)}
     beside = () if query in known else (query,)
-    keys = [f'entity."{name}"' for name in ("request_id", "event_timestamp", *features.keys, *beside)]
-    own = [value(f'entity."{feature.name}"', feature) for feature in features.request]
-    return known_at(features.views, files, entities, keys, own)
+    before = ("request_id", "event_timestamp", *features.keys, *beside)
+    fields = {feature.name for feature in features.request_fields}
+    keys = [f'entity."{name}"' for name in before if name not in fields]
+    return finished(known_at(features.views, files, entities, keys, sent(features, wanted)), features, wanted, before)

@@ -16,6 +16,7 @@ from include.core.task import Task
 from include.model_contract.remote import model_file
 from include.problems.of import of_params, problem_of, require_same
 from include.problems.problem import Problem
+from include.request_features.definition import of_version
 from include.scoring.batches import Mapper, open_mapper
 from include.scoring.rows import rows_of_day
 from include.scoring.scored import placed, schema
@@ -29,13 +30,15 @@ SCHEMA = schema(PLAIN)  # of a plain binary model
 
 def run(task: Task) -> Outcome:
     """Inputs `train` and the published days (`YYYY-MM-DD`) up to `day`. Writes `scores.parquet`: request_id, event_timestamp,
-    what the problem says of a row (include/scoring/scored.py; of a plain binary one `score`, float32), version; sorted by time
-    and id. The same request gives the same bytes, on Ray or not. Params: `day`, `features`, `version`, `problem`, `threshold`
-    (all but the first two optional). Raises DataError for an unpublished day, and for outputs that are none of the problem's.
+    keys, what the problem says of a row (include/scoring/scored.py; of a plain binary one `score`, float32), version; sorted by
+    time and id. The same request gives the same bytes, on Ray or not. Params: `day`, `features`, `version`, `problem`,
+    `threshold` (all but the first two optional). Raises DataError for an unpublished day, and for outputs that are none of the
+    problem's.
     """
     params, problem = task.params, of_params(task.params)
     contract = task.file("train", "signature.json").read_bytes()
-    require_same(problem, json.loads(contract), f"version {params.get('version')}")
+    signature, features = json.loads(contract), Features.model_validate(params["features"])
+    require_same(problem, signature, f"version {params.get('version')}")
     file = model_file(task.input("train").files)
     scorer = Scorer(
         task.file("train", file).read_bytes(),
@@ -44,18 +47,21 @@ def run(task: Task) -> Outcome:
         params.get("problem"),
         params.get("threshold"),
         file,
+        features.keys,
         task.settings.environ,
     )
-    rows = rows_of_day(task, Features.model_validate(params["features"]), date.fromisoformat(params["day"]), problem.query)
+    computed = of_version(signature, features)  # by the expressions that it was trained with
+    rows = rows_of_day(task, features, date.fromisoformat(params["day"]), problem.query, computed)
     path = task.workdir / "scores.parquet"
-    count = _write(path, _scored(rows, scorer, open_mapper(task.settings), problem), problem)
+    wanted = schema(problem, features.keys)
+    count = _write(path, _scored(rows, scorer, open_mapper(task.settings), problem, wanted), wanted)
     return Outcome({"day": params["day"], "rows": count, "version": params.get("version")}, {"scores.parquet": path})
 
 
-def _scored(rows: Iterator[pa.Table], scorer: Scorer, mapper: Mapper, problem: Problem) -> Iterator[pa.Table]:
+def _scored(rows: Iterator[pa.Table], scorer: Scorer, mapper: Mapper, problem: Problem, wanted: pa.Schema) -> Iterator[pa.Table]:
     """The scored batches in the order of the rows. Of a ranking one table, for the place in a list is known when all are scored:
     of its rows only the scores and their lists are held."""
-    wanted, query = schema(problem), problem.query
+    query = problem.query
     held: list[pa.Table] = [wanted.empty_table()]
     lists: list[pa.Table] = []
     for table in rows:
@@ -69,9 +75,9 @@ def _scored(rows: Iterator[pa.Table], scorer: Scorer, mapper: Mapper, problem: P
         yield placed(pa.concat_tables(held), pa.concat_tables(lists), query)
 
 
-def _write(path: Path, tables: Iterator[pa.Table], problem: Problem) -> int:
+def _write(path: Path, tables: Iterator[pa.Table], wanted: pa.Schema) -> int:
     """Row groups of GROUP rows, as one table of them all would be written."""
-    first = next(tables, schema(problem).empty_table())
+    first = next(tables, wanted.empty_table())
     held, rows = [first], len(first)
     with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
         for table in tables:

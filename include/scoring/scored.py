@@ -1,6 +1,6 @@
 """What a batch of scored rows is as a table, by the kind of problem.
 
-request_id, event_timestamp, then                                                                               version
+request_id, event_timestamp, the entity's keys, then                                                                 version
 binary        score                    (and, where costs or an author's function decide: `decision`, 0 or 1)
 regression    value, or value, low, high
 multiclass    class, probabilities     (a struct with a field a class)
@@ -8,6 +8,8 @@ ranking       score                    (and, of the whole day: `place` in the li
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -23,17 +25,17 @@ BEFORE = [("request_id", pa.string()), ("event_timestamp", pa.timestamp("us"))]
 VERSION = ("version", pa.int32())
 
 
-def schema(problem: Problem) -> pa.Schema:
-    """Of the scored rows, without the places of a ranking."""
+def schema(problem: Problem, keys: Sequence[str] = ()) -> pa.Schema:
+    """Of the scored rows, without the places of a ranking. `keys`: of the entity, as text."""
     if problem.outputs_add_up:
         fields = [("class", pa.string()), ("probabilities", pa.struct([(name, pa.float32()) for name in problem.outputs]))]
     else:
         fields = [(name, pa.float32()) for name in problem.outputs]
         fields += [("decision", pa.int8())] if _decides(problem) else []
-    return pa.schema([*BEFORE, *fields, VERSION])
+    return pa.schema([*BEFORE, *((key, pa.string()) for key in keys), *fields, VERSION])
 
 
-def table(problem: Problem, rows: pa.Table, outputs: Outputs, version: int | None) -> pa.Table:
+def table(problem: Problem, rows: pa.Table, outputs: Outputs, version: int | None, keys: Sequence[str] = ()) -> pa.Table:
     """The rows with their outputs, [n] or [n, k], in their order. Raises DataError for outputs that are none of the problem's."""
     wrong = problem.check(outputs, rows.num_rows)
     if wrong:
@@ -45,10 +47,12 @@ def table(problem: Problem, rows: pa.Table, outputs: Outputs, version: int | Non
     columns = {
         "request_id": rows["request_id"],
         "event_timestamp": rows["event_timestamp"],
+        **{key: rows[key].cast(pa.string()) for key in keys},
         **_said(problem, rows, outputs),
         "version": pa.repeat(pa.scalar(version, pa.int32()), rows.num_rows),
     }
-    return pa.table(columns, schema=schema(problem)) if problem.outputs_add_up else pa.table(columns).cast(schema(problem))
+    wanted = schema(problem, keys)
+    return pa.table(columns, schema=wanted) if problem.outputs_add_up else pa.table(columns).cast(wanted)
 
 
 def _said(problem: Problem, rows: pa.Table, outputs: Outputs) -> dict[str, pa.Array]:

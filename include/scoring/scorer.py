@@ -30,6 +30,7 @@ class Scorer:
     problem: Mapping[str, Any] | None = None  # as a request's parameters have it; None: plain binary
     threshold: float | None = None
     file: str = ONNX  # what the model's file is called
+    keys: tuple[str, ...] = ()  # of the entity, which stand beside its score
     environ: Mapping[str, str] | None = field(default=None, repr=False)  # of this process, for a remote model
 
     def __getstate__(self) -> dict[str, Any]:
@@ -43,7 +44,7 @@ class Scorer:
         """The rows as include/scoring/scored.py has them, in their order. Raises DataError for outputs that are none."""
         outputs = self._model.score(self._encoder.encode_table(rows))
         problem = of_params({"problem": self.problem, "threshold": self.threshold})
-        return table(problem, rows, outputs, self.version)
+        return table(problem, rows, outputs, self.version, self.keys)
 
     @cached_property
     def _encoder(self) -> Encoder:

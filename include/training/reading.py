@@ -16,6 +16,7 @@ from include.core.spec.dtypes import length_of
 from include.core.task import Task
 from include.model_contract.encoder import Encoder
 from include.problems.of import of_params, signature_of
+from include.request_features.definition import signature_part
 from include.training.checks import check_labels, check_texts, encoded_rows
 from include.training.job import Rows
 from include.training.rows.prepare import Asked, Place, streamed_rows
@@ -40,7 +41,8 @@ def read_rows(task: Task, path: Path) -> tuple[Rows, Rows, dict[str, Json]]:
         train, validation, encoder = _in_memory(path, asked)
     # The model pins the versions of the views it was trained on, and brings their definitions: serving must give it those.
     pins = {name: task.input("training_set").value.get(name, {}) for name in ("views", "definitions")}
-    return train, validation, {**encoder.to_json(), **signature_of(task.params), **pins}
+    computed = signature_part(Features(**task.params["features"]))  # and the expressions of what is computed of a request
+    return train, validation, {**encoder.to_json(), **signature_of(task.params), **pins, **computed}
 
 
 def rows_folder(task: Task) -> str:

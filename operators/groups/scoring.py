@@ -10,13 +10,16 @@ from airflow.sdk import XComArg, chain
 
 from include.core.spec import ModelSpec
 from operators.groups.group import Group, job_options, spec_of, task_group, wait_for_sets
-from operators.scoring import ScoreBatchOperator
+from operators.scoring import PublishScoresOperator, ScoreBatchOperator
 
 
 @dataclass(frozen=True)
 class ScoringGroup(Group):
     scores: XComArg
-    """What its task returns: a reference to the day's scores."""
+    """What its first task returns: a reference to the day's scores."""
+
+    table: XComArg
+    """What its second returns: the `path` of the partition's file below the storage root, its `version` and `rows`."""
 
 
 def scoring_group(
@@ -28,7 +31,8 @@ def scoring_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> ScoringGroup:
-    """The day's entities, scored with the version in production; after a wait for the feature sets that the model reads.
+    """Two tasks: the day's entities, scored with the version in production, and their partition's file in the table of scores;
+    after a wait for the feature sets that the model reads.
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_scoring`; None for a task that stands in the DAG itself
@@ -39,11 +43,12 @@ def scoring_group(
     **Example** ::
 
         scored = scoring_group("flight_delay", day="{{ ds }}")
-        scored.scores >> send_to_the_warehouse
+        scored.table >> refresh_the_report
     """
     spec = spec_of(model)
     with task_group(spec, group_id, "scoring") as group:
         score = ScoreBatchOperator(task_id="score", model=spec.name, day=day, **job_options(where, pool, queue))
+        publish = PublishScoresOperator(task_id="publish", model=spec.name, scores=score.output)
         if spec.features.owners:
             chain(wait_for_sets(spec, day=day), score)
-        return ScoringGroup(group, score.output)
+        return ScoringGroup(group, score.output, publish.output)

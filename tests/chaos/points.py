@@ -62,6 +62,7 @@ ELSEWHERE = {
         "tests/unit/operators/test_landing.py",
     ),
     **dict.fromkeys(("experiment.applied", "experiment.looked"), "tests/unit/operators/test_experiment.py"),
+    **dict.fromkeys(("scores.recorded", "scores.written"), "tests/unit/scoring/test_table.py"),
     "reconciler.noted": "tests/unit/reconcile/test_run.py",
     "reconciler.triggered": "tests/unit/reconcile/test_run.py",
 }

@@ -51,6 +51,8 @@ def live(pipe: Connection, root: Path, epochs: int, strategy: str) -> None:
     def slow(*given: Any) -> None:
         done(*given)
         time.sleep(0.02)  # so that a kill comes within the course
+        if (root / f"fail-{os.getpid()}").exists():
+            raise RuntimeError("the fit fails, and its process goes on")
 
     vars_of: Any = Pace
     vars_of.on_train_batch_end = slow
@@ -127,6 +129,24 @@ def test_the_others_form_the_next_group_when_one_is_killed_and_leave_together_wh
         form(3, workers[:1])  # one alone, which was in two groups before
         assert workers[0].answer().outcome == "done"
         assert store.steps()[-1] == 40 * 10
+    finally:
+        for worker in workers:
+            worker.process.kill()
+
+
+def test_a_worker_whose_fit_fails_lets_the_others_go_though_its_process_lives(tmp_path: Path) -> None:
+    store = CheckpointStore(LocalStorage(tmp_path), "checkpoints")
+    workers = [Worker(tmp_path, 40, "ddp") for _ in range(3)]
+    try:
+        for number in (1, 2):  # a process's first group is one to itself: what is imported in it may hold it
+            known = store.steps()[-1:]
+            form(number, workers)
+            until(lambda known=known: store.steps()[-1:] != known or workers[0].pipe.poll())
+            assert not workers[0].pipe.poll(), workers[0].answer()
+            failing = tmp_path / f"fail-{workers[2].process.pid}"
+            failing.touch()
+            assert [worker.answer().outcome for worker in workers] == ["failed"] * 3
+            failing.unlink()
     finally:
         for worker in workers:
             worker.process.kill()

@@ -31,7 +31,8 @@ ELSEWHERE = {
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
     "tests/unit/operators/test_feature_sets.py": (
-        "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/readers plugins/slipstream_features"
+        "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/readers "
+        "plugins/slipstream_features"
     ),
     "tests/integration/test_feast.py": (
         "backends/feast/engine backends/feast/materialize backends/feast/online backends/feast/registry backends/feast/repo "
@@ -196,6 +197,12 @@ ELSEWHERE = {
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
     "tests/unit/operators/test_rollout.py": "operators/rollout_end rollout/pause",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
+    "tests/unit/core/expression/test_checked.py": "core/expression/functions core/expression/tree core/expression/typed",
+    "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",
+    "tests/unit/request_features/test_parity.py": "request_features/interpreted",
+    "tests/unit/request_features/test_values.py": "request_features/logic",
+    "tests/unit/operators/test_scoring.py": "scoring/precomputed",
+    "tests/unit/online_store/test_precomputed.py": "core/spec/scoring",
     "tests/unit/serving/models/test_loaded_model.py": "model_contract/model",
     "tests/unit/serving/models/test_route_switch.py": "serving/models/deployment",
     "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
@@ -216,7 +223,7 @@ THEMES = {
     "tests/unit/core": "digest_of_steps spec",
     "tests/unit/data": "partitions",
     "tests/unit/evaluation": "binary_results problems",
-    "tests/unit/features": "authored_names problems zones",
+    "tests/unit/features": "authored_names problems request_features zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
     "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",
@@ -228,7 +235,7 @@ THEMES = {
     "tests/unit/reconcile": "bench",
     "tests/unit/rollout": "entities",
     "tests/unit/serving": "binary_golden direct",
-    "tests/unit/serving/prediction": "kinds",
+    "tests/unit/serving/prediction": "computed kinds",
 }
 # Folders of tests about what is no package of the sources: containers, charts, templates, examples, scripts, the tests' helpers.
 OTHER = ("docker", "examples", "helm", "infra", "scripts", "support")

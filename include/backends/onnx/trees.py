@@ -61,14 +61,6 @@ class Ensemble:
         return len(self.trees)
 
 
-def write_trees(trees: Sequence[Tree], test: Test, path: Path, *, inputs: int, base: float = 0.0, scale: float = 1.0) -> None:
-    """Write `score` = 1 / (1 + exp(-scale * (base + the leaves))) of `features` [n, inputs].
-
-    :param test: when a row goes left, by its value and the node's threshold, both float32
-    """
-    write_ensemble(Ensemble([trees], test, [base], "sigmoid", scale), path, inputs=inputs, output="score")
-
-
 def write_ensemble(ensemble: Ensemble, path: Path, *, inputs: int, output: str) -> None:
     """Write `output` of `features` [n, inputs]: [n] of one output, [n, k] of several."""
     from onnx import TensorProto, helper

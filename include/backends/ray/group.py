@@ -9,6 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+# Both hold the group of the moment in which they are imported as a default, for ever: not first within a group, as DDP would.
+import torch.distributed.nn.functional
+import torch.distributed.optim
 from lightning_fabric.plugins.environments.cluster_environment import ClusterEnvironment
 from lightning_fabric.utilities.rank_zero import rank_zero_only
 from pytorch_lightning.strategies import DDPStrategy

@@ -6,6 +6,7 @@ next group is formed in a second, where new processes would take as long as the 
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -142,7 +143,15 @@ class Member:
         return self._progress()
 
     def fit(self, group: int, place: Place, address: tuple[str, int]) -> Report:
-        """Train in a group until the course is done, somebody is asked to leave, or something fails."""
+        """Train in a group until the course is done, somebody is asked to leave, or something fails.
+
+        The others learn that it has left by its sockets, which close when nothing holds the group any more.
+        """
+        report = self._report(group, place, address)
+        gc.collect()  # where it failed, the frames that it passed through have held the fit until now
+        return report
+
+    def _report(self, group: int, place: Place, address: tuple[str, int]) -> Report:
         from include.backends.lightning.fit import Left
 
         if not self._parting:
@@ -176,6 +185,9 @@ class Member:
                 more = trainer_arguments(work.plan, place, address)
                 fit_here(work.plan, work.build, self._data, Kept(store, spool), place, hooks, **more)
         finally:
+            # Not by `pace`, to which Lightning has given methods of the module: by them the group would be held.
+            done = pace.done
+            self._progress = lambda: Progress(group, done, store.saved, store.seconds())
             if spool is not None:
                 _close(spool)
 

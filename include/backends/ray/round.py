@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 WATCH = 0.2  # seconds between two looks
 SILENT = 5.0  # seconds without an answer, after which a worker of a broken group is given up
-BUSY = 60.0  # seconds that one that answers may take to see that its group is broken
+BUSY = 20.0  # seconds that one that answers may take to see that its group is broken: gloo has no way to wake who waits in it
 
 
 @dataclass(frozen=True)

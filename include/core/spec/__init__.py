@@ -18,6 +18,7 @@ from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
+from include.core.spec.scoring import Scoring
 from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
 from include.core.spec.training import Training
@@ -63,6 +64,7 @@ __all__ = [
     "Regression",
     "Retraining",
     "Rollout",
+    "Scoring",
     "Search",
     "Serving",
     "Training",

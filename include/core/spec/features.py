@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, timedelta
-from typing import Self
+from typing import Any, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from include.core.expression.checked import Written, checked
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
 
@@ -33,12 +34,21 @@ class Feature(Frozen):
     description: str = ""
     """What the value means, for the pages and the feature registry that show it."""
 
+    expression: str = ""
+    """Of a feature of the request: what computes it of other features, of `features.request_fields` and of event_timestamp, in a
+    closed part of SQL (docs/features.md). By default the caller sends it."""
+
     @model_validator(mode="after")
     def _default_of_the_type(self) -> Self:
         problem = _default_problem(self.dtype, self.default)
         if problem:
             raise ValueError(f"default: {problem} (seen: {self.default!r:.120})")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_expression(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A feature that is sent is written as ever: it is part of the keys of results."""
+        return {name: value for name, value in dump(self).items() if name != "expression" or value}
 
 
 def _default_problem(dtype: str, default: Default | None) -> str:
@@ -141,7 +151,36 @@ class Features(Frozen):
     of them. Their features follow those of the model's own views in its inputs."""
 
     request: tuple[Feature, ...] = ()
-    """The features that come with the request. They follow those of the views in the model's inputs."""
+    """The features that come with the request, or are computed of it (`expression`). They follow those of the views in the
+    model's inputs."""
+
+    request_fields: tuple[Feature, ...] = ()
+    """What else comes with the request for expressions to read, and is no input of the model. The SQL of `features.entities`
+    selects it, too."""
+
+    @model_validator(mode="after")
+    def _computed(self) -> Self:
+        """Expressions that can be computed, of what is there."""
+        inside = [each.name for view in self.views for each in view.features if each.expression]
+        inside += [each.name for each in self.request_fields if each.expression]
+        if inside:
+            raise ValueError(f"{inside}: an expression is of a feature in features.request; a view's values are made by its SQL")
+        computed = [Written(each.name, each.dtype, each.expression) for each in self.request if each.expression]
+        if self.request_fields and not computed:
+            raise ValueError("request_fields: no feature of the request has an expression that could read them")
+        if computed and not self.unresolved:  # what feature sets bring is not known yet
+            known = [*(each for view in self.views for each in view.features), *self.sent]
+            checked(computed, {each.name: each.dtype for each in known})
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name != "request_fields" or value}
+
+    @property
+    def sent(self) -> tuple[Feature, ...]:
+        """What a caller sends, and the entities' SQL selects: the request's features that are not computed, then its fields."""
+        return (*(each for each in self.request if not each.expression), *self.request_fields)
 
     @field_validator("sets")
     @classmethod
@@ -169,9 +208,17 @@ class Features(Frozen):
         return tuple(dict.fromkeys(view.set for view in self.shared))
 
     @property
+    def unresolved(self) -> bool:
+        """Whether views of feature sets are still to be filled in."""
+        return bool(self.sets) and not self.shared
+
+    @property
     def computed(self) -> Features:
-        """What a day of the model's own is computed by: a change in a feature set's view is none of it."""
-        return self.model_copy(update={"views": self.own}) if self.shared else self
+        """What a day of the model's own is computed by: a change in a feature set's view is none of it, nor in an expression
+        that may read one."""
+        if not self.shared:
+            return self
+        return self.model_copy(update={"views": self.own, "sets": (), "request": self.sent, "request_fields": ()})
 
     @property
     def inputs(self) -> tuple[Feature, ...]:

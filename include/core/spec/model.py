@@ -17,6 +17,7 @@ from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import Binary, Problem
 from include.core.spec.rollout import Rollout
+from include.core.spec.scoring import Scoring
 from include.core.spec.search import Search
 from include.core.spec.serving import Objectives, Serving, Triggers
 from include.core.spec.training import Training
@@ -70,6 +71,9 @@ class ModelSpec(Frozen):
     serving: Serving = Serving()
     """How the gateway answers."""
 
+    scoring: Scoring = Scoring()
+    """What becomes of batches of scores."""
+
     objectives: Objectives = Objectives()
     """What callers are promised."""
 
@@ -85,7 +89,7 @@ class ModelSpec(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *self._unasked(), *clashes(self)]
+        problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._unasked(), *clashes(self)]
         if problems:
             raise ValueError("; ".join(problems))
         texts = [feature.name for feature in self.features.inputs if feature.dtype == "text"]
@@ -103,7 +107,8 @@ class ModelSpec(Frozen):
             ("serving.redact", self.serving.redact),
             ("problem", self._served_costs()),
         ):
-            unknown = [name for name in used if name and name not in (*names, *self.features.keys)]
+            fields = tuple(each.name for each in self.features.request_fields) if field == "serving.redact" else ()
+            unknown = [name for name in used if name and name not in (*names, *self.features.keys, *fields)]
             if unknown:
                 raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
         return self
@@ -111,7 +116,7 @@ class ModelSpec(Frozen):
     @property
     def unresolved(self) -> bool:
         """Whether views of feature sets are still to be filled in: a spec is whole once `include.core.catalog` has loaded it."""
-        return bool(self.features.sets) and not self.features.shared
+        return self.features.unresolved
 
     @property
     def managed(self) -> bool:
@@ -156,6 +161,17 @@ class ModelSpec(Frozen):
             yield "experiments: a metric's table is made of data.sources, and there are none; have callers report it"
         if self.rollout.experiment and self.rollout.experiment not in names:
             yield f"rollout.experiment: {self.rollout.experiment!r} is none of this model's experiments ({', '.join(names)})"
+
+    def _unscored(self) -> Iterator[str]:
+        """What stands against precomputed scores."""
+        if not self.scoring.defaults:
+            return
+        if not self.managed:
+            yield "scoring.defaults: a batch scores the entities of data.sources, and there are none"
+        if not self.features.keys:
+            yield "scoring.defaults: a score is found by its entity, and this model has no keys (features.views)"
+        if self.problem.kind == "ranking":
+            yield "scoring.defaults: a place in a list is of that list alone, so no entity has one beforehand"
 
     def _unfit(self) -> Iterator[str]:
         """What does not go with the kind of problem."""

@@ -54,9 +54,9 @@ def of_entities(features: Features, further: Mapping[str, str] | None = None, ke
     """`further`: columns that the problem reads beside keys and features, with their types. `keys`: all that the model's views
     have, those of feature sets included; by default those of the given views."""
     named = dict.fromkeys(features.keys if keys is None else keys, KEY)
-    columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **named, **_types(features.request)}
+    columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **named, **_types(features.sent)}
     further = further or {}
-    return Dataset("entities", {**columns, **further}, ("request_id",), "event_timestamp", texts=_texts(features.request))
+    return Dataset("entities", {**columns, **further}, ("request_id",), "event_timestamp", texts=_texts(features.sent))
 
 
 def of_labels(label: str, sql_type: str = "TINYINT") -> Dataset:

@@ -10,19 +10,22 @@ What remains is skew: the two paths compute differently.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 
+from include.core.expression.tree import columns_of
 from include.core.request import Json
 from include.core.spec import Feature, Features, View
 from include.core.spec.dtypes import is_text, length_of
 from include.data.sql import parquet, quoted
-from include.data.sql_types import default_literal
+from include.data.sql_types import default_literal, sql_type
 from include.point_in_time.join import EVENT, KNOWN, Side, interval, known, point_in_time, side
 from include.point_in_time.partition import DailyFiles
+from include.request_features.definition import RequestFeatures
+from include.request_features.relation import with_computed
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # of floats: what the model's float32 can just tell apart
 STALE_SHARE = 0.05  # of a view's requests, from which on its staleness is worth a warning
@@ -103,6 +106,29 @@ def _of_request(connection: duckdb.DuckDBPyConnection, request: Sequence[Feature
     connection.execute(f"CREATE OR REPLACE TABLE asked AS SELECT * FROM ({rows}) SEMI JOIN served USING (request_id)")
     connection.execute("CREATE OR REPLACE TABLE reasons AS SELECT NULL::BIGINT AS _place, NULL::VARCHAR AS reason LIMIT 0")
     return [_finding(connection, feature, "", "asked", "request_id") for feature in request]
+
+
+def recomputed(
+    connection: duckdb.DuckDBPyConnection, features: Features, redacted: Collection[str], redefined: Sequence[int]
+) -> list[Finding]:
+    """What the gateway computed of requests, against what DuckDB makes of the same values as they were served.
+
+    What these values were made of is compared for itself. Table `served` has them, and `_version`, who answered; versions that
+    are `redefined` compute something else, and what reads a value that is not logged is left out.
+    """
+    wanted = RequestFeatures.of(features)
+    if wanted is None:
+        return []
+    unknown = {*redacted}
+    for expression in wanted.expressions:  # in order: what reads an unknown one is unknown, too
+        if unknown & {*columns_of(expression.node)}:
+            unknown.add(expression.name)
+    served = (f"NULL::{sql_type(f.dtype)} AS {_q(f.name)}" if f.name in redacted else _q(f.name) for f in wanted.given)
+    left_out = f" AND _version NOT IN ({', '.join(map(str, redefined))})" if redefined else ""
+    rows = f"SELECT {', '.join(('_place', EVENT, *served))} FROM served WHERE _version IS NOT NULL{left_out}"
+    connection.execute(f"CREATE OR REPLACE TABLE again AS {with_computed(rows, wanted)}")
+    connection.execute("CREATE OR REPLACE TABLE reasons AS SELECT NULL::BIGINT AS _place, NULL::VARCHAR AS reason LIMIT 0")
+    return [_finding(connection, each, "", "again", "_place") for each in wanted.computed if each.name not in unknown]
 
 
 def _finding(connection: duckdb.DuckDBPyConnection, feature: Feature, view: str, other: str, by: str) -> Finding:

@@ -39,12 +39,14 @@ class Answer(msgspec.Struct, gc=False):
     degraded: list[str]
 
 
-def plain_answers(threshold: float) -> Callable[[Record], Answer]:
+def plain_answers(threshold: float) -> Callable[[Record], Answer | dict[str, Json]]:
     """What makes the answers of a plain binary problem."""
 
-    def answer(record: Record) -> Answer:
+    def answer(record: Record) -> Answer | dict[str, Json]:
         assert record.score is not None
         label = int(record.score >= threshold) if record.decision is None else record.decision
+        if record.precomputed_version is not None:
+            return {"id": record.id, "score": record.score, "label": label, **_rest(record)}
         return Answer(record.id, record.score, label, record.version, record.arm, record.degraded)
 
     return answer
@@ -59,6 +61,14 @@ def output_of(record: Record) -> Output:
     """What the model said of a record that has its answer."""
     assert record.score is not None
     return record.score if record.outputs is None else record.outputs
+
+
+def _rest(record: Record) -> dict[str, Json]:
+    """Who answered, and what was not as it should be; of what a batch had given beforehand also that, and its age in seconds."""
+    rest: dict[str, Json] = {"version": record.version, "arm": record.arm, "degraded": list(record.degraded)}
+    if record.precomputed_version is None:
+        return rest
+    return {**rest, "version": record.precomputed_version, "source": "precomputed", "age": round(record.precomputed_age, 3)}
 
 
 class Answers:
@@ -92,11 +102,11 @@ class Answers:
             self._decide(records, features, said)
 
     def answer(self, record: Record) -> dict[str, Json]:
-        """{"id", what the problem says, "place"?, "version", "arm", "degraded"}. The best place is 1."""
+        """{"id", what the problem says, "place"?, "version", "arm", "degraded", "source"?, "age"?}. The best place is 1."""
         said = self.problem.answer(output_of(record), decision=record.decision)
         if record.place is not None:
             said["place"] = record.place + 1
-        return {"id": record.id, **said, "version": record.version, "arm": record.arm, "degraded": list(record.degraded)}
+        return {"id": record.id, **said, **_rest(record)}
 
     # -- decisions -----------------------------------------------------------------------------------
 

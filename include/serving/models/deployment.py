@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from include.core.spec import ModelSpec, View
 from include.routing.route import Route
+from include.serving.models.computing import Computing
 from include.serving.models.loaded_model import LoadedModel
 
 
@@ -29,7 +32,8 @@ class Deployment:
 
     @cached_property
     def views(self) -> dict[str, tuple[View, ...]]:
-        """What the loaded versions read online: one set of views, or several while their definitions change."""
+        """What the loaded versions read online: one set of views, or several while their definitions change, or those of what is
+        computed of a request."""
         return {self.reads(version): self.models[version].views or self.spec.features.views for version in self.models} or {
             "": self.spec.features.views
         }
@@ -41,7 +45,18 @@ class Deployment:
 
     @cached_property
     def _reads(self) -> dict[int, str]:
-        return {version: _named(model.views) for version, model in self.models.items()}
+        return {version: _named(model) for version, model in self.models.items()}
+
+    @cached_property
+    def computing(self) -> dict[str, Computing]:
+        """What the versions of each set of views compute of a request; empty where none does."""
+        found = {self.reads(version): model.computing for version, model in self.models.items()}
+        return {reads: each for reads, each in found.items() if each is not None}
+
+    def compute(self, rows: Mapping[str, dict[str, Any]], moment: datetime) -> bool:
+        """Fill in what is computed of one item, in its row for each set; whether that could be done."""
+        done = [self.computing[reads](row, moment) for reads, row in rows.items() if reads in self.computing]
+        return all(done)
 
     @cached_property
     def remote(self) -> bool:
@@ -68,5 +83,7 @@ class Deployment:
         return sum(model.bytes for model in self.models.values())
 
 
-def _named(views: tuple[View, ...] | None) -> str:
-    return ",".join(f"{view.name}@{view.version}" for view in views or () if view.version)
+def _named(model: LoadedModel) -> str:
+    """Versions that read the same views and compute the same of a request are fed with the same rows."""
+    views = ",".join(f"{view.name}@{view.version}" for view in model.views or () if view.version)
+    return views if model.computing is None else f"{views}|{model.computing.digest}"

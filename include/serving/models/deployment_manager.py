@@ -290,6 +290,7 @@ class DeploymentManager:
         deployment = self.deployments.get(model)
         wanted = self.wanted.get(model, 0)
         generation, refused = self._refused.get(model, (0, {}))
+        models = deployment.models if deployment else {}
         return {
             "generation": self.switch.applied(model),
             "wanted": wanted,
@@ -299,6 +300,7 @@ class DeploymentManager:
             "cold": deployment is not None and deployment.cold,
             "refused": refused if generation == wanted else {},
             "misfits": {str(v): m.misfit for v, m in deployment.models.items() if m.misfit} if deployment else {},
+            "interpreted": {str(v): m.computing.differed for v, m in models.items() if m.computing and m.computing.differed},
         }
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from include.model_contract.remote import REMOTE, Remote, model_file
 from include.problems.of import of_params
 from include.retrieval.version import FILES, Retrieval, open_retrieval
 from include.serving.models.answers import Answers, Output, is_plain
+from include.serving.models.computing import Computing, open_computing
 from include.serving.models.patient import Patient
 from include.versions.queries import stored
 
@@ -64,6 +66,13 @@ class LoadedModel:
     retrieval: Retrieval | None = None  # what it recommends from; None: it brings nothing
     remote: Remote | None = None  # where it is, if another server scores; its scorer is for those who may wait
     name: str = ""  # of the model that it is a version of
+    computing: Computing | None = None  # what it computes of a request; None: nothing
+
+    def compute(self, rows: Iterable[dict[str, Any]], moment: datetime) -> None:
+        """Fill in what is computed of each row, as it was asked at that moment (UTC, no zone)."""
+        if self.computing is not None:
+            for row in rows:
+                self.computing(row, moment)
 
     def score_rows(self, rows: Sequence[Sequence[float]] | Encoded) -> Floats:
         """Encoded rows, float32 [n, width] or columns, to outputs float32 [n] or [n, k]. Raises ModelError, whatever happens."""
@@ -147,7 +156,7 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     retrieval = open_retrieval(shipped, encoder)
     model = LoadedModel(
         version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers,
-        retrieval=retrieval, remote=remote, name=spec.name,
+        retrieval=retrieval, remote=remote, name=spec.name, computing=open_computing(signature, spec.features),
     )  # fmt: skip
     if isinstance(scorer, Patient):
         _check_remote(scorer, version)

@@ -10,11 +10,13 @@ from contextlib import suppress
 from typing import Any
 
 from include.core.spec import ModelSpec
+from include.core.time import utc_now
 from include.serving.circuit_breaker import Breaker
 from include.serving.models.answers import Answers, Output
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError
 from include.serving.prediction.lists import by_list
+from include.serving.prediction.precomputed import PRECOMPUTED, features_away, usable
 from include.serving.prediction.rows import Row
 from include.serving.telemetry.counters import Metrics
 
@@ -28,10 +30,14 @@ class Chain:
         self._name, self._default = spec.name, spec.serving.default_score
         self._answers, self._metrics = answers, metrics
         self._redact = frozenset(spec.serving.redact)
+        self._precomputed = spec.scoring.defaults
         self._circuits: dict[int, Breaker] = {}  # of the versions whose last row failed
 
     def score(self, group: list[Row]) -> None:
         """All rows of an arm in one run; where that fails, one by one, or list by list: no row fails for another."""
+        group = self.without_features(group)
+        if not group:
+            return
         deployment = group[0].deployment
         _role, version = next(deployment.candidates(group[0].record.arm), ("", -1))
         outputs: Sequence[Output] = ()
@@ -84,8 +90,32 @@ class Chain:
                 row.record.features = self.redacted(row.features)
         self.fill(rows, outputs, version)
 
+    def without_features(self, rows: list[Row]) -> list[Row]:
+        """Those that a version is to answer: what has no features is answered by what a batch gave to the entity, if it did."""
+        if not self._precomputed:
+            return rows
+        parts: tuple[list[Row], list[Row]] = [], []
+        for row in rows:
+            parts[features_away(row.record.degraded)].append(row)
+        return [*parts[0], *self._stand_in(parts[1])]
+
+    def _stand_in(self, rows: list[Row]) -> list[Row]:
+        """Answer rows by what a batch gave to their entities; those of which it gave nothing that may be said now."""
+        left, moment = [], utc_now()
+        for row in rows:
+            held, record = usable(row), row.record
+            if held is None:
+                left.append(row)
+                continue
+            record.degraded = [*record.degraded, PRECOMPUTED]
+            record.precomputed_version, record.precomputed_age = held.version, held.age(moment)
+            self.fill([row], [held.output], None)
+        return left
+
     def give_up(self, rows: list[Row]) -> None:
-        """Nobody gave anything: the default is the answer."""
+        """Nobody gave anything: what a batch gave to the entity is the answer, else the default."""
+        if self._precomputed:
+            rows = self._stand_in(rows)
         for record in [row.record for row in rows]:
             record.degraded = [*record.degraded, "default_score"]
         self.fill(rows, [self._default if self._answers is None else self._answers.default] * len(rows), None)

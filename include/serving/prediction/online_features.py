@@ -15,6 +15,7 @@ import msgspec
 
 from include.core.errors import one_line
 from include.core.spec import ModelSpec, View
+from include.online_store.precomputed import view_of
 from include.online_store.store import EntityReader, Fetched, OnlineStore, Row, RowFetcher, RowWriter
 from include.serving.circuit_breaker import Breaker
 from include.serving.prediction.last_known import LastKnown
@@ -45,8 +46,8 @@ class Tally:
         self.exported = (0, dict(self.missing))  # what the metrics have
         self.flags: list[str] = []  # of answers while views are lost as a whole
 
-    def miss(self, rows: Sequence[Row | None]) -> None:
-        width = len(self.missing)
+    def miss(self, rows: Sequence[Row | None], width: int) -> None:
+        """`width`: rows of an item, of which the first are those of these views."""
         for place, name in enumerate(self.missing):
             self.missing[name] += rows[place::width].count(None)
 
@@ -125,7 +126,8 @@ class Source:
     """One model's features by some versions of its views, all items of a batch in one round trip."""
 
     def __init__(self, reader: FeatureReader, spec: ModelSpec, views: tuple[View, ...]) -> None:
-        self._reader, self._model, self._views = reader, spec.name, views
+        beside = view_of(spec)  # precomputed scores, which come with the features
+        self._reader, self._model, self._views = reader, spec.name, views if beside is None else (*views, beside)
         self._entity: EntityReader | None = None  # of the store, made on first use
         self._last: LastKnown[dict[str, Any]] = LastKnown(spec.serving.last_known.total_seconds())
         self._tally = reader.tally(spec.name, views)
@@ -174,7 +176,7 @@ class Source:
         values, width, tally = entity.values, entity.width, self._tally
         tally.asked += len(items)
         if None in rows:
-            tally.miss(rows)
+            tally.miss(rows, width)
         found = []
         try:
             for place, item in enumerate(items):

@@ -5,7 +5,8 @@ store away            the features last read of the entity   degraded: last_know
 store lost a view     default features of that view          degraded: empty_view:NAME
 challenger fails      the champion answers                   degraded: challenger
 champion fails        the previous champion answers          degraded: champion
-all of them fail      the spec's default score               degraded: default_score
+all of them fail      what a batch gave to the entity        degraded: precomputed   (scoring.defaults)
+and it gave nothing   the spec's default score               degraded: default_score
 the log's disk full   the answer is sent all the same        degraded: log
 
 Decisions that cannot be made: include/serving/prediction/answers.py. The candidates of a list fail together, for each has its
@@ -36,12 +37,14 @@ from include.problems.of import of_spec
 from include.problems.problem import Problem
 from include.routing.entity_hash import SEPARATOR
 from include.serving.models.answers import Answers, is_plain, output_of, plain_answers
+from include.serving.models.computing import FAILED
 from include.serving.prediction.chain import Chain
 from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.exploration import Exploration
 from include.serving.prediction.last_known import LastKnown
 from include.serving.prediction.lists import Lists, place
 from include.serving.prediction.online_features import FeatureReader, Features, Source
+from include.serving.prediction.precomputed import taken_from
 from include.serving.prediction.remote_batches import RemoteBatches
 from include.serving.prediction.remote_chain import RemoteChain
 from include.serving.prediction.request_types import Contract, Item
@@ -85,6 +88,7 @@ class Predictor:
         self._later: set[asyncio.Task[None]] = set()  # answers that wait for another server
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         choices = 2 if self._answers is None else self._answers.choices
+        self._precomputed = spec.scoring.defaults
         self._explore = Exploration(spec.serving.explore, spec.name, unit, choices)
         self._reader = reader
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
@@ -271,7 +275,7 @@ class Predictor:
                 others.append(request)
         if known:
             answers = [each for _, scored in known for each in scored]
-            rows = self._rows([request for request, _ in known], [(each.features, []) for each in answers], now)
+            rows = self._rows([request for request, _ in known], [(each.features, []) for each in answers], now, computed=True)
             for row, each in zip(rows, answers, strict=True):
                 self._chain.fill([row], [each.output], each.version)
                 row.record.latency_us = (perf_counter_ns() - started) / 1000
@@ -288,8 +292,12 @@ class Predictor:
         ids = (item.id for request in requests for item in request.items if item.id)
         return {"model": self._name, "request_id": list(itertools.islice(ids, 20))}
 
-    def _rows(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime) -> list[Row]:
-        at, moment = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None).isoformat()
+    def _rows(
+        self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, *, computed: bool = False
+    ) -> list[Row]:
+        """`computed`: whether what is computed of the request is among the features."""
+        at, naive = now.isoformat(timespec="microseconds"), now.replace(tzinfo=None)
+        moment = naive.isoformat()
         name, hashed, redact, known = self._name, self._unit, self._redact, iter(features)
         pseudonym = self.log.pseudonym
         explore = self._explore if self._explore.share else None
@@ -299,7 +307,7 @@ class Predictor:
             deployment = request.deployment
             draw, generation, reads = deployment.route.draw, deployment.generation, next(iter(deployment.views))
             unknown = self._sources[reads][1] if reads in self._sources else {}
-            canary = deployment.route.weight < 100
+            canary, computes = deployment.route.weight < 100, bool(deployment.computing) and not computed
             for item in request.items:
                 entity = _asdict(item.entity)
                 request_id = item.id or f"{self._prefix}-{next(self._count):x}"
@@ -318,6 +326,9 @@ class Predictor:
                 else:
                     stored, degraded = found
                     values = {**unknown, **stored, **_asdict(item.features)}
+                held = taken_from(others or {reads: values}) if self._precomputed else None
+                if computes and not deployment.compute(others or {reads: values}, item.event_time or naive):
+                    degraded = [*degraded, FAILED]
                 record = Record(
                     PREDICTION, request_id, at, item.event_time.isoformat() if item.event_time else moment, pseudonym(unit),
                     self._chain.redacted(entity) if redact else entity, self._chain.redacted(values) if redact else values,
@@ -327,13 +338,15 @@ class Predictor:
                     record.explored = "challenger"
                 if explore is not None:
                     explore.mark(record)
-                rows.append(Row(record, values, deployment, others, together))
+                rows.append(Row(record, values, deployment, others, together, held))
         return rows
 
     def _mirror(self, rows: list[Row], lines: bytes) -> None:
         """To the shadow, once the answers are out: as the log's lines where they say all that was scored."""
+        if self._precomputed and any(row.record.precomputed_version is not None for row in rows):
+            rows, lines = [row for row in rows if row.record.precomputed_version is None], b""  # no version said that
         shadows = {id(row.deployment): row.deployment for row in rows}
-        if len(shadows) == 1 and not self._redact and rows[0].others is None:
+        if lines and len(shadows) == 1 and not self._redact and rows[0].others is None:
             (deployment,) = shadows.values()
             version = deployment.route.shadow
             if version is not None and version in deployment.models:

@@ -20,10 +20,12 @@ class RemoteChain:
     async def score(self, group: list[Row]) -> None:
         """Fill in who answered the rows of one deployment and arm, and what."""
         deployment, arm = group[0].deployment, group[0].record.arm
-        chain, left = [*deployment.candidates(arm)], group
+        chain, left = [*deployment.candidates(arm)], self._chain.without_features(group)
+        if not left:
+            return
         models = [deployment.models[version] for _, version in chain if version in deployment.models]
         if all(model.remote is None for model in models):
-            self._chain.score(group)
+            self._chain.score(left)
             return
         for role, version in chain:
             left = await self._attempt(left, role, version)

@@ -81,9 +81,9 @@ class Contract:
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         self.keys = spec.features.keys
-        self._texts = tuple(feature.name for feature in spec.features.request if feature.dtype == "text")
+        self._texts = tuple(feature.name for feature in spec.features.sent if feature.dtype == "text")
         self._entity = msgspec.defstruct("Entity", [(key, KEY) for key in self.keys], **_STRICT)
-        asked = [_field(feature) for feature in spec.features.request]  # by keyword: one with a default may come first
+        asked = [_field(feature) for feature in spec.features.sent]  # by keyword: one with a default may come first
         self._features = msgspec.defstruct("RequestFeatures", asked, kw_only=True, **_STRICT)
         self.item = msgspec.defstruct("ModelItem", self._item_fields(), bases=(self.base,), kw_only=True, **_STRICT)
         batch = msgspec.defstruct("Batch", [("requests", list[self.item])], **_STRICT)  # type: ignore[name-defined]
@@ -95,7 +95,7 @@ class Contract:
         entity: Any = (
             ("entity", self._entity) if self.keys else ("entity", self._entity, msgspec.field(default_factory=self._entity))
         )
-        if any(feature.default is None for feature in self.spec.features.request):
+        if any(feature.default is None for feature in self.spec.features.sent):
             return [entity, ("features", self._features)]
         return [entity, ("features", self._features, msgspec.field(default_factory=self._features))]
 
@@ -155,7 +155,7 @@ class Contract:
     def _allowed(self, field: str, full: str, *, unknown: bool) -> object:
         parent = re.sub(r"requests\[\d*\.*\]\.?", "", field)
         names = {"": ["id", "entity", "features", "event_time", *self.more], "entity": list(self.keys)}
-        names["features"] = [feature.name for feature in self.spec.features.request]
+        names["features"] = [feature.name for feature in self.spec.features.sent]
         if unknown:
             return names.get(parent, msgspec.UNSET)
         leaf = full.rpartition(".")[2]
@@ -163,7 +163,7 @@ class Contract:
             return here[leaf]
         if leaf in self.keys and ".features." not in f".{full}":
             return KEYS_ALLOWED
-        return next((allowed(f.dtype) for f in self.spec.features.request if f.name == leaf), msgspec.UNSET)
+        return next((allowed(f.dtype) for f in self.spec.features.sent if f.name == leaf), msgspec.UNSET)
 
 
 _ALLOWED_HERE = {"event_time": TIME, "id": "text of 1 to 200 characters"}

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from include.online_store.precomputed import Precomputed
 from include.prediction_log.record import Record
 from include.serving.models.deployment import Deployment
 from include.serving.prediction.request_types import Item
@@ -17,7 +18,7 @@ _astuple = msgspec.structs.astuple
 class Row:
     """What is known of an item so far."""
 
-    __slots__ = ("deployment", "features", "others", "record", "together")
+    __slots__ = ("deployment", "features", "others", "precomputed", "record", "together")
 
     def __init__(
         self,
@@ -26,13 +27,14 @@ class Row:
         deployment: Deployment,
         others: Mapping[str, dict[str, Any]] | None = None,
         together: Hashable = None,
+        precomputed: Precomputed | None = None,
     ) -> None:
         """`others`: while the deployment's versions read several sets of views, the features by each of them.
 
-        `together`: which list it is a candidate of, where it is one.
+        `together`: which list it is a candidate of, where it is one. `precomputed`: what a batch gave to its entity.
         """
         self.record, self.features, self.deployment, self.others = record, features, deployment, others
-        self.together = together
+        self.together, self.precomputed = together, precomputed
 
     def by(self, version: int) -> dict[str, Any]:
         """The features as that version reads them."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from include.online_store.precomputed import nothing_else
 from include.serving.http.request_error import RequestError
 from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.online_features import Features
@@ -15,7 +16,9 @@ Found = Features | dict[str, Features]  # of an item: by the one set of views, o
 
 def _nothing(found: Found) -> bool:
     """Whether no view knows the entity, and the store was there to say so."""
-    return all(not values and not degraded for values, degraded in (found.values() if isinstance(found, dict) else (found,)))
+    return all(
+        nothing_else(values) and not degraded for values, degraded in (found.values() if isinstance(found, dict) else (found,))
+    )
 
 
 def without_unknown(requests: list[PendingRequest], features: Sequence[Found]) -> tuple[list[PendingRequest], Sequence[Found]]:

@@ -60,10 +60,11 @@ def _own_list(spec: ModelSpec, model: LoadedModel, copy: ListCopy, fetch: Fetch)
     if row is None:
         (known,) = fetch(spec.name, views.query, [{**copy.entity, key: ""}], moment) if views.query else ({},)
         row = {**empty_row(model, spec), **known, **copy.features}
+        model.compute([row], moment)
     items, _ = candidates(model, row, copy.seen)
     entities = [{**copy.entity, key: item} for item in items]
     found = fetch(spec.name, views.item, entities, moment) if views.item and items else [{}] * len(items)
-    return ranked(model, row, items, found)
+    return ranked(model, row, items, found, moment)
 
 
 def _record(copy: ListCopy, at: int, score: float | None, place: int | None, error: str | None) -> Record:

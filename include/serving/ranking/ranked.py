@@ -6,6 +6,7 @@ Reading features is the caller's: the gateway reads without making its event loo
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from include.core.spec import ModelSpec, Ranking, View
@@ -58,11 +59,17 @@ def candidates(model: LoadedModel, row: Row, seen: Collection[str]) -> tuple[lis
         raise ModelError(f"version {model.version} found no candidates: {str(error).strip()[:200]}") from error
 
 
-def ranked(model: LoadedModel, row: Row, items: Sequence[str], known: Sequence[Mapping[str, Any]]) -> list[Candidate]:
-    """Best first; of equal scores the one that was nearer. `known`: the features of each item. Raises ModelError."""
+def ranked(
+    model: LoadedModel, row: Row, items: Sequence[str], known: Sequence[Mapping[str, Any]], moment: datetime
+) -> list[Candidate]:
+    """Best first; of equal scores the one that was nearer. Raises ModelError.
+
+    `known`: the features of each item; `moment`: that is asked about (UTC, no zone).
+    """
     if not items:
         return []
     rows = [{**row, **features} for features in known]
+    model.compute(rows, moment)
     scores = model.score_all(rows)
     found = [Candidate(item, _number(score), each) for item, score, each in zip(items, scores, rows, strict=True)]
     return sorted(found, key=lambda each: -each.score)

@@ -164,9 +164,10 @@ class Recommender:
         known, flags = (await self._read(views.query, [{**asked.entity, self.contract.item_key: ""}], asked))[0]
         self._refuse_unknown(known, flags, bool(views.query), asked)
         row = {**empty_row(model, self._spec), **known, **asked.features}
+        model.compute([row], asked.event_time)  # the query's part of it, which its vector is made of
         items, near = candidates(model, row, asked.seen)
         found = await self._read(views.item, [{**asked.entity, self.contract.item_key: item} for item in items], asked)
-        order = ranked(model, row, items, [values for values, _ in found])
+        order = ranked(model, row, items, [values for values, _ in found], asked.event_time)
         for flag in (*flags, *(flag for _, each in found for flag in each)):
             if flag not in asked.degraded:
                 asked.degraded.append(flag)

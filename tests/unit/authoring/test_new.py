@@ -33,7 +33,7 @@ def test_another_models_own_references_are_those_of_the_copy(zoo: Zoo) -> None:
 
 
 def test_the_template_the_models_and_the_examples_are_starting_points(models: Path) -> None:
-    points = starting_points("include.models")
+    points = [*starting_points("include.models")]
     assert points[0] == "template"
     assert {"flight_delay", "late_departure"} <= set(points)
     with pytest.raises(DataError) as refused:

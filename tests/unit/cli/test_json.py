@@ -24,6 +24,7 @@ from include.reconcile.airflow import NoAirflow
 from include.rollout.machine import enter_stage, open_rollout
 from include.training.search.records import Decision, Found, Leg, Records
 from tests.support.experiment_log import TRIAL
+from tests.support.scores_table import one_partition
 from tests.support.toy_ledger import MODEL, SPEC, Loop
 from tests.unit.cli.conftest import Slipstream
 
@@ -38,6 +39,7 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("predict", ["predict", MODEL, "--entity", "origin=JFK", "--features", "hour=0"], 0),
         ("versions", ["versions", MODEL], 0),
         ("backtest", ["backtest", MODEL], 0),
+        ("scores", ["scores", MODEL, "--check"], 0),
         ("rollout plan", ["rollout", "plan", MODEL], 0),
         ("mirror", ["mirror"], 4),
         ("policy replay", ["policy", "replay", MODEL, *STREAM], 0),
@@ -118,7 +120,9 @@ def parser_of(command: str) -> argparse.ArgumentParser:
 
 
 @pytest.fixture
-def populated(loop: Loop, slipstream: Slipstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Slipstream:
+def populated(
+    loop: Loop, slipstream: Slipstream, control: ControlStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Slipstream:
     """The toy's home with a raw partition, a job that is over and an Airflow that answers: what the commands need."""
     body = io.BytesIO()
     pq.write_table(pa.table({"id": ["a", "b"]}), body)
@@ -128,6 +132,7 @@ def populated(loop: Loop, slipstream: Slipstream, tmp_path: Path, monkeypatch: p
     with (tmp_path / "connections.env").open("a") as file:
         file.write("AIRFLOW_CONN_SLIPSTREAM_AIRFLOW=http://admin:x@127.0.0.1:1\n")
     begin_search(loop)
+    one_partition(control, loop.ledger, MODEL, tmp_path)
     monkeypatch.setattr("include.backends.airflow.client.AirflowClient.unfinished", lambda _: [])
     monkeypatch.setattr("include.cli.context.CliContext.jobs", lambda _: _Jobs())
     monkeypatch.setattr("include.cli.jobs.live", lambda ledger: [_attempt(loop)])

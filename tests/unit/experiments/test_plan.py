@@ -16,10 +16,10 @@ def test_a_look_is_due_once_its_entities_have_had_their_horizon() -> None:
     assert PLAN.due(START + timedelta(days=1)) is None
     first = PLAN.due(START + timedelta(days=1, hours=12))
     assert first is not None
-    assert (first.day, first.final, first.whole_weeks) == (1, False, False)
+    assert (first.day, first.final) == (1, False)
     last = PLAN.due(START + timedelta(days=400))
     assert last is not None
-    assert (last.day, last.final, last.whole_weeks, last.cutoff) == (7, True, True, PLAN.end)
+    assert (last.day, last.final, last.cutoff) == (7, True, PLAN.end)
 
 
 def test_it_survives_its_json() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Result
+from include.core.spec import Scoring
+from include.online_store.precomputed import view_of
 from include.versions.lifecycle import set_production
-from operators.scoring import ScoreBatchOperator
+from operators.scoring import PublishScoresOperator, ScoreBatchOperator
 from tests.support.nursery import DAYS
 from tests.support.operator_runs import MODEL, Life, Run, day
 from tests.unit.operators.models.shop.orders import PER_DAY
@@ -62,3 +66,28 @@ def test_without_a_version_in_production_it_is_skipped(registered: Life) -> None
 def test_an_unpublished_day_is_skipped(served: Life) -> None:
     with pytest.raises(AirflowSkipException, match="2013-01-20 is not published yet"):
         score(served, number=20)
+
+
+def test_the_scores_become_their_partitions_file_and_a_rerun_changes_nothing(served: Life) -> None:
+    publish = PublishScoresOperator(task_id="publish", model=MODEL, scores=served.services.ledger.ref(score(served)).to_json())
+    first, again = (Run({"day": day(DAYS).isoformat()})(publish) for _ in range(2))
+    assert (first["version"], first["rows"], first["changed"], again["changed"]) == (1, PER_DAY, True, False)
+    files = [*served.services.storage.list(f"scores/{MODEL}")]
+    assert files == [first["path"]] == [f"scores/{MODEL}/date={day(DAYS)}/part-00000.parquet"]
+    assert first["online"] == 0
+    assert PublishScoresOperator.summary_lines(publish, first)
+
+
+def test_precomputed_defaults_are_online_after_it(served: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = served.services.spec(MODEL).model_copy(update={"scoring": Scoring(defaults=True, ttl=timedelta(days=36500))})
+    monkeypatch.setattr(type(served.services), "spec", lambda *_: spec)
+    result = score(served)
+    publish = PublishScoresOperator(task_id="publish", model=MODEL, scores=served.services.ledger.ref(result).to_json())
+    value = Run({"day": day(DAYS).isoformat()})(publish)
+    scores = served.table(result, "scores.parquet")
+    entities = {tuple(row[key] for key in spec.features.keys) for row in scores.to_pylist()}
+    assert value["online"] == len(entities) > 0
+    view = view_of(spec)
+    assert view is not None
+    found = served.services.online().read(MODEL, view, sorted(entities))
+    assert {row["precomputed_version"] for row in found if row} == {1}

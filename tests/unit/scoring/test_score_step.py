@@ -17,9 +17,12 @@ from include.core.spec import Binary, Costs, Ranking
 from include.core.task import perform
 from include.scoring import rows as rows_module
 from include.scoring import score_step, scorer
-from include.scoring.score_step import SCHEMA
+from include.scoring.score_step import PLAIN
+from include.scoring.scored import schema
 from tests.support import scoring_days
 from tests.support.scoring_days import DAYS, publish, request
+
+SCHEMA = schema(PLAIN, ("origin",))
 
 
 def score(ledger: Ledger, settings: Settings, inputs: dict[str, Ref], **changes: Any) -> Result:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from include.serving.models.loaded_model import ModelError
 from include.serving.ranking.ranked import candidates, empty_row, ranked, retrieval_of, views_of
 from tests.support.films import SHARES, SPEC, Shares, known, version
 
+MOMENT = datetime.fromisoformat("2013-03-01T10:00:00")
 ROW = {"likes": "alien", "had": "", "new": ""}
 
 
@@ -19,7 +22,7 @@ def test_the_ranker_orders_what_is_near() -> None:
     model = version()
     row = {**empty_row(model, SPEC), **ROW}
     found, near = candidates(model, row, ())
-    order = ranked(model, row, found, known([{"film": film} for film in found]))
+    order = ranked(model, row, found, known([{"film": film} for film in found]), MOMENT)
     assert near
     assert [each.item for each in order] == ["brazil", "casablanca", "alien"]
     assert [each.score for each in order] == [pytest.approx(SHARES[each.item]) for each in order]
@@ -27,12 +30,12 @@ def test_the_ranker_orders_what_is_near() -> None:
 
 
 def test_of_equal_scores_the_nearer_comes_first() -> None:
-    order = ranked(version(ranker=Shares(0.0)), ROW, ["diva", "alien"], known([{"film": "diva"}, {"film": "alien"}]))
+    order = ranked(version(ranker=Shares(0.0)), ROW, ["diva", "alien"], known([{"film": "diva"}, {"film": "alien"}]), MOMENT)
     assert [each.item for each in order] == ["diva", "alien"]
 
 
 def test_nothing_is_ranked_of_nothing() -> None:
-    assert ranked(version(ranker=Shares(fails=True)), ROW, [], []) == []
+    assert ranked(version(ranker=Shares(fails=True)), ROW, [], [], MOMENT) == []
 
 
 def test_without_a_vector_they_are_the_popular_ones() -> None:
@@ -46,4 +49,4 @@ def test_what_fails_is_the_versions_error() -> None:
     with pytest.raises(ModelError, match="version 1 found no candidates"):
         candidates(version(), {**ROW, "likes": "no such film"}, ())
     with pytest.raises(ModelError, match="version 1 failed"):
-        ranked(version(ranker=Shares(fails=True)), ROW, ["alien"], [{}])
+        ranked(version(ranker=Shares(fails=True)), ROW, ["alien"], [{}], MOMENT)
