@@ -54,6 +54,7 @@ PARTS = {
     "scoring": "Scoring",
     "objectives": "Objectives",
     "triggers": "Triggers",
+    "a feature set, which models read": "FeatureSet",
 }
 
 HEAD = """\

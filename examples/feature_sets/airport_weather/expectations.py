@@ -13,10 +13,8 @@ EXPECTATIONS = {
     "weather": (
         *columns(origin="text", observed_at="timestamp", temp="number", dewp="number", humid="number", wind_speed="number"),
         *columns(wind_gust="number", precip="number", pressure="number", visib="number"),
-        *(
-            Expectation("ExpectColumnValuesToNotBeNull", column=name, on_failure="quarantine")
-            for name in ("origin", "observed_at")
-        ),
+        Expectation("ExpectColumnValuesToNotBeNull", column="origin", on_failure="quarantine"),
+        Expectation("ExpectColumnValuesToNotBeNull", column="observed_at", on_failure="quarantine"),
         Expectation("ExpectCompoundColumnsToBeUnique", column_list=["origin", "observed_at"], on_failure="quarantine"),
         *(_between(column, low, high) for column, (low, high) in LIMITS.items()),
     )
