@@ -31,6 +31,7 @@ from include.core.adapters import adapter
 from include.core.catalog import load_spec, model_names
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.settings import Settings
 from include.core.time import timestamp
 from include.reconcile.airflow import RunState
@@ -135,7 +136,8 @@ def _rows(control: ControlStore, name: str, number: int) -> None:
     at, fresh = "2026-01-01T00:00:00.000+00:00", timestamp()
     end = _last(number) or datetime.now(UTC).date() - timedelta(days=1)
     published: Row = {"model": name, "ref": {}, "digest": "d", "rows": {}, "at": at}
-    days = [{**published, "day": str(end - timedelta(days=n))} for n in range(365)]
+    own = (Partition.of_day(end - timedelta(days=n)) for n in range(365))
+    days = [{**published, "day": each.name, "starts": each.start.isoformat(), "ends": each.end.isoformat()} for each in own]
     record: Row = {"as_of": datetime.now(UTC).replace(tzinfo=None).isoformat(), "run_type": "scheduled"}
     stages = [*[str(Stage.ARCHIVED)] * 18, str(Stage.PRODUCTION), str(Stage.STAGING)]
     rows: list[Row] = [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from operators.alert import FailureNotifier as FailureNotifier
     from operators.assets import candidate_asset as candidate_asset
+    from operators.assets import partition_asset as partition_asset
     from operators.assets import retrain_asset as retrain_asset
     from operators.defaults import RETRIES as RETRIES
     from operators.defaults import RETRYING as RETRYING
@@ -81,7 +82,7 @@ if TYPE_CHECKING:
 
 PUBLIC = {  # the names by the module they come from
     "operators.alert": "FailureNotifier",
-    "operators.assets": "candidate_asset retrain_asset",
+    "operators.assets": "candidate_asset partition_asset retrain_asset",
     "operators.defaults": "RETRIES RETRYING",
     "operators.evaluation": "CheckGateOperator EvaluateModelOperator",
     "operators.experiment": "ConcludeExperimentOperator LookAtExperimentOperator StartExperimentOperator",

@@ -21,7 +21,13 @@ def retrain_asset(model: str) -> Asset:
     return Asset(f"{model}_retrain")
 
 
-def with_outlet(alias: AssetAlias, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def partition_asset(model: str) -> Asset:
+    """A partition of the model's features is published and online. An event's partition key is the partition's name, so that a
+    DAG with `schedule=PartitionedAssetTimetable(assets=partition_asset("flight_delay"))` runs once for each."""
+    return Asset(f"{model}_partition")
+
+
+def with_outlet(alias: AssetAlias | Asset, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """An operator's arguments with an outlet of ours beside the author's own.
 
     A mapped operator is made anew for each of its tasks from what it was made from: the alias stands among them once.

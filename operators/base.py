@@ -162,7 +162,8 @@ class ComputeOperator(SlipstreamOperator):
             return self._deliver(known, context, services)
         if self.where == "job" and not is_retry(context):
             self._end_unwatched(request.key, generation, context, services)
-        attempt = services.ledger.open_attempt(request.key, generation)
+        backend = "task" if self.where == "process" else services.settings.job_backend
+        attempt = services.ledger.open_attempt(request.key, generation, self.machine(context, services).told(backend))
         about = {name: request.params[name] for name in ("day", "as_of") if name in request.params}
         self._show_progress(context, {**about, "key": request.key, "generation": generation, "attempt": attempt.number})
         if self.where == "process":

@@ -102,6 +102,25 @@ class CheckGateOperator(SlipstreamOperator):
             self.log.warning("%s", warning)
         for note in notes(value, asked):
             self.log.warning("%s", note)
+        if words := _thousand(services, self.model, value):
+            self.log.info("%s", words)
         for reason in reasons(value, asked) or ("every condition holds",):
             self.log.info("gate %s: %s", "open" if gate["passed"] else "closed", reason)
         return gate
+
+
+def _thousand(services: Services, model: str, value: EvaluateValue) -> str:
+    """What a thousand predictions take and cost, beside the latency that the gate has judged; empty where nobody timed them."""
+    from include.core.errors import SpecError
+    from include.costs.prices import HOUR, Prices, shown
+    from include.costs.version import thousand_of
+
+    seconds = thousand_of(value)
+    if seconds is None:
+        return ""
+    try:
+        prices = Prices.of(services.spec(model).cost, services.settings.environ or None)
+    except SpecError as error:
+        return f"1,000 predictions take {seconds:.3g} s of one CPU; what that costs is unknown: {error.what}"
+    money = None if prices.cpu_hour is None else seconds / HOUR * prices.cpu_hour
+    return f"1,000 predictions take {seconds:.3g} s of one CPU, which costs {shown(money, prices)}"

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
 
 from include.core.errors import TransientError
+from include.core.partition import Cadence
+from operators.features import has_plan
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
-from operators.run import partition_day
+from operators.run import run_partition
 from operators.sensors import SlipstreamSensor
 from operators.summary import subject
 from operators.triggers import described
 
 
 class FeatureSetsSensor(SlipstreamSensor):
-    """Succeeds when every feature set that the model reads has published the day; frees its slot between looks.
+    """Succeeds when every feature set that the model reads has published what was over by then; frees its slot between looks.
 
-    A model that reads none never waits. The set's own DAG publishes the day: `<set>_features`.
+    A model that reads none never waits. The set's own DAG publishes its partitions, of whatever cadence: `<set>_features`.
 
-    :param plan: the output of a PlanTrainingOperator: the day before its moment is waited for
-    :param day: the day (UTC), templated; else the run's parameter `day`, its event's, or the start of its data interval
+    :param plan: the output of a PlanTrainingOperator, whose moment it is
+    :param day: the model's partition, whose end it is, templated; else the run's
 
     **Example** ::
 
@@ -42,23 +44,22 @@ class FeatureSetsSensor(SlipstreamSensor):
         from include.features.shared import unpublished
 
         services = open_services()
-        spec, day = services.spec(self.model), self._day(context)
+        spec = services.spec(self.model)
+        end = self._end(context, spec.data.cadence)
         try:
-            missing = unpublished(spec, day, services.control, services.feature_set)
+            missing = unpublished(spec, end, services.control, services.feature_set)
         except (TransientError, OSError) as error:  # retries of the task would be over before a throttled store answers again
             self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
         for name, wanted in missing.items():
             self.log.info(
                 "%s Waiting for %s of the feature set %s, which the DAG %s_features publishes.",
-                subject(context, {"day": day.isoformat()}), wanted, name, name,
+                subject(context, {"until": end.isoformat()}), wanted, name, name,
             )  # fmt: skip
         return not missing
 
-    def _day(self, context: Context) -> date:
-        if self.given_by["plan"] or self.plan is not None:
-            moment = datetime.fromisoformat(self.required("plan")["as_of"])
-            return (moment - timedelta(microseconds=1)).date()
-        return partition_day(context, self.day)
-
-    plan: Input = None
+    def _end(self, context: Context, cadence: Cadence) -> datetime:
+        """Up to when the sets are needed: the plan's moment, else the end of the model's own partition."""
+        if has_plan(self):
+            return datetime.fromisoformat(self.required("plan")["as_of"])
+        return run_partition(context, cadence, self.day).end

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.sdk import Context
 
 from include.core.errors import InputError
+from include.core.partition import Partition
 from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
+from operators.assets import partition_asset, with_outlet
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes, require_feedback
-from operators.run import as_of, holder, partition_day, said
+from operators.run import as_of, holder, run_partition, said
 
 if TYPE_CHECKING:
     from include.overview.datasets import Flow
@@ -54,7 +56,7 @@ class PublishFeaturesOperator(ComputeOperator):
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""
         from include.features.publication import lacking, publish_current
 
-        spec, day = services.owner(self.model), date.fromisoformat(result.value["day"])
+        spec, day = services.owner(self.model), Partition.read(result.value)
         changed = publish_current(
             spec,
             services.ledger,
@@ -71,7 +73,7 @@ class PublishFeaturesOperator(ComputeOperator):
             self._log_late(day, services)
         return services.ledger.ref(result).to_json()
 
-    def _log_late(self, day: date, services: Services) -> None:
+    def _log_late(self, day: Partition, services: Services) -> None:
         """Later days that read this one's partitions as they were before, or lacked them."""
         from include.features.publication import late_after
 
@@ -86,6 +88,8 @@ class PublishFeaturesOperator(ComputeOperator):
 class MaterializeFeaturesOperator(ReconcileOperator):
     """Brings the day's newest values online, then reads them back and compares.
 
+    It says so by an event of the asset `{model}_partition`, whose partition key is the day's name (operators.partition_asset).
+
     :param features: the output of a PublishFeaturesOperator: the day is its own
     :param day: only to be sure: the task fails if the features are of another day; templated
 
@@ -98,8 +102,8 @@ class MaterializeFeaturesOperator(ReconcileOperator):
     template_fields = ("features", "day")
     views: Mapping[str, Any] | None = None  # what is online by now
 
-    def __init__(self, *, features: Input = None, day: date | str | None = None, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, model: str, features: Input = None, day: date | str | None = None, **kwargs: Any) -> None:
+        super().__init__(**with_outlet(partition_asset(model), kwargs), model=model)
         self.take(features=features)
         self.day = day
 
@@ -107,9 +111,9 @@ class MaterializeFeaturesOperator(ReconcileOperator):
         return f"materialize/{self.model}/{self._day(context)}"
 
     def about(self, context: Context) -> Mapping[str, Any]:
-        return {"day": self._day(context).isoformat()}
+        return {"day": self._day(context).name}
 
-    def _day(self, context: Context) -> date:
+    def _day(self, context: Context) -> Partition:
         services = open_services()
         return day_of(self, "features", self.ref("features", services), context, services)
 
@@ -123,6 +127,7 @@ class MaterializeFeaturesOperator(ReconcileOperator):
 
         result = services.ledger.resolve(self.ref("features", services))
         self.views = materialize(services.owner(self.model), result, services.ledger, services.settings, services.online())
+        context["outlet_events"][partition_asset(self.model)].add_partitions(Partition.read(result.value).name)
         return self.views
 
     def flow(self, services: Services) -> Flow | None:
@@ -222,10 +227,12 @@ class ListWithdrawnOperator(ComputeOperator):
         return snapshot(services.prediction_log, services.spec(self.model), moment.isoformat(), gone)
 
 
-def day_of(operator: Any, name: str, ref: Ref, context: Context, services: Services) -> date:
+def day_of(operator: Any, name: str, ref: Ref, context: Context, services: Services) -> Partition:
     """The day that an input is about. Raises InputError where the operator was given another one."""
-    day = date.fromisoformat(services.ledger.resolve(ref).value["day"])
-    if said(operator.day) is not None and (given := partition_day(context, operator.day)) != day:
+    day = Partition.read(services.ledger.resolve(ref).value)
+    if said(operator.day) is None:
+        return day
+    if (given := run_partition(context, services.spec(operator.model).data.cadence, operator.day)) != day:
         raise InputError(
             f"The input {name!r} of {operator.task_id} is of {day}, and the task is to be of {given}.",
             seen=ref.uri,

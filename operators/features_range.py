@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk import Context
@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core.errors import DataError
 from include.core.request import Json
 from include.core.spec import PartitionOwner
+from include.core.time import MICROSECOND
 from operators.base import SlipstreamOperator
 from operators.hooks import open_services
 from operators.run import holder, is_backfill, is_manual, run_token, wants_fresh
@@ -69,10 +70,10 @@ class TakeInFeaturesOperator(SlipstreamOperator):
         """The days: as arguments, else of the run's parameters, else of its data interval, as far as the source has them."""
         from include.ranges.span import Span
 
-        params = context["params"]
+        params, cadence = context["params"], spec.data.cadence
         first, last = self.first or params.get("from"), self.last or params.get("to")
         if first or last:
-            return Span.of(first, last)
+            return Span.of(first, last, cadence)
         start, end = context.get("data_interval_start"), context.get("data_interval_end")
         if is_manual(context) or not isinstance(start, datetime) or not isinstance(end, datetime):
             raise DataError(
@@ -84,15 +85,10 @@ class TakeInFeaturesOperator(SlipstreamOperator):
             raise AirflowSkipException(
                 f"By the clock {self.model}_features makes each day: ranges are for backfills and for people."
             )
-        within = Span(start.date(), _last_day(start, end)).clipped(spec)
+        span = Span(cadence.at(start), cadence.at(max(start, end - MICROSECOND)), cadence)
+        within = span.clipped(spec)
         if within is None:
             raise AirflowSkipException(
-                f"{start.date()} to {_last_day(start, end)} are outside the source's days ({spec.data.first} to "
-                f"{spec.data.last or 'now'}): nothing to do."
+                f"{span} are outside the source's days ({spec.data.first} to {spec.data.last or 'now'}): nothing to do."
             )
         return within
-
-
-def _last_day(start: datetime, end: datetime) -> date:
-    """Of an interval, which is half open."""
-    return max(start, end - timedelta(microseconds=1)).date()

@@ -10,12 +10,14 @@ from airflow.sdk import Context
 
 from include.core.errors import DataError, PermanentError, TransientError
 from include.core.ledger import Attempt
+from include.core.partition import Partition
 from include.core.request import Json, Request, Result
+from include.core.spec import PartitionOwner
 from include.core.task import perform
 from include.services.services import Services
 from operators.base import ComputeOperator
 from operators.hooks import open_services
-from operators.run import holder, partition_day, said
+from operators.run import holder, run_partition, said
 from operators.seen import seen
 from operators.sensors import SlipstreamSensor, skip_outside
 from operators.summary import subject
@@ -70,15 +72,15 @@ class LandFromWarehouseOperator(ComputeOperator):
         from include.landing.request import land_request
 
         spec = services.owner(self.model)
-        first, last = self._days(context)
+        first, last = self._days(context, spec)
         for day in (first, last):
             skip_outside(spec, day)
         return land_request(spec, self.source, first, last)
 
-    def _days(self, context: Context) -> tuple[date, date]:
+    def _days(self, context: Context, spec: PartitionOwner) -> tuple[Partition, Partition]:
         given = [said(each) for each in (self.first, self.last)]
         if not any(given):
-            day = partition_day(context, self.day)
+            day = run_partition(context, spec.data.cadence, self.day)
             return day, day
         if not all(given) or said(self.day):
             raise DataError(
@@ -86,7 +88,7 @@ class LandFromWarehouseOperator(ComputeOperator):
                 seen={"day": said(self.day), "first": given[0], "last": given[1]},
                 hint="give day, or both first and last.",
             )
-        return partition_day(context, given[0]), partition_day(context, given[1])
+        return run_partition(context, spec.data.cadence, given[0]), run_partition(context, spec.data.cadence, given[1])
 
     # -- the query, and then its rows ------------------------------------------------------------------
 
@@ -181,7 +183,8 @@ class WarehouseSensor(SlipstreamSensor):
         from include.landing.request import section_of
 
         services = open_services()
-        spec, day = services.owner(self.model), partition_day(context, self.day)
+        spec = services.owner(self.model)
+        day = run_partition(context, spec.data.cadence, self.day)
         skip_outside(spec, day)
         try:
             missing = lacks(section_of(spec, self.source), day, services.aws, self._seconds())
@@ -189,7 +192,7 @@ class WarehouseSensor(SlipstreamSensor):
             self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
         if missing:
-            self.log.info("%s Waiting for %s", subject(context, {"day": day.isoformat()}), missing)
+            self.log.info("%s Waiting for %s", subject(context, {"day": day.name}), missing)
         return not missing
 
     def _seconds(self) -> float:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any, Literal
 
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, PartitionedAssetTimetable
 
 from include.core.markdown import plain
 from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
 from operators import lifecycle_docs as docs
 from operators.alert import FailureNotifier
-from operators.assets import candidate_asset, retrain_asset
+from operators.assets import candidate_asset, partition_asset, retrain_asset
 from operators.defaults import PRIORITY
 from operators.defaults import RETRIES as RETRIES
 from operators.defaults import RETRYING as RETRYING
@@ -23,7 +23,7 @@ from operators.groups.monitoring import monitoring_group
 from operators.groups.rollout import rollout_group
 from operators.groups.scoring import scoring_group
 from operators.groups.training import training_group
-from operators.params import AS_OF, DAY, EXPERIMENT, FRESH, FROM, OVERRIDE, RESOURCES, TO, TUNE, VERSION
+from operators.params import AS_OF, DAY, EXPERIMENT, FRESH, FROM, OVERRIDE, RESOURCES, TO, TUNE, VERSION, of_cadence
 
 
 def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
@@ -36,15 +36,16 @@ def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
 
 
 def feature_set_dags(spec: FeatureSet) -> list[DAG]:
-    """Every DAG of a feature set: its features, by the day and by ranges of days."""
+    """Every DAG of a feature set: its features, by the partition and by ranges of days."""
     return [features_dag(spec), features_range_dag(spec)]
 
 
 def features_dag(spec: PartitionOwner) -> DAG:
-    """One run a day."""
+    """One run a partition."""
     schedule = _schedule(spec, "features", spec.data.schedule)
+    params = {"day": of_cadence(DAY, spec.data.cadence), "fresh": FRESH}
     doc = docs.FEATURES if isinstance(spec, ModelSpec) else docs.SHARED
-    with _dag(spec, "features", schedule, {"day": DAY, "fresh": FRESH}, doc, max_active_runs=8) as dag:
+    with _dag(spec, "features", schedule, params, doc, max_active_runs=8) as dag:
         features_group(spec, group_id=None)
     return dag
 
@@ -52,7 +53,7 @@ def features_dag(spec: PartitionOwner) -> DAG:
 def features_range_dag(spec: PartitionOwner) -> DAG:
     """Many days as one task: by hand with `from` and `to`, or by a backfill, a run a month."""
     months = CronDataIntervalTimetable("0 0 1 * *", timezone=TIMEZONE)
-    params = {"from": FROM, "to": TO, "fresh": FRESH}
+    params = {"from": of_cadence(FROM, spec.data.cadence), "to": of_cadence(TO, spec.data.cadence), "fresh": FRESH}
     with _dag(spec, "features_range", months, params, docs.FEATURES_RANGE, max_active_runs=2) as dag:
         TakeInFeaturesOperator(task_id="take_in", model=spec.name, max_active_tis_per_dag=2)
     return dag
@@ -96,9 +97,13 @@ def monitoring_dag(spec: ModelSpec) -> DAG:
 
 
 def scoring_dag(spec: ModelSpec) -> DAG:
-    """Nightly batch predictions over the day's entities, partitioned and rerun-safe."""
-    schedule = CronDataIntervalTimetable("0 3 * * *", timezone=TIMEZONE)
-    with _dag(spec, "scoring", schedule, {"day": DAY, "fresh": FRESH}, docs.SCORING, max_active_runs=2) as dag:
+    """Batch predictions over a partition's entities, rerun-safe: of a day at night, of any other once it is online."""
+    cadence = spec.data.cadence
+    schedule: Any = PartitionedAssetTimetable(assets=partition_asset(spec.name))
+    if cadence.is_daily:
+        schedule = CronDataIntervalTimetable("0 3 * * *", timezone=TIMEZONE)
+    params = {"day": of_cadence(DAY, cadence), "fresh": FRESH}
+    with _dag(spec, "scoring", schedule, params, docs.SCORING, max_active_runs=2) as dag:
         scoring_group(spec, group_id=None)
     return dag
 
@@ -107,7 +112,7 @@ def _dag(spec: PartitionOwner, part: str, schedule: Any, params: dict[str, Any],
     return DAG(
         dag_id=f"{spec.name}_{part}",
         schedule=schedule,
-        start_date=datetime.combine(spec.data.first, time(), tzinfo=TIMEZONE),
+        start_date=_start(spec),
         catchup=False,
         max_active_runs=max_active_runs,
         params=params,
@@ -122,6 +127,11 @@ def _dag(spec: PartitionOwner, part: str, schedule: Any, params: dict[str, Any],
         },
         auto_register=False,  # the DAG files name what is theirs: dags/broken_models.py makes DAGs only to see whether it can
     )
+
+
+def _start(spec: PartitionOwner) -> datetime:
+    """Of a zone's days the first one begins before, or after, that of UTC."""
+    return spec.data.earliest.start.replace(tzinfo=TIMEZONE)
 
 
 def _schedule(spec: PartitionOwner, part: Literal["features", "monitoring"], cron: str) -> Any:

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from pydantic import JsonValue
 
 from include.core import fault
-from include.core.errors import DataError
+from include.core.errors import DataError, SpecError
 from include.core.request import Json, Ref, Request, Result
 from include.services.services import Services
 from include.step_values.monitoring import MonitorValue
@@ -278,7 +278,9 @@ class DecideRetrainingOperator(ReconcileOperator):
         probes = self.ref_or_none("probes", services)
         probe = services.ledger.resolve(probes).value if probes is not None else None
         quiet = not may_deploy(context)
-        decision, new = decide_window(services.control, services.spec(self.model), result, epoch, busy, probe, quiet=quiet)
+        spec = services.spec(self.model)
+        money = _money(services, spec, result)
+        decision, new = decide_window(services.control, spec, result, epoch, busy, probe, money=money, quiet=quiet)
         if decision.action == "retrain" and not quiet:
             asked_for(services.control, decision, epoch)
             extra: dict[str, JsonValue] = {"decision": decision.key, "as_of": decision.as_of, "words": decision.summary}
@@ -295,6 +297,19 @@ class DecideRetrainingOperator(ReconcileOperator):
         for end in asked_together(event_extras(context), services.spec(self.model), services.control, key):
             self.log.info("The window that ends at %s was asked for together with this one: it is asked for again.", end)
             sent.add(window, extra={"as_of": end})
+
+
+def _money(services: Services, spec: ModelSpec, monitored: Result) -> dict[str, Any]:
+    """What a retrain and the window's errors cost; nothing where the spec gives an error no price."""
+    if spec.cost.error is None:
+        return {}
+    from include.monitoring.retraining.money import facts_of
+
+    record, rows = services.champion(spec.name), monitored.read(MonitorValue)["collected"]["rows"]
+    try:
+        return facts_of(spec, None if record is None else services.cost(record), rows)
+    except SpecError as error:  # a setting that is no price: the other reasons are looked at all the same
+        return {**facts_of(spec, None, rows), "why": error.what}
 
 
 def catch_up_registry(operator: SlipstreamOperator, services: Services) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from airflow.sdk import Param
 
+from include.core.partition import Cadence
+
 FRESH = Param(
     False,
     type="boolean",
@@ -31,6 +33,17 @@ TO = Param(
     title="To",
     description="The last day (UTC) to take in, included. Empty, in a backfill: the last day of the run's data interval.",
 )
+
+
+def of_cadence(param: Param, cadence: Cadence) -> Param:
+    """A parameter that names a day, as one that names a partition: the form has no calendar for those."""
+    if cadence.is_daily:
+        return param
+    form = f"({cadence.shape}, such as {cadence.example})"
+    words = str(param.description).replace("day", "partition").replace("(UTC)", form)
+    return Param(None, words, type=["null", "string"], title=str(param.schema["title"]).replace("Day", "Partition"))
+
+
 AS_OF = Param(
     None,
     type=["null", "string"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from croniter import croniter  # type: ignore[import-untyped]
@@ -13,7 +13,7 @@ from croniter import croniter  # type: ignore[import-untyped]
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.spec import ModelSpec, PartitionOwner
-from include.core.time import end_of_day, parse_time, utc, zoned
+from include.core.time import parse_time, utc, zoned
 from include.data.published import newest, published
 from include.data.raw import RawPartitions
 from include.data.window import Window
@@ -38,15 +38,15 @@ class EventCache:
 def landed_days(services: Services, spec: PartitionOwner, cache: EventCache | None = None) -> list[Event]:
     """Days to be made, oldest first: whose raw partitions have all landed and that are not published. After them the published
     days that were made from less, or other, than is there now (include/features/offline/late.py)."""
-    raw, data = RawPartitions(services.storage, spec.name), spec.data
+    raw, data = RawPartitions.of(services.storage, spec), spec.data
     landed = set.intersection(*(set(raw.days(source)) for source in data.sources))
-    days = sorted(day for day in landed if day >= data.first and (data.last is None or day <= data.last))
+    days = sorted(day for day in landed if data.holds(day))
     known = published(services.control, spec.name, days[0], days[-1]) if days else {}
-    new: list[Event] = [{"key": f"{spec.name}:{day}", "day": day.isoformat()} for day in days if day not in known]
+    new: list[Event] = [{"key": f"{spec.name}:{day}", "day": day.name} for day in days if day not in known]
     cache = cache or EventCache()
     digests = cache.digests.setdefault(spec.name, Digests(trust_times=True))
     late = late_days(raw, data, made_of(services.ledger, known, cache.made), digests)
-    return new + [{"key": f"{spec.name}:{each.day}@{each.key}", "day": each.day.isoformat()} for each in late]
+    return new + [{"key": f"{spec.name}:{each.day}@{each.key}", "day": each.day.name} for each in late]
 
 
 def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
@@ -54,9 +54,9 @@ def closed_window(services: Services, spec: ModelSpec) -> list[Event]:
     last = newest(services.control, spec.name)
     if last is None or services.champion(spec.name) is None:
         return []
-    end = _last_scheduled(spec.monitoring.schedule, end_of_day(last))
+    end = _last_scheduled(spec.monitoring.schedule, last.end)
     window = Window.ending(end, spec.monitoring.window_days)
-    wanted = [day for day in map(date.fromisoformat, window.days()) if day >= spec.data.first]
+    wanted = [day for day in spec.data.cadence.touching(window.start, window.end) if day >= spec.data.earliest]
     known = published(services.control, spec.name, wanted[0], wanted[-1]) if wanted else {}
     key = f"{spec.name}:{window.name}"
     if not wanted or len(known) < len(wanted) or decided(services.control, key):

@@ -10,6 +10,7 @@ from airflow.sdk import AssetAlias, Context
 from pydantic import JsonValue
 
 from include.core import fault
+from include.core.errors import SpecError
 from include.services.services import Services
 from operators.assets import candidate_asset, with_outlet
 from operators.base import ReconcileOperator
@@ -130,9 +131,20 @@ class RegisterModelOperator(ReconcileOperator):
             extra: dict[str, JsonValue] = {"version": record.version, "as_of": record.entry.as_of}
             context["outlet_events"][AssetAlias(f"{self.model}_registered")].add(candidate_asset(self.model), extra=extra)
             self.log.info("Its gate is open: an event asks for the rollout of version %d.", record.version)
+        self._count(record, services)
         fault.point("register.sent")
         self.registered = record
         return {"version": record.version, "semver": record.semver, "stage": record.stage}
+
+    def _count(self, record: VersionRecord, services: Services) -> None:
+        """What the version has cost by now, by the prices of today: once."""
+        try:
+            cost = services.cost(record)
+        except SpecError as error:  # a setting that is no price: nothing of the registration depends on it
+            self.log.warning("What version %d has cost is not kept: %s", record.version, error)
+            return
+        if services.keep_cost(record, cost):
+            self.log.info("It has cost: %s.", cost.words())
 
     def flow(self, services: Services) -> Flow | None:
         from include.overview.datasets import version_flow

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from airflow.sdk import Context
 
 from include.core.errors import DataError
+from include.core.partition import Cadence, Partition, refuse_future
 from include.core.time import parse_time, utc
 
 ACTOR = 255  # characters of an actor in the audit
@@ -64,22 +65,26 @@ def is_manual(context: Context) -> bool:
     return run_type(context) == "manual"
 
 
-def partition_day(context: Context, given: object = None) -> date:
-    """The day a task is about: the one it was given, else the run parameter `day`, its event's, or its interval's start."""
-    given = said(given) or context["params"].get("day") or event_extra(context).get("day")
-    if given:
-        return _date("day", str(given))
+def run_partition(context: Context, cadence: Cadence, given: object = None) -> Partition:
+    """The partition a task is about: the one it was given, else that of the run's parameter `day`, its event's or its partition
+    key, or the one that holds the start of its data interval. Raises DataError for one in the future."""
+    given = said(given) or context["params"].get("day") or event_extra(context).get("day") or context.get("partition_key")
     start = context.get("data_interval_start")
-    if start is None:
+    if given:
+        found = cadence.on(_date("day", str(given))) if cadence.is_daily else cadence.parse(str(given))
+    elif start is not None:
+        found = cadence.at(start)
+    else:
         raise DataError(
-            "This run has no day.",
+            "This run has no day." if cadence.is_daily else "This run has no partition.",
             seen=context["params"].get("day"),
-            hint="trigger it with the parameter day=YYYY-MM-DD, or give the operator its day.",
+            hint=f"trigger it with the parameter day={cadence.shape}, or give the operator its day.",
         )
-    return start.date()
+    refuse_future(found)
+    return found
 
 
-def as_of(context: Context, newest: date | None, given: object = None) -> datetime:
+def as_of(context: Context, newest: Partition | None, given: object = None) -> datetime:
     """The moment a training or monitoring task pretends to be at, UTC without zone.
 
     The one it was given, else the run parameter `as_of`, else the triggering event's, else the data interval's end, else the end
@@ -93,7 +98,7 @@ def as_of(context: Context, newest: date | None, given: object = None) -> dateti
         return utc(end)
     if newest is None:
         raise DataError("No day is published yet, so there is nothing to train on.", hint="run the model's features DAG first.")
-    return datetime.combine(date.fromordinal(newest.toordinal() + 1), time())
+    return newest.end
 
 
 def is_asset_run(context: Context) -> bool:

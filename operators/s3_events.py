@@ -12,7 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote_plus
 
-_DAY = re.compile(r"raw/(?P<model>[^/]+)/(?P<source>[^/]+)/date=(?P<day>\d{4}-\d{2}-\d{2})/part\.parquet", re.ASCII)
+_PARTITION = re.compile(
+    r"raw/(?P<model>[^/]+)/(?P<source>[^/]+)/(?:date=(?P<day>\d{4}-\d{2}-\d{2})(?:/time=(?P<time>\d{4}))?|week=(?P<week>\d{4}-W\d{2}))"
+    r"/part\.parquet",
+    re.ASCII,
+)
 
 
 def read_written(body: str) -> list[str] | None:
@@ -49,6 +53,9 @@ def _of_records(records: list[Any]) -> Iterator[str]:
 
 
 def partition_of(address: str, root: str) -> tuple[str, str, str] | None:
-    """(model, source, day) of an object under the storage root that is named as a raw partition; None for any other."""
-    found = _DAY.fullmatch(address.removeprefix(f"{root}/")) if address.startswith(f"{root}/") else None
-    return (found["model"], found["source"], found["day"]) if found else None
+    """(model, source, partition) of an object under the storage root that is named as a raw partition; None for any other."""
+    found = _PARTITION.fullmatch(address.removeprefix(f"{root}/")) if address.startswith(f"{root}/") else None
+    if found is None:
+        return None
+    time = found["time"]
+    return found["model"], found["source"], found["week"] or (f"{found['day']}T{time[:2]}:{time[2:]}" if time else found["day"])

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, ClassVar
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.request import Request
-from include.core.time import start_of_day
 from include.services.services import Services
 from operators.base import ComputeOperator, ReconcileOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import JobLink
-from operators.run import partition_day
+from operators.run import run_partition
 
 
 class ScoreBatchOperator(ComputeOperator):
@@ -41,19 +40,18 @@ class ScoreBatchOperator(ComputeOperator):
         self.day = day
 
     def build(self, context: Context, services: Services) -> Request:
-        from datetime import timedelta
-
         from include.core.nearest import nearest_day
         from include.data.published import published
         from include.point_in_time.known import known_days
         from include.scoring.request import score_request
 
-        spec, day, record = services.spec(self.model), partition_day(context, self.day), services.champion(self.model)
+        spec, record = services.spec(self.model), services.champion(self.model)
+        day = run_partition(context, spec.data.cadence, self.day)
         if record is None:
             raise AirflowSkipException(f"{self.model} has no version in production yet.")
-        start = start_of_day(day) - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late
-        days = known_days(services.control, self.model, spec.features.views, start, day)
-        if day.isoformat() not in days:
+        start = day.start - timedelta(days=spec.data.lookback_days)  # a day's rows may have been asked late
+        days = known_days(services.control, self.model, spec.features.views, start, day.end)
+        if day.name not in days:
             near = nearest_day(day, published(services.control, self.model, date.min, date.max))
             raise AirflowSkipException(f"{day} is not published yet. Of the published days, {near}")
         return score_request(spec, day, record, days)

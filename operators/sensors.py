@@ -10,13 +10,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import TransientError
 from include.core.nearest import nearest_day
+from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.core.time import utc, utc_now
 from include.services.services import Services
 from operators.defaults import DELAY, RETRIES, TRIES
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes, WithInputs
-from operators.run import partition_day
+from operators.run import run_partition
 from operators.summary import subject
 from operators.triggers import described
 
@@ -69,7 +70,8 @@ class PartitionSensor(SlipstreamSensor):
 
     def poke(self, context: Context) -> bool:
         services = open_services()
-        spec, day = services.owner(self.model), partition_day(context, self.day)
+        spec = services.owner(self.model)
+        day = run_partition(context, spec.data.cadence, self.day)
         skip_outside(spec, day)
         try:
             missing = missing_paths(services, spec, day)
@@ -77,31 +79,31 @@ class PartitionSensor(SlipstreamSensor):
             self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
         if missing:
-            self.log.info("%s Waiting for %s", subject(context, {"day": day.isoformat()}), ", ".join(missing))
+            self.log.info("%s Waiting for %s", subject(context, {"day": day.name}), ", ".join(missing))
             self.log.info("Of the days that have landed whole, %s", nearest_day(day, landed_whole(services, spec)))
         return not missing
 
 
-def skip_outside(spec: PartitionOwner, day: date) -> None:
+def skip_outside(spec: PartitionOwner, day: Partition) -> None:
     """Raises AirflowSkipException for a day that the source does not cover."""
     data = spec.data
-    if day < data.first or (data.last is not None and day > data.last):
+    if not data.holds(day):
         raise AirflowSkipException(f"{day} is outside the source's days ({data.first} to {data.last or 'now'}): nothing to do.")
 
 
-def missing_paths(services: Services, spec: PartitionOwner, day: date) -> list[str]:
+def missing_paths(services: Services, spec: PartitionOwner, day: Partition) -> list[str]:
     """URIs of the day's raw partitions that are not there yet."""
     from include.data.raw import RawPartitions
 
-    raw = RawPartitions(services.storage, spec.name)
+    raw = RawPartitions.of(services.storage, spec)
     return [services.storage.uri(raw.path(source, day)) for source in spec.data.sources if not raw.exists(source, day)]
 
 
-def landed_whole(services: Services, spec: PartitionOwner) -> set[date]:
+def landed_whole(services: Services, spec: PartitionOwner) -> set[Partition]:
     """The days of which every source has landed."""
     from include.data.raw import RawPartitions
 
-    raw = RawPartitions(services.storage, spec.name)
+    raw = RawPartitions.of(services.storage, spec)
     return set.intersection(*(set(raw.days(source)) for source in spec.data.sources))
 
 
@@ -182,12 +184,13 @@ def s3_partition_sensor(model: str, day: date | str | None = None, **kwargs: Any
 
         def execute(self, context: Context) -> Any:
             services = open_services()
-            spec, day = services.owner(model), partition_day(context, self.day)
+            spec = services.owner(model)
+            day = run_partition(context, spec.data.cadence, self.day)
             skip_outside(spec, day)
             from include.data.raw import RawPartitions
 
-            raw = RawPartitions(services.storage, model)
-            self.log.info("%s", subject(context, {"day": day.isoformat()}))
+            raw = RawPartitions.of(services.storage, spec)
+            self.log.info("%s", subject(context, {"day": day.name}))
             if missing_paths(services, spec, day):
                 self.log.info("Of the days that have landed whole, %s", nearest_day(day, landed_whole(services, spec)))
             self.bucket_key = [services.storage.uri(raw.path(source, day)) for source in spec.data.sources]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.needs import Needs
+from include.core.partition import Partition
 from include.core.request import Json, Ref, Request, Result
-from include.core.time import end_of_day, parse_time
+from include.core.time import parse_time
 from include.services.services import Services
 from operators.base import ComputeOperator, SlipstreamOperator
 from operators.hooks import open_services
@@ -75,11 +76,11 @@ class PlanTrainingOperator(SlipstreamOperator):
                 f"The decision {key} was trained on by the run {run}. To train again, trigger the DAG by hand."
             )
 
-    def _skip_if_nothing_new(self, services: Services, newest: date | None, first: datetime, moment: datetime) -> None:
-        if newest is None or newest < first.date():
+    def _skip_if_nothing_new(self, services: Services, newest: Partition | None, first: datetime, moment: datetime) -> None:
+        if newest is None or newest.end <= first:
             raise AirflowSkipException(f"No labelled rows between {first:%Y-%m-%d} and {moment:%Y-%m-%d}: nothing to train on.")
         trained = _newest_trained(services, self.model)
-        if trained is not None and min(moment, end_of_day(newest)) <= trained:
+        if trained is not None and min(moment, newest.end) <= trained:
             raise AirflowSkipException(f"No labelled rows newer than those of the newest version ({trained:%Y-%m-%d}).")
 
 
@@ -239,7 +240,7 @@ class ChooseFitOperator(SlipstreamOperator):
         return (trained if choice.warm else cold).to_json()
 
 
-def _newest_day(services: Services, model: str) -> date | None:
+def _newest_day(services: Services, model: str) -> Partition | None:
     from include.data.published import newest
 
     return newest(services.control, model)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.core.partition import Partition
 from include.core.request import Ref, Request, Result
 from include.core.time import utc_now
 from include.services.services import Services
@@ -105,13 +106,13 @@ def _collected(services: Services, model: str) -> list[Result]:
     return [result for each in held if each.committed_at and (result := services.ledger.result(each.key))]
 
 
-def newest_day(services: Services, model: str) -> date | None:
+def newest_day(services: Services, model: str) -> Partition | None:
     """The last day whose data are there: of a model without sources of its own, yesterday."""
     from include.data.published import newest
 
     if services.spec(model).managed:
         return newest(services.control, model)
-    return utc_now().date() - timedelta(days=1)
+    return Partition.of_day(utc_now().date() - timedelta(days=1))
 
 
 def watched_rows(services: Services, record: VersionRecord, past: Ref | None) -> Ref:

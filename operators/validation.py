@@ -12,7 +12,7 @@ from include.services.services import Services
 from operators.base import ComputeOperator
 from operators.inputs import Input, Inputs, Takes
 from operators.links import DataDocsLink, report_url
-from operators.run import partition_day
+from operators.run import run_partition
 
 
 class _ValidateOperator(ComputeOperator):
@@ -54,7 +54,8 @@ class ValidateDataOperator(_ValidateOperator):
     def build(self, context: Context, services: Services) -> Request:
         from include.validation.request import verdict_request
 
-        return verdict_request(services.owner(self.model), partition_day(context, self.day), services.storage)
+        spec = services.owner(self.model)
+        return verdict_request(spec, run_partition(context, spec.data.cadence, self.day), services.storage)
 
 
 class ValidateTrainingSetOperator(_ValidateOperator):

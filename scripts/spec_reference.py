@@ -35,6 +35,10 @@ PARTS = {
     "features": "Features",
     "features.views": "View",
     "features.views.features, features.request": "Feature",
+    "streams": "Streams",
+    "streams.sources": "EventSource",
+    "streams.sources.columns": "Column",
+    "streams.finished": "FinishedView",
     "training": "Training",
     "training.search": "Search",
     "training.search.space, a number": "Float",
@@ -54,6 +58,7 @@ PARTS = {
     "scoring": "Scoring",
     "objectives": "Objectives",
     "triggers": "Triggers",
+    "cost": "Cost",
     "a feature set, which models read": "FeatureSet",
 }
 
@@ -68,6 +73,7 @@ Written by `scripts/spec_reference.py` from the docstrings in `include/core/spec
 | type | is |
 |---|---|
 | `Name` | lower case letters, digits and `_`, starting with a letter, at most 63 characters |
+| `ColumnType` | `"text"`, `"int"`, `"float"`, `"bool"` or `"time"` |
 | `Reference` | an import string, `"package.module:name"` |
 | `Cron` | a cron expression of five fields, or a preset such as `"@weekly"` |
 | `DailyCron` | a cron expression that fires exactly once in every day |

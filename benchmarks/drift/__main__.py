@@ -1,6 +1,6 @@
 """`python -m benchmarks.drift [alarms] [stability] [evidently] [speed]`: by default all of them.
 `python -m benchmarks.drift streams [PATH[:LABEL[:ROWS]]]...`: false alarms on real streams, with the conventions of
-`benchmarks.policy`.
+`benchmarks.policy`. `--write`: with `alarms` or `streams`, the tables of docs/monitoring/measured.md.
 
 Goals: no more false alarms than one check in twenty, over all columns, where windows are iid, and in ten where they wobble;
 nine real shifts in ten found; no alarm taken back as rows are added; 10 million rows x 20 in at most 1.5 times a bare scan,
@@ -12,19 +12,23 @@ from __future__ import annotations
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
-WORKERS = 2
+from benchmarks import book
+
+WORKERS, WRITE = 2, "--write"
 
 
-def alarms() -> bool:
+def alarms(write: bool = False) -> bool:
     from benchmarks.drift import alarms as area
 
     print(f"\n{area.head()}")
-    met = True
+    met, rows = True, list[list[object]]()
     with ProcessPoolExecutor(WORKERS) as pool:
         for cell in area.cells():
             found = area.measure(cell, pool)
             print(area.show(found), flush=True)
-            met = met and found.met
+            met, rows = met and found.met, [*rows, area.row(found)]
+    if write:
+        book.write("drift alarms", book.table(area.HEAD, rows))
     return met
 
 
@@ -57,17 +61,19 @@ def speed() -> bool:
     return area.report()
 
 
-def streams(paths: list[str]) -> bool:
+def streams(paths: list[str], write: bool = False) -> bool:
     from benchmarks.drift import streams as area
     from benchmarks.policy.judge import streams_of
     from benchmarks.policy.streams import packaged
 
     print(f"\n{area.head()}", flush=True)
-    met = True
+    met, rows = True, list[list[object]]()
     for stream in (*(each for each in packaged() if not each.kin), *streams_of(paths)):
         found = area.measure(stream)
         print(area.show(found), flush=True)
-        met = met and found.met
+        met, rows = met and found.met, [*rows, area.row(found)]
+    if write:
+        book.write("drift streams", book.table(area.HEAD, rows))
     print(f"goals: at most {area.ROWS_GOAL:g} with rows in random order, {area.ORDER_GOAL:g} with windows")
     return met
 
@@ -75,8 +81,14 @@ def streams(paths: list[str]) -> bool:
 PARTS = {"alarms": alarms, "stability": stability, "evidently": evidently, "speed": speed}
 
 
-def main(names: list[str]) -> int:
-    met = [streams(names[1:])] if names[:1] == ["streams"] else [PARTS[name]() for name in names or list(PARTS)]
+def main(given: list[str]) -> int:
+    write, names = WRITE in given, [name for name in given if name != WRITE]
+    if names[:1] == ["streams"]:
+        met = [streams(names[1:], write)]
+    elif write:
+        met = [alarms(write=True)]
+    else:
+        met = [PARTS[name]() for name in names or list(PARTS)]
     print("\nmet" if all(met) else "\nmissed")
     return int(not all(met))
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from scipy.stats import beta
 
 from benchmarks.drift.peers import Rules, rules
-from benchmarks.drift.world import World, law_of, rows
+from benchmarks.drift.world import World, law_of, rare_rows, rows
 from include.core.spec import Feature
 from include.monitoring.drift.drift import judge
 from include.monitoring.profile.binning import axes
@@ -38,6 +38,8 @@ class Cell:
         w = self.world
         what = f"power at {self.shift:g} sd in {SHIFTED}" if self.shift else "false alarms"
         more = f", {w.past} past windows" if w.past != 13 else ""
+        more += f", odd windows (t of {w.tails})" if w.tails else ""
+        more += f", {w.rare} columns mostly 0" if w.rare else ""
         return f"{what}: {w.rows:,} rows x {w.columns}, wobble {w.wobble:g}{more}{', from rows' if self.through_rows else ''}"
 
 
@@ -63,7 +65,13 @@ def cells() -> Iterator[Cell]:
             yield Cell(World(rows_, columns, wobble), 0.0, 300, goal)
         for rows_ in (200, 1000, 100_000):
             yield Cell(World(rows_, 200, wobble), 0.0, 60, goal)
+    for tails in (3, 2):
+        for columns in (5, 20):
+            yield Cell(World(1000, columns, 0.1, tails=tails), 0.0, 300, 0.10)
     yield Cell(World(1000, 20, 0.05), 0.0, 100, 0.05, through_rows=True)
+    for rows_ in (200, 500):
+        yield Cell(World(rows_, 10, 0.0, rare=5), 0.0, 300, 0.05, through_rows=True)
+    yield Cell(World(1000, 10, 0.05, rare=5), 0.3, 100, 0.9, through_rows=True)
     for rows_ in (1000, 10_000, 100_000):
         yield Cell(World(rows_, 20, 0.05), 0.3, 200, 0.9)
     yield Cell(World(1000, 20, 0.05), 0.3, 100, 0.9, through_rows=True)
@@ -84,7 +92,9 @@ def measure(cell: Cell, pool: ProcessPoolExecutor) -> Measured:
 
 
 def _checks(cell: Cell, repeats: int, seed: int) -> list[tuple[bool, Rules]]:
-    rng = np.random.default_rng([seed, cell.world.rows, cell.world.columns, cell.world.past, int(100 * cell.shift)])
+    world = cell.world
+    odd = [world.tails] if world.tails else []
+    rng = np.random.default_rng([seed, world.rows, world.columns, world.past, int(100 * cell.shift), *odd])
     check = _from_rows if cell.through_rows else _from_counts
     return [check(cell, rng) for _ in range(repeats)]
 
@@ -115,7 +125,10 @@ def _from_rows(cell: Cell, rng: np.random.Generator) -> tuple[bool, Rules]:
 
 def _table(world: World, rng: np.random.Generator, shifts: np.ndarray[tuple[int], np.dtype[np.float64]]) -> pa.Table:
     moved = shifts + world.wobble * rng.normal(size=world.columns)
-    return pa.table({f"c{n}": rows(law_of(n), rng, moved[n], world.rows) for n in range(world.columns)})
+    often = world.columns - world.rare
+    columns = [rows(law_of(n), rng, moved[n], world.rows) for n in range(often)]
+    columns += [rare_rows(rng, world.rows) for _ in range(world.rare)]
+    return pa.table({f"c{n}": values for n, values in enumerate(columns)})
 
 
 def _counted(table: pa.Table, world: World) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
@@ -128,6 +141,18 @@ def show(found: Measured) -> str:
     peers = "".join(f"{found.peers[name]:9.2f}" for name in PEERS)
     missed = "" if found.met else "  missed"
     return f"{found.cell.name:66}{goal:>8}{found.ours:8.3f}{found.limit:8.3f}{peers}{missed}"
+
+
+HEAD = (
+    "share of checks that alarmed", "goal", "this test", "at most, 95 %", "KS", "KS + BH", "PSI > .2", "Evidently, any column",
+    "Evidently, data set",
+)  # fmt: skip
+
+
+def row(found: Measured) -> list[object]:
+    """Of the page."""
+    goal = "" if found.cell.goal is None else f"{'>=' if found.cell.shift else '<='} {found.cell.goal:g}"
+    return [found.cell.name, goal, found.ours, found.limit, *(found.peers[name] for name in PEERS)]
 
 
 def head() -> str:

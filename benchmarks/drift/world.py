@@ -36,6 +36,12 @@ def rows(law: str, rng: np.random.Generator, moved: float, n: int) -> Floats:
     return rng.normal(moved, 1, n) if law == "normal" else rng.exponential(max(1 + moved, 0.05), n) - 1
 
 
+def rare_rows(rng: np.random.Generator, n: int) -> Floats:
+    """Values [n] that are 0 but for a few."""
+    values: Floats = np.where(rng.random(n) < 0.02, np.exp(2 * rng.normal(size=n)), 0.0)
+    return values
+
+
 @cache
 def axis(law: str) -> Axis:
     """The production axis, with fewer cells, of 100,000 reference rows."""
@@ -60,12 +66,19 @@ def law_of(column: int) -> str:
 
 @dataclass(frozen=True)
 class World:
-    """`columns` inputs, `past` windows of `rows` rows; window means wobble by `wobble` standard deviations."""
+    """`columns` inputs, `past` windows of `rows` rows; window means wobble by `wobble` standard deviations.
+
+    `tails`: all of a window together by Student's law with so many degrees of freedom, so that single windows are odd; 0: by the
+    normal one. `rare`: so many columns, the last ones, are 0 in 98 of 100 rows and log normal in the others; of worlds that are
+    drawn row by row.
+    """
 
     rows: int
     columns: int
     wobble: float
     past: int = 13
+    tails: int = 0
+    rare: int = 0
 
     @cached_property
     def axes(self) -> tuple[Axis, ...]:
@@ -73,7 +86,8 @@ class World:
 
     def draw(self, rng: np.random.Generator, shifts: Floats, rows: int = 0) -> Counts:
         """Counts [columns, cells + 2] of one window whose columns have shifted by `shifts` standard deviations."""
-        moved = shifts + self.wobble * rng.normal(size=self.columns)
+        odd = np.sqrt(self.tails / rng.chisquare(self.tails)) if self.tails else 1.0
+        moved = shifts + odd * self.wobble * rng.normal(size=self.columns)
         return np.stack([self.count(rng, n, moved[n], rows or self.rows) for n in range(self.columns)])
 
     def count(self, rng: np.random.Generator, column: int, moved: float, rows: int) -> Counts:

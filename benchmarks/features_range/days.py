@@ -26,7 +26,7 @@ def last_of(days: int) -> date:
 
 def land_days(root: Path, days: int) -> None:
     """So many days from the first of 2013 on, each with the rows of its day of 2013 and its own times."""
-    raw = RawPartitions(_Unsynced(root), MODEL)
+    raw = RawPartitions(Unsynced(root), MODEL)
     land(raw.storage, FIRST, last_of(min(days, YEAR)))
     for number in range(YEAR, days):
         day, shift = FIRST + timedelta(days=number), timedelta(days=number // YEAR * YEAR)
@@ -46,7 +46,7 @@ def _shifted(rows: pa.Table, shift: timedelta) -> pa.Table:
     return rows
 
 
-class _Unsynced(LocalStorage):
+class Unsynced(LocalStorage):
     """Landing is not what is measured: nothing waits for the disk."""
 
     def write(self, path: str, data: bytes) -> None:

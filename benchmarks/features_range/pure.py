@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.features_range.days import FIRST
 from benchmarks.features_range.models.flight_delay.spec import SPEC
 from include.core.ledger import Attempt, Ledger
+from include.core.partition import DAILY, Partition
 from include.core.reference import load
 from include.core.request import Ref, Request
 from include.core.settings import Settings
@@ -39,11 +40,11 @@ def compute(root: Path, days: int) -> float:
     raw, wanted = KnownRaw(ledger.storage, SPEC.name), [FIRST + timedelta(days=number) for number in range(days)]
     started = time.monotonic()
     for start in range(0, days, TOGETHER):
-        _stretch(ledger, raw, judge, computer, wanted[start : start + TOGETHER])
+        _stretch(ledger, raw, judge, computer, [DAILY.on(day) for day in wanted[start : start + TOGETHER]])
     return (time.monotonic() - started) / days
 
 
-def _stretch(ledger: Ledger, raw: KnownRaw, judge: Judge, computer: Computer, days: Sequence[date]) -> None:
+def _stretch(ledger: Ledger, raw: KnownRaw, judge: Judge, computer: Computer, days: Sequence[Partition]) -> None:
     with tempfile.TemporaryDirectory() as scratch, Stretch(SPEC, raw, Path(scratch)) as stretch:
         stretch.read(days, judge.aggregates, [f"{name}.parquet" for name in computer.names])
         for day in days:

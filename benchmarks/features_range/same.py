@@ -18,6 +18,7 @@ from typing import Any
 from benchmarks.features_range.models.flight_delay.spec import SPEC
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Result
 from include.core.settings import Settings
 from include.core.storage import LocalStorage
@@ -41,7 +42,7 @@ def compare(settings: Settings, every: int) -> dict[str, Any]:
     return {"days": len(results), "compared": len(chosen), "differing": differing, "online": rows == _rows(settings)}
 
 
-def _by_the_steps(root: str, folder: Path, settings: Settings, day: date) -> str:
+def _by_the_steps(root: str, folder: Path, settings: Settings, day: Partition) -> str:
     """The digest of the day's features by the daily DAG's steps, in a ledger of its own."""
     here = folder / "store"
     here.mkdir(exist_ok=True)

@@ -18,6 +18,7 @@ from include.backends.ray.train import fit_lightning
 from include.training.job import Floats, TrainingJob
 
 BEGUN = "begun.txt"  # beside that file: the first step of each process
+_SAID: list[int] = []
 KILL = "SLIPSTREAM_BENCH_KILL_AT"  # the step after which the process is killed -9
 
 
@@ -41,7 +42,7 @@ class Counting(pl.LightningModule):
         self.register_buffer("mean", torch.tensor(np.nanmean(features, axis=0, dtype=np.float64), dtype=torch.float32))
         self.register_buffer("deviation", torch.tensor(np.nanstd(features, axis=0) + 1e-6, dtype=torch.float32))
         self.layers = nn.Sequential(nn.Linear(features.shape[1], 16), nn.ReLU(), nn.Linear(16, 1))
-        self._path, self._begun = Path(str(plan.params["seen"])), False
+        self._path = Path(str(plan.params["seen"]))
 
     def forward(self, features: Tensor) -> Tensor:
         standard = torch.nan_to_num((features - self.mean) / self.deviation)
@@ -50,8 +51,8 @@ class Counting(pl.LightningModule):
 
     def training_step(self, batch: list[Tensor], number: int) -> Tensor:
         step = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        if not self._begun:
-            self._begun = True
+        if not _SAID:  # of the process: what is the module's own is in its checkpoint
+            _SAID.append(step)
             with self._path.with_name(BEGUN).open("a") as file:
                 file.write(f"{step}\n")
         self._note(numbers(batch[0].numpy()), step)

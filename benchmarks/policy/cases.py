@@ -10,8 +10,18 @@ import numpy as np
 
 from include.monitoring.retraining.labelled_stream import Floats
 from include.monitoring.retraining.learner import CHOSEN, Tuning
-from include.monitoring.retraining.policy_replay import DELAY, Policy, Priced, Replay, every, forecasting, never, oracle, replay
-from include.monitoring.retraining.staleness_probe import Ageing
+from include.monitoring.retraining.policy_replay import (
+    DELAY,
+    Policy,
+    Priced,
+    Replay,
+    Shared,
+    every,
+    forecasting,
+    never,
+    oracle,
+    replay,
+)
 
 PRICES = (0.02, 0.1)
 DRAWS = (0.1, 0.3, 0.5, 0.7, 0.9)  # places among the policies that may be followed: a model has one of them, by its name
@@ -29,13 +39,13 @@ class Case:
     alarms: Sequence[bool] = ()
     kin: str = ""
     _best: dict[float, Replay] = field(default_factory=dict)
-    _found: dict[int, Ageing | None] = field(default_factory=dict)
+    _shared: Shared = field(default_factory=Shared)
 
     def run(self, policy: Policy, price: float) -> Replay:
         return replay(self.error, policy, price, self.delay, self.alarms)
 
     def ours(self, price: float, draw: float, tuning: Tuning = CHOSEN) -> Replay:
-        return self.run(Priced(draw, tuning, self._found), price)
+        return self.run(Priced(draw, tuning, self._shared), price)
 
     def oracle(self, price: float) -> Replay:
         if price not in self._best:

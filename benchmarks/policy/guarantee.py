@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from benchmarks import book
 from benchmarks.policy.cases import DRAWS, PRICES
 from benchmarks.table import Table
 from include.monitoring.retraining.comparators import READINGS, Sight
@@ -67,9 +68,9 @@ class Tried:
     served: float
 
 
-def verify() -> int:
+def verify(*, write: bool = False) -> int:
     """0 where the loss on paper was within the bound, in every world, for every comparator."""
-    table = Table()
+    table, page = Table(), []
     for price in PRICES:
         table.head(f"price {price:g}, {WINDOWS} windows: mean cost of a window")
         print(f"  {'world':20}{'best comparator':>18}{'Hedge on paper':>18}{'its bound':>12}{'what served':>14}")
@@ -77,8 +78,12 @@ def verify() -> int:
             tried = [_tried(np.clip(world(np.random.default_rng(seed)), 0, 1), price) for seed in range(SEEDS)]
             means = [float(np.mean([getattr(each, part) for each in tried])) for part in ("best", "paper", "bound", "served")]
             print(f"  {name:20}{means[0]:18.4f}{means[1]:18.4f}{means[2]:12.4f}{means[3]:14.4f}", flush=True)
+            page.append((name, f"{price:g}", *(book.figure(mean, 4) for mean in means)))
             over = max(each.paper - each.bound for each in tried)
             table.row(f"{name}, price {price:g}: on paper beyond the bound", over, "", most=0.0)
+    if write:
+        head = ("world", "price", "best comparator", "Hedge on paper", "its bound", "what served")
+        book.write("policy guarantee", [f"Mean cost of a window, of {WINDOWS}.", "", *book.table(head, page)])
     print("\nmet" if not table.missed else f"\nmissed: {'; '.join(table.missed)}")
     return int(bool(table.missed))
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import book
 from benchmarks.policy.cases import PRICES, Case, Paid, first_policy, pay
 from benchmarks.policy.matrices import drifted, kept
 from benchmarks.policy.peers import peers
 from benchmarks.policy.streams import packaged
 from benchmarks.policy.tune import GRID
 from benchmarks.table import Table
-from include.monitoring.retraining.labelled_stream import Stream
+from include.monitoring.retraining.labelled_stream import Floats, Stream
 from include.monitoring.retraining.policy_replay import DELAY, Policy, Replay, account, every, never, replay
 
 MEAN, WORST, CLOCK = 0.08, 0.20, 0.03  # the goals: regret, and beyond the best fixed clock
@@ -33,14 +34,16 @@ class Judged:
     others: dict[str, tuple[int, ...]]
 
 
-def judge(streams: Sequence[Stream], learner: Callable[[], Any] | None = None) -> int:
+def judge(streams: Sequence[Stream], learner: Callable[[], Any] | None = None, *, write: bool = False) -> int:
     """0 where every goal is met."""
     found = [_judged(stream, learner) for stream in streams]
     table = Table()
     for price in PRICES:
         _price(found, price, table, goals=learner is None)
-    if learner is None:
-        _left_out([each.case for each in found if not each.case.kin], table)
+    counted = [each.case for each in found if not each.case.kin]
+    left = _left_out(counted, table) if learner is None else []
+    if write:
+        book.write("policy judge", _page(counted, left))
     print("\nmet" if not table.missed else f"\nmissed: {'; '.join(table.missed)}")
     return int(bool(table.missed))
 
@@ -115,19 +118,51 @@ def _others(counted: Sequence[tuple[Judged, Paid]], price: float) -> None:
     told("oracle", best.tolist(), sum(len(one.case.oracle(price).retrained) for _, one in counted))
 
 
-def _left_out(cases: Sequence[Case], table: Table) -> None:
-    """Each stream under the constants of GRID that do best on the other streams: what the choice on simulations leaves unused."""
+def _left_out(cases: Sequence[Case], table: Table) -> list[Floats]:
+    """Each stream under the constants of GRID that do best on the other streams: what the choice on simulations leaves unused.
+    Regret of PRICES and cases."""
     if len(cases) < 2:
-        return
+        return []
     table.head("constants fitted on the other streams, and judged on the one left out: mean regret")
+    found = []
     for price in PRICES:
         best = np.array([case.oracle(price).cost for case in cases])
         costs = np.array([[case.ours(price, 0.5, tuning).cost for case in cases] for tuning in GRID])
         regret = costs / best - 1
         picked = [int(np.argmin(np.delete(regret, n, axis=1).mean(axis=1))) for n in range(len(cases))]
-        left = [float(regret[choice, n]) for n, choice in enumerate(picked)]
+        left = np.array([regret[choice, n] for n, choice in enumerate(picked)])
         each = ", ".join(f"{case.name} {value:.3f}" for case, value in zip(cases, left, strict=True))
-        table.row(f"price {price:g}: {each}", float(np.mean(left)), "")
+        table.row(f"price {price:g}: {each}", float(left.mean()), "")
+        found.append(left)
+    return found
+
+
+def _page(cases: Sequence[Case], left: Sequence[Floats]) -> Iterator[str]:
+    """The page's tables, one a price; kin are not counted."""
+    head = (
+        "stream",
+        "regret",
+        "best clock",
+        "beyond it",
+        "first policy",
+        "constants of the other streams",
+        "retrains",
+        "oracle's",
+    )
+    for number, price in enumerate(PRICES):
+        paid, best = [pay(case, price) for case in cases], np.array([case.oracle(price).cost for case in cases])
+        first = np.array([first_policy(case, price).cost for case in cases]) / best - 1
+        clock = np.array([case.clock(price)[1] for case in cases]) / best - 1
+        fitted = left[number] if len(left) else np.full(len(cases), np.nan)
+        rows = [
+            (f"{case.name} ({case.clock(price)[0]})", one.regret, float(clock[n]), one.over, float(first[n]), float(fitted[n]),
+             f"{one.retrains:.0f}", len(case.oracle(price).retrained))
+            for n, (case, one) in enumerate(zip(cases, paid, strict=True))
+        ]  # fmt: skip
+        means = [
+            float(np.mean(each)) for each in ([one.regret for one in paid], clock, [one.over for one in paid], first, fitted)
+        ]
+        yield from (f"Price {price:g}; in brackets the best clock.", "", *book.table(head, [*rows, ("mean", *means, "", "")]), "")
 
 
 def streams_of(paths: Sequence[str]) -> Iterator[Stream]:

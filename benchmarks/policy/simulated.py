@@ -3,6 +3,9 @@
 The label is 1 where a logistic function of the inputs says so. How its coefficients move is the family; how large and how noisy
 windows are, how many inputs there are, how hard the task is and how far windows differ of themselves is drawn anew for each
 stream, so that a constant that fits has to fit all of that.
+
+In `noise only` the law of the label stays, while windows have a week of their own and inputs wander: a retrain may be worth it.
+In `pure noise` every window is of one law. `bursts` was added after a real stream (spam) had shown that kind to be missing.
 """
 
 from __future__ import annotations
@@ -17,7 +20,9 @@ from scipy.special import expit
 
 from include.monitoring.retraining.labelled_stream import Stream
 
-FAMILIES = ("gradual", "abrupt", "recurring", "seasonal", "noise only", "label delay", "class imbalance")
+FAMILIES = (
+    "gradual", "abrupt", "recurring", "seasonal", "noise only", "label delay", "class imbalance", "bursts", "pure noise",
+)  # fmt: skip
 WINDOWS = (40, 110)  # a stream has so many, at least and at most
 ROWS = (80, 1500)  # of a window
 HARD = (0.7, 40.0)  # the spread of the log odds: from .37 wrong at best to .01
@@ -48,19 +53,25 @@ def stream(family: str, seed: int, rng: np.random.Generator) -> Stream:
     columns = int(rng.integers(40, 200)) if words else int(rng.integers(4, 13))
     rows = min(rows, 300) if words else rows
     path = _paths(family, rng)(rng, windows, columns)
-    path = path + path.std() * rng.choice([0.0, 0.15, 0.4]) * rng.normal(size=path.shape)  # a week of its own, gone with the next
-    lean = rng.choice([0.0, 0.5, 1.0]) * rng.normal(size=windows)  # by the window, in log odds, how often the label is 1
+    moves = float(family != "pure noise")
+    own = path.std() * rng.choice([0.0, 0.15, 0.4]) * rng.normal(size=path.shape)  # a week of its own, gone with the next
+    path = path + moves * own
+    lean = moves * rng.choice([0.0, 0.5, 1.0]) * rng.normal(size=windows)  # by the window, in log odds, how often the label is 1
+    if family == "bursts":
+        lean = lean + _bursts(rng, windows)
     share = rng.uniform(0.03, 0.1) if family == "class imbalance" else rng.uniform(0.3, 0.7)
-    inputs, label = (_mails if words else _measured)(rng, path, rows, share, lean)
+    inputs, label = (_mails if words else _measured)(rng, path, rows, share, lean, moves)
     window = np.repeat(np.arange(windows), rows)
     return Stream(f"{family} {seed}", inputs.reshape(-1, columns), label.reshape(-1).astype(np.float64), window)
 
 
-def _measured(rng: np.random.Generator, path: Floats, rows: int, share: float, lean: Floats) -> tuple[Floats, Floats]:
+def _measured(
+    rng: np.random.Generator, path: Floats, rows: int, share: float, lean: Floats, moves: float
+) -> tuple[Floats, Floats]:
     """Inputs [windows, rows, columns], and labels that follow from them. Rows of a window share a shift, which comes and goes,
     or wanders."""
     windows, columns = path.shape
-    shift = _shift(rng, windows, columns)
+    shift = moves * _shift(rng, windows, columns)
     inputs = rng.normal(size=(windows, rows, columns)) + shift[:, None, :]
     logit = np.einsum("wrc,wc->wr", inputs, path) + 0.4 * inputs[:, :, 0] * inputs[:, :, 1]
     logit *= np.exp(rng.uniform(*np.log(HARD))) / logit.std()
@@ -73,12 +84,12 @@ def _offset(logit: Floats, share: float) -> float:
     return float(brentq(lambda offset: float(expit(logit + offset).mean()) - share, -200.0, 200.0))
 
 
-def _mails(rng: np.random.Generator, path: Floats, rows: int, share: float, lean: Floats) -> tuple[Floats, Floats]:
+def _mails(rng: np.random.Generator, path: Floats, rows: int, share: float, lean: Floats, moves: float) -> tuple[Floats, Floats]:
     """Labels, and words that follow from them: many columns of 0 and 1, each of which says little, in few rows."""
     windows, columns = path.shape
     chance = expit(np.log(share / (1 - share)) + lean)
     label = rng.random((windows, rows)) < chance[:, None]
-    common = rng.normal(size=columns) - 1.5 + _shift(rng, windows, columns)
+    common = rng.normal(size=columns) - 1.5 + moves * _shift(rng, windows, columns)
     strength = rng.uniform(0.3, 1.2) * path / max(float(path.std()), 0.01)
     logit = common[:, None, :] + strength[:, None, :] * (label[:, :, None] - 0.5)
     return (rng.random(logit.shape) < expit(logit)).astype(np.float64), label
@@ -91,14 +102,22 @@ def _shift(rng: np.random.Generator, windows: int, columns: int) -> Floats:
     return shift
 
 
+def _bursts(rng: np.random.Generator, windows: int) -> Floats:
+    """The label's log odds stay for some windows and jump, as far as to windows of one label alone: what is trained on those
+    is no good, whatever its age."""
+    jumps = rng.random(windows) < 1 / rng.uniform(3, 12)
+    return rng.uniform(2, 5) * rng.normal(size=windows)[np.cumsum(jumps)]
+
+
 Path = Callable[[np.random.Generator, int, int], Floats]
 
 
 def _paths(family: str, rng: np.random.Generator) -> Path:
-    """The two last families move as any of the others do."""
+    """Of delay, imbalance and bursts: as any of the others."""
     kinds: dict[str, Path] = {
         "gradual": _gradual, "abrupt": _abrupt, "recurring": _recurring, "seasonal": _seasonal, "noise only": _still,
     }  # fmt: skip
+    family = "noise only" if family == "pure noise" else family
     return kinds[family] if family in kinds else list(kinds.values())[int(rng.integers(len(kinds)))]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from datetime import date
 
 from include.authoring import dry_run
 from include.authoring.findings import Finding, Inconclusive, Report
 from include.authoring.model_dags import check_dags, has_airflow
 from include.authoring.sample import Sample, open_sample
 from include.authoring.spec_imports import check_imports
+from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Result
 from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
@@ -78,19 +78,19 @@ def _sample(finding: Finding, spec: PartitionOwner, services: Services, days: in
     return sample
 
 
-def _days(report: Report, sample: Sample) -> dict[date, Result] | None:
+def _days(report: Report, sample: Sample) -> dict[Partition, Result] | None:
     report.run("expectations", lambda finding: finding.say(dry_run.judge_newest_day(sample)), "sample")
     return report.run("features", lambda finding: _features(finding, sample), "sample")
 
 
-def _steps(report: Report, sample: Sample, made: dict[date, Result] | None, *, fit: bool) -> None:
+def _steps(report: Report, sample: Sample, made: dict[Partition, Result] | None, *, fit: bool) -> None:
     rows = report.run("training set", lambda finding: _training_set(finding, sample, made or {}), "features")
     job = report.run("encoder", lambda finding: _encoder(finding, sample, rows), "training set")
     report.run("fit", lambda finding: _fit(finding, sample, job, asked=fit), "encoder")
     report.run("onnx", lambda finding: _onnx(finding, job), "fit")
 
 
-def _features(finding: Finding, sample: Sample) -> dict[date, Result]:
+def _features(finding: Finding, sample: Sample) -> dict[Partition, Result]:
     """The newest day first: what is wrong with the SQL shows there."""
     made = {day: dry_run.make_features(sample, day) for day in reversed(sample.days)}
     newest = made[sample.days[-1]].value["rows"]
@@ -98,7 +98,7 @@ def _features(finding: Finding, sample: Sample) -> dict[date, Result]:
     return dict(sorted(made.items()))
 
 
-def _training_set(finding: Finding, sample: Sample, made: dict[date, Result]) -> Result:
+def _training_set(finding: Finding, sample: Sample, made: dict[Partition, Result]) -> Result:
     result = dry_run.make_training_set(sample, made)
     value = result.value
     told = f"{value['rows']:,} labelled rows, {label_words(value)}, {value['unlabelled']:,} not labelled yet"

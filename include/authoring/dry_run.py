@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,11 @@ from include.authoring.sample import Sample
 from include.core.errors import DataError, SpecError, ValidationFailed
 from include.core.ledger import Attempt
 from include.core.nearest import did_you_mean
+from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Ref, Request, Result
 from include.core.task import Task, perform
+from include.core.time import ONE_DAY
 from include.features.request import features_request
 from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder
@@ -87,7 +88,7 @@ def _refuse_unknown_sources(sample: Sample) -> None:
         )
 
 
-def _judge(sample: Sample, source: str, day: date) -> SourceVerdict:
+def _judge(sample: Sample, source: str, day: Partition) -> SourceVerdict:
     suite, path = load_suite(sample.spec.expectations, source), Path(sample.ledger.storage.uri(sample.raw.path(source, day)))
     with open_database() as database:
         batch = Batch(f"{source} of {day}", path, database)
@@ -98,7 +99,7 @@ def _judge(sample: Sample, source: str, day: date) -> SourceVerdict:
     return SourceVerdict.of(batch.rows, held, checks, suite)
 
 
-def make_features(sample: Sample, day: date) -> Result:
+def make_features(sample: Sample, day: Partition) -> Result:
     """A day's features, through the step itself. Raises Inconclusive where synthetic rows may be the reason that it fails."""
     request = features_request(sample.spec, day, sample.ledger.storage, Ref("", "", "validate"))
     try:
@@ -111,21 +112,21 @@ def make_features(sample: Sample, day: date) -> Result:
         ) from error
 
 
-def make_training_set(sample: Sample, made: Mapping[date, Result]) -> Result:
+def make_training_set(sample: Sample, made: Mapping[Partition, Result]) -> Result:
     """Of all the sample's days. Raises Inconclusive where so few days hold too little to train on."""
     spec, days = sample.model, [*made]
     params = {
-        "as_of": datetime.combine(max(days) + timedelta(days=1), time()).isoformat(),
-        "window_days": (max(days) - min(days)).days + 1,
+        "as_of": max(days).end.isoformat(),
+        "window_days": -((min(days).start - max(days).end) // ONE_DAY),
         "holdout_days": max(1, len(days) // 4),
         "minimum_rows": 10,
         "features": spec.features.model_dump(mode="json"),
         "label": spec.label,
         **params_of(spec),
     }
-    inputs = {day.isoformat(): sample.ledger.ref(result) for day, result in made.items()}
+    inputs = {day.name: sample.ledger.ref(result) for day, result in made.items()}
     for each in sample.sets:
-        inputs |= {f"{each.spec.name}{OF_SET}{day}": sample.ledger.ref(make_features(each, day)) for day in each.days}
+        inputs |= {f"{each.spec.name}{OF_SET}{day.name}": sample.ledger.ref(make_features(each, day)) for day in each.days}
     try:
         return _perform(sample, Request("training_set", "include.features.training_set_step:run", spec.name, params, inputs))
     except DataError as error:

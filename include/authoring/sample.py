@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,13 +13,13 @@ import pyarrow.parquet as pq
 from include.authoring.synthetic import declared_columns, sources_of
 from include.core.errors import DataError
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
 from include.core.storage import LocalStorage, Storage
 from include.data.landed import whole_days
 from include.data.raw import RawPartitions
-from include.features.offline.late import lookback
 from include.row_rules.expectation import load_suite
 
 SYNTHETIC_DAYS = 8
@@ -33,7 +32,7 @@ class Sample:
     spec: PartitionOwner
     ledger: Ledger
     settings: Settings
-    days: tuple[date, ...]  # oldest first: those to make features of; their look-back is there as well
+    days: tuple[Partition, ...]  # oldest first: those to make features of; their look-back is there as well
     synthetic: bool
     sets: tuple[Sample, ...] = ()  # of the feature sets that the model reads, in the same storage
 
@@ -45,7 +44,7 @@ class Sample:
 
     @property
     def raw(self) -> RawPartitions:
-        return RawPartitions(self.ledger.storage, self.spec.name, self.spec.data.empty_days)
+        return RawPartitions.of(self.ledger.storage, self.spec)
 
     @property
     def words(self) -> str:
@@ -77,7 +76,9 @@ def open_sample(
         yield Sample(spec, ledger, here, tuple(wanted), not landed, tuple(shared))
 
 
-def _fill(spec: PartitionOwner, source: Storage, target: Storage, landed: list[date], days: list[date], folder: Path) -> None:
+def _fill(
+    spec: PartitionOwner, source: Storage, target: Storage, landed: list[Partition], days: list[Partition], folder: Path
+) -> None:
     """The landed days, or where there is none, made up ones."""
     if landed:
         _copy(spec, source, target, landed, folder)
@@ -85,10 +86,10 @@ def _fill(spec: PartitionOwner, source: Storage, target: Storage, landed: list[d
         _make(spec, target, days)
 
 
-def _copy(spec: PartitionOwner, source: Storage, target: Storage, days: list[date], folder: Path) -> None:
+def _copy(spec: PartitionOwner, source: Storage, target: Storage, days: list[Partition], folder: Path) -> None:
     """Those days and their look-back, as far as it has landed."""
-    raw = RawPartitions(source, spec.name)
-    wanted = {each for day in days for each in lookback(spec.data, day)} | set(days)
+    raw = RawPartitions.of(source, spec)
+    wanted = {each for day in days for each in spec.data.lookback(day)} | set(days)
     for name in spec.data.sources:
         for day in sorted(wanted):
             if raw.exists(name, day):
@@ -97,16 +98,16 @@ def _copy(spec: PartitionOwner, source: Storage, target: Storage, days: list[dat
                 target.upload(source.fetch(raw.path(name, day), place), raw.path(name, day))
 
 
-def _make(spec: PartitionOwner, target: Storage, days: list[date]) -> None:
+def _make(spec: PartitionOwner, target: Storage, days: list[Partition]) -> None:
     without = [source for source in spec.data.sources if not declared_columns(load_suite(spec.expectations, source).rules)]
     if without:
         raise DataError(
             f"Nothing has landed for {spec.name}, and its expectations declare no column of {', '.join(map(repr, without))}.",
             safe="nothing was read.",
             hint="declare the columns in expectations.py (columns(order_id='text', price='number')), or land a day: "
-            f"{RawPartitions(target, spec.name).path(without[0], spec.data.first)} under the storage root.",
+            f"{RawPartitions(target, spec.name).path(without[0], spec.data.earliest)} under the storage root.",
         )
-    raw = RawPartitions(target, spec.name)
+    raw = RawPartitions.of(target, spec)
     for day in days:
         for source, table in sources_of(spec, day).items():
             written = io.BytesIO()
@@ -114,5 +115,6 @@ def _make(spec: PartitionOwner, target: Storage, days: list[date]) -> None:
             target.write(raw.path(source, day), written.getvalue())
 
 
-def _synthetic_days(spec: PartitionOwner) -> list[date]:
-    return [spec.data.first + timedelta(days=number) for number in range(SYNTHETIC_DAYS)]
+def _synthetic_days(spec: PartitionOwner) -> list[Partition]:
+    first = spec.data.earliest
+    return spec.data.cadence.touching(first.start, first.start + SYNTHETIC_DAYS * first.length)

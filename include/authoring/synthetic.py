@@ -9,11 +9,12 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
+from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.row_rules.expectation import KINDS, Expectation, load_suite
 
@@ -33,11 +34,16 @@ Rules = Sequence[Expectation]
 class Draw:
     """How one source's values of one day are drawn."""
 
-    day: date
+    day: Partition
     begins: datetime  # of the times of this source
     length: timedelta
     keys: frozenset[str]  # columns that are unique in one source or another
     chance: random.Random
+
+    @property
+    def _number(self) -> int:
+        """Of the day, or of what is finer: none has that of another."""
+        return self.day.start.toordinal() if self.day.is_day else int(self.day.start.replace(tzinfo=UTC).timestamp()) // 900
 
     def column(self, name: str, kind: str, rules: Rules) -> pa.Array:
         """ROWS values that meet the column's own rules, as far as those are about types, sets and bounds."""
@@ -54,13 +60,14 @@ class Draw:
         if kind == "text":
             return f"{name}-{self.day}-{row}" if name in self.keys else f"{name}-{self.chance.randrange(NAMES)}"
         if name in self.keys:
-            return self.day.toordinal() * ROWS + row
+            return self._number * ROWS + row
         low, high = _bounds(rules)
         return self.chance.randint(int(low), int(high)) if kind == "integer" else self.chance.uniform(low, high)
 
 
-def sources_of(spec: PartitionOwner, day: date) -> dict[str, pa.Table]:
+def sources_of(spec: PartitionOwner, day: Partition | date) -> dict[str, pa.Table]:
     """A day's rows by source; a source of which no column is declared is left out."""
+    day = spec.data.cadence.of(day)
     suites = {source: load_suite(spec.expectations, source).rules for source in spec.data.sources}
     keys = frozenset(rule.columns[0] for rules in suites.values() for rule in rules if rule.kind == UNIQUE)
     made: dict[str, pa.Table] = {}
@@ -68,8 +75,8 @@ def sources_of(spec: PartitionOwner, day: date) -> dict[str, pa.Table]:
         if not (declared := declared_columns(rules)):
             continue
         # Each source's times come after those of the source before: an answer follows its question.
-        length = timedelta(days=1) / len(suites)
-        draw = Draw(day, datetime.combine(day, time()) + place * length, length, keys, random.Random(f"{source} {day}"))
+        length = day.length / len(suites)
+        draw = Draw(day, day.start + place * length, length, keys, random.Random(f"{source} {day}"))
         own = {name: [rule for rule in rules if name in rule.columns] for name in declared}
         made[source] = pa.table({name: draw.column(name, kind, own[name]) for name, kind in declared.items()})
     return made

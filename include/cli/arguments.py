@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from datetime import date
+from contextlib import suppress
 
 from include.core.errors import DataError
+from include.core.partition import DAILY, ONE_WEEK, PARTS_OF_A_DAY, Cadence, Partition
 
 
-def day(text: str) -> date:
-    """A day as YYYY-MM-DD."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no day: write it as 2013-01-02") from None
+def day(text: str) -> Partition:
+    """A day as YYYY-MM-DD, or a partition of another length by its name. Which cadence it is of, the model says."""
+    for cadence in (DAILY, Cadence(ONE_WEEK), *(Cadence(every) for every in PARTS_OF_A_DAY)):
+        with suppress(DataError):
+            return cadence.parse(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no day: write it as 2013-01-02 (or 2013-01-02T06:00, 2013-W01)") from None
 
 
 def version_number(given: str, model: str) -> int:

@@ -14,6 +14,7 @@ from include.cli.late import SHOWN, as_ranges, print_commands, print_more
 from include.core.compute import find_or_compute
 from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError
+from include.core.partition import Partition
 from include.core.request import Request, Result
 from include.core.spec import PartitionOwner
 from include.core.table import table
@@ -62,12 +63,12 @@ def make_changed(context: CliContext, spec: PartitionOwner, *, dry_run: bool) ->
     return {
         "changed": [{"day": each.day, "because": each.words} for each in changed],
         "computed": [{"day": day, "published": words == PUBLISHED, "key": key} for day, words, key in rows],
-        "to_validate": as_ranges(left, set(whole_days(spec, context.ledger.storage))),
+        "to_validate": as_ranges(spec, left, set(whole_days(spec, context.ledger.storage))),
         "other_code": other,
     }
 
 
-def _print_other_code(context: CliContext, spec: PartitionOwner, days: Mapping[date, Result]) -> list[dict[str, date]]:
+def _print_other_code(context: CliContext, spec: PartitionOwner, days: Mapping[Partition, Result]) -> list[dict[str, Partition]]:
     """Views have versions. Of what else a day is made of, entities, labels and the rules of quarantine, only the code's digest
     is known, which Slipstream's own releases change as well: that is said, and left to a person."""
     present = code_digest(FUNCTION, *uses(spec))
@@ -79,7 +80,7 @@ def _print_other_code(context: CliContext, spec: PartitionOwner, days: Mapping[d
         )
         print_commands(spec, other, _whole(context, spec))
         print()
-    return as_ranges(other, set(whole_days(spec, context.ledger.storage)) if other else set())
+    return as_ranges(spec, other, set(whole_days(spec, context.ledger.storage)) if other else set())
 
 
 def _code(context: CliContext, made: Result) -> str:
@@ -89,14 +90,14 @@ def _code(context: CliContext, made: Result) -> str:
         return ""
 
 
-def _whole(context: CliContext, spec: PartitionOwner) -> set[date]:
+def _whole(context: CliContext, spec: PartitionOwner) -> set[Partition]:
     """The days that have landed with all their sources."""
     return set(whole_days(spec, context.ledger.storage))
 
 
-def _results(context: CliContext, spec: PartitionOwner) -> dict[date, Result]:
+def _results(context: CliContext, spec: PartitionOwner) -> dict[Partition, Result]:
     """Of all published days; without those whose result is gone or damaged, which say nothing."""
-    found: dict[date, Result] = {}
+    found: dict[Partition, Result] = {}
     for day, ref in published(context.control, spec.name, date.min, date.max).items():
         try:
             found[day] = context.ledger.resolve(ref)
@@ -116,7 +117,7 @@ def _request(context: CliContext, spec: PartitionOwner, changed: Changed, made: 
         return None
 
 
-def _make(context: CliContext, spec: PartitionOwner, requests: Mapping[date, Request]) -> list[Sequence[object]]:
+def _make(context: CliContext, spec: PartitionOwner, requests: Mapping[Partition, Request]) -> list[Sequence[object]]:
     rows: list[Sequence[object]] = []
     for day, request in requests.items():
         made = find_or_compute(request, context.ledger, context.settings)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from datetime import date
 
 from include.cli import features_catalogue, features_impact, features_range
 from include.cli.answer import Shapes, answer
@@ -20,6 +19,7 @@ from include.cli.features_impact import IMPACT
 from include.cli.late import LATE, SHOWN, print_late
 from include.core.catalog import load_owner
 from include.core.errors import InputError
+from include.core.partition import Partition
 from include.core.request import Ref, Result
 from include.core.scratch import scratch_folder
 from include.core.spec import PartitionOwner
@@ -29,7 +29,7 @@ from include.features.online.presence import published_rows
 from include.model_contract.definition import pins_of
 from include.point_in_time.partition import results
 
-Materialized = tuple[date, str, int, int, int]  # day, view, entities, written, newer online
+Materialized = tuple[Partition, str, int, int, int]  # day, view, entities, written, newer online
 SHAPES: Shapes = {
     "catch-up": {
         "model": "its name",
@@ -81,7 +81,7 @@ def _catch_up(options: argparse.Namespace) -> int:
     spec = load_owner(options.model, context.settings.models)
     changed = make_changed(context, spec, dry_run=options.dry_run)
     refs = recent(context.control, spec, everything=options.all)
-    made = results(context.ledger, {day.isoformat(): ref for day, ref in refs.items()})
+    made = results(context.ledger, {day.name: ref for day, ref in refs.items()})
     days, lost = (sorted(refs), {}) if options.again else _missing(context, spec, refs, made)
     rows: list[Materialized] = []
     if not days:
@@ -98,12 +98,12 @@ def _catch_up(options: argparse.Namespace) -> int:
 
 
 def _missing(
-    context: CliContext, spec: PartitionOwner, refs: Mapping[date, Ref], made: Mapping[str, Result]
-) -> tuple[list[date], Mapping[date, int]]:
+    context: CliContext, spec: PartitionOwner, refs: Mapping[Partition, Ref], made: Mapping[str, Result]
+) -> tuple[list[Partition], Mapping[Partition, int]]:
     """The days without a record that stands, and those of which the store itself, asked for their rows, lacks some: how many."""
     store = context.online()
     days = pending(context.control, spec, refs, made, pins_of(context.control, context.ledger, spec), store)
-    recorded = {day: result for day, result in made.items() if date.fromisoformat(day) not in days}
+    recorded = {day: result for day, result in made.items() if spec.data.cadence.parse(day) not in days}
     with scratch_folder(context.settings.scratch()) as folder:
         lost = lost_days(context.ledger, spec, recorded, store, published_rows(context.control, spec.name), folder)
     if lost:
@@ -114,14 +114,14 @@ def _missing(
 
 
 def _materialize(
-    context: CliContext, spec: PartitionOwner, days: Sequence[date], made: Mapping[str, Result]
+    context: CliContext, spec: PartitionOwner, days: Sequence[Partition], made: Mapping[str, Result]
 ) -> list[Materialized]:
     """Oldest first; of several at once, or interrupted and begun again, the newest values stand all the same."""
     from include.features.online.materialize import materialize  # Feast: not where nothing is to be brought online
 
     rows: list[Materialized] = []
     for day in days:
-        report = materialize(spec, made[day.isoformat()], context.ledger, context.settings, context.online())
+        report = materialize(spec, made[day.name], context.ledger, context.settings, context.online())
         rows += [(day, name, each["entities"], each["written"], each["newer"]) for name, each in report["views"].items()]
     print(table(("day", "view", "entities", "written", "newer online"), rows))
     return rows

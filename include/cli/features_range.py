@@ -25,8 +25,8 @@ RANGE = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--from", dest="first", default="", help="of range: the first day, YYYY-MM-DD")
-    parser.add_argument("--to", dest="last", default="", help="of range: the last day, included")
+    parser.add_argument("--from", dest="first", default="", help="of range: the first day, YYYY-MM-DD, or a partition's name")
+    parser.add_argument("--to", dest="last", default="", help="of range: the last day or partition, included")
     parser.add_argument("--run", action="store_true", help="of range: take the days in here, without Airflow")
 
 
@@ -34,8 +34,9 @@ def run(options: argparse.Namespace) -> int:
     context = open_context()
     spec = load_owner(options.model, context.settings.models)
     taken_in = _take_in(context, spec, options) if options.run else None
-    first = Span.of(options.first, options.first).first if options.first else None
-    last = Span.of(options.last, options.last).last if options.last else None
+    cadence = spec.data.cadence
+    first = Span.of(options.first, options.first, cadence).first if options.first else None
+    last = Span.of(options.last, options.last, cadence).last if options.last else None
     ranges = latest(context.ledger.storage, spec.name)
     found = standing(spec, context.ledger.storage, context.control, first, last)
     days = found.to_json(spec.name) if found else None
@@ -72,7 +73,7 @@ def _take_in(context: CliContext, spec: PartitionOwner, options: argparse.Namesp
     done = take_in(
         Range(
             spec=spec,
-            span=Span.of(options.first, options.last),
+            span=Span.of(options.first, options.last, spec.data.cadence),
             ledger=context.ledger,
             control=context.control,
             settings=context.settings,

@@ -6,6 +6,7 @@ from datetime import date
 
 from include.cli.context import CliContext
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.request import Ref
 from include.core.spec import FeatureSet, PartitionOwner
 from include.core.table import table
@@ -29,13 +30,13 @@ def print_late(context: CliContext, spec: PartitionOwner) -> dict[str, object]:
 
     Returns them by the names of LATE.
     """
-    raw, data = RawPartitions(context.ledger.storage, spec.name), spec.data
+    raw, data = RawPartitions.of(context.ledger.storage, spec), spec.data
     known: dict[str, Made] = {}
     digests = Digests(trust_times=False)
     refs = published(context.control, spec.name, date.min, date.max)
     late = late_days(raw, data, made_of(context.ledger, refs, known), digests)
     whole = set.intersection(*(set(raw.days(source)) for source in data.sources))
-    unmade = sorted(day for day in whole - set(refs) if day >= data.first and (data.last is None or day <= data.last))
+    unmade = sorted(day for day in whole - set(refs) if data.holds(day))
     if late:
         print(f"\n{len(late)} published days of {spec.name} were made from other raw partitions than are there now:")
         print(table(("day", "because"), [(each.day, each.words) for each in late[:SHOWN]]))
@@ -48,7 +49,7 @@ def print_late(context: CliContext, spec: PartitionOwner) -> dict[str, object]:
     return {
         "late": [{"day": each.day, "because": each.words} for each in late],
         "unmade": unmade,
-        "backfills": as_ranges([*(each.day for each in late), *unmade], whole),
+        "backfills": as_ranges(spec, [*(each.day for each in late), *unmade], whole),
         "trained_on_late": _print_versions(context, spec, raw, digests, known),
     }
 
@@ -58,18 +59,21 @@ def print_more(count: int) -> None:
         print(f"... and {count - SHOWN} more")
 
 
-def as_ranges(days: list[date], whole: set[date]) -> list[dict[str, date]]:
+def as_ranges(spec: PartitionOwner, days: list[Partition], whole: set[Partition]) -> list[dict[str, Partition]]:
     """The days as ranges that a backfill takes."""
-    return [{"first": first, "last": last} for first, last in (ranges(days, whole.__contains__) if days else ())]
+    return [
+        {"first": first, "last": last} for first, last in (ranges(days, whole.__contains__, spec.data.cadence) if days else ())
+    ]
 
 
-def print_commands(spec: PartitionOwner, days: list[date], whole: set[date]) -> None:
-    found = ranges(days, whole.__contains__)
+def print_commands(spec: PartitionOwner, days: list[Partition], whole: set[Partition]) -> None:
+    found = ranges(days, whole.__contains__, spec.data.cadence)
     also = ", one after the other (Airflow has one active backfill a DAG)" if len(found) > 1 else ""
     print(f"\nTo make them again, published and online{also}:")
     for first, last in found:
+        start, end = spec.data.backfill(first, last)
         print(
-            f"  airflow backfill create --dag-id {spec.name}_features --from-date {first} --to-date {last} "
+            f"  airflow backfill create --dag-id {spec.name}_features --from-date {start} --to-date {end} "
             "--reprocess-behavior completed"
         )
 
@@ -83,7 +87,7 @@ def _print_versions(
     models = context.model_names() if shared else [spec.name]
     for model in models:
         for version, stage, as_of, training_set in training_sets(context.control, model):
-            refs = _trained_on(context, training_set, spec.name if shared else "")
+            refs = _trained_on(context, spec, training_set, spec.name if shared else "")
             late = [each.day for each in late_days(raw, spec.data, made_of(context.ledger, refs, known), digests)]
             if late:
                 rows.append((model, version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
@@ -96,11 +100,11 @@ def _print_versions(
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _trained_on(context: CliContext, training_set: Ref, owner: str) -> dict[date, Ref]:
+def _trained_on(context: CliContext, spec: PartitionOwner, training_set: Ref, owner: str) -> dict[Partition, Ref]:
     """The days that a training set read, of the model's own or of a feature set; none where it is gone."""
     try:
         inputs = context.ledger.request(context.ledger.resolve(training_set).key).inputs
     except (DataError, FileNotFoundError):
         return {}
     days = {name: ref for name, ref in inputs.items() if ref.kind == "features"}
-    return {date.fromisoformat(name): ref for name, ref in days_of(days, owner).items()}
+    return {spec.data.cadence.parse(name): ref for name, ref in days_of(days, owner).items()}

@@ -91,11 +91,20 @@ def _decisions(found: list[Decision], policy: Retraining) -> dict[str, object]:
     print(f"\n{len(rows)} windows: {before} retrains recorded, {after} by this policy; the champions are those of the record.")
     if older := len(found) - len(rows):
         print(f"{older} earlier decisions kept no facts and are left out.")
-    if policy.price is not None:
-        print(f"Retraining would have cost {after * policy.price:g} errors of a window, recorded {before * policy.price:g}.")
-    costs = _probed(found, policy.price) if policy.price is not None else {}
+    price = _price(policy, found)
+    if price is not None:
+        print(f"Retraining would have cost {after * price:g} errors of a window, recorded {before * price:g}.")
+    costs = _probed(found, price) if price is not None else {}
     windows = [dict(zip(("as_of", "recorded", "would", "why"), row, strict=True)) for row in rows]
     return {"windows": windows, "older": older, "retrains": {"recorded": before, "would": after}, **costs}
+
+
+def _price(policy: Retraining, found: Sequence[Decision]) -> float | None:
+    """Of a retrain; where it follows from money, that of the newest window whose was known."""
+    if policy.price != "cost":
+        return policy.price
+    known = (decision.evidence.get("money", {}).get("price") for decision in reversed(found))
+    return next((price for price in known if price is not None), None)
 
 
 def _probed(found: list[Decision], price: float) -> dict[str, object]:
@@ -111,7 +120,7 @@ def _probed(found: list[Decision], price: float) -> dict[str, object]:
 
 
 def _csv(options: argparse.Namespace, policy: Retraining, threshold: float) -> dict[str, object]:
-    if policy.price is None or not options.label:
+    if policy.price is None or policy.price == "cost" or not options.label:
         missing = "--label" if not options.label else "--price"
         raise DataError(f"A replay of a CSV needs {missing}.", hint="--price .05 --label COLUMN --window ROWS")
     stream = from_csv(options.csv, options.label, options.window)

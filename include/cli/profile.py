@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,6 +12,7 @@ from include.cli.arguments import day
 from include.cli.context import open_context
 from include.core.errors import ConflictError, DataError
 from include.core.nearest import did_you_mean, nearest_day
+from include.core.partition import DAILY, Cadence, Partition
 from include.data.raw import RawPartitions
 from include.overview.models import require_model
 from include.validation.batch import Batch, open_database
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
-    raw = RawPartitions(context.ledger.storage, options.model)
+    raw = RawPartitions(context.ledger.storage, options.model, cadence=named_like(options.day))
     if not options.model.isidentifier() or next(raw.storage.list(f"raw/{options.model}"), None) is None:
         require_model(options.model, context.settings.models, lambda: context.control_if_there)
     _require(raw, options.source, options.day)
@@ -69,7 +69,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _require(raw: RawPartitions, source: str, day: date) -> None:
+def named_like(day: Partition) -> Cadence:
+    """The cadence of a partition where no spec says it: what is finer than a day may be of a quarter of an hour."""
+    return DAILY if day.is_day else Cadence(day.length)
+
+
+def _require(raw: RawPartitions, source: str, day: Partition) -> None:
     """Raises DataError with the sources, or the days beside it, where that partition never landed."""
     if source.isidentifier() and raw.exists(source, day):
         return

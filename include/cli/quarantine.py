@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,8 +15,10 @@ from include.cli.context import CliContext, open_context
 from include.core.catalog import load_owner
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
+from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.core.table import table
+from include.core.time import MICROSECOND
 from include.governance.invalidation import find
 from include.row_rules.expectation import load_suite
 from include.validation.quarantine import QuarantinedRows, quarantines, reasons, would_pass
@@ -54,9 +56,9 @@ def run(options: argparse.Namespace) -> int:
         answer(options, {"model": options.model, "held": [], "release": None}, none)
         return 0
     looked = [_look(context, spec, each) for each in held]
-    release = _release(spec, [date.fromisoformat(each.held.day) for each in looked if each.passing])
+    release = _release(spec, [spec.data.cadence.parse(each.held.day) for each in looked if each.passing])
     shown = {"model": options.model, "held": [each.to_json() for each in looked], "release": release}
-    answer(options, shown, _words(context, looked, release, options))
+    answer(options, shown, _words(context, spec, looked, release, options))
     return 0
 
 
@@ -83,27 +85,35 @@ def _look(context: CliContext, spec: PartitionOwner, held: QuarantinedRows) -> _
 
 
 def _words(
-    context: CliContext, looked: Sequence[_Looked], release: Mapping[str, date] | None, options: argparse.Namespace
+    context: CliContext,
+    spec: PartitionOwner,
+    looked: Sequence[_Looked],
+    release: Mapping[str, Partition] | None,
+    options: argparse.Namespace,
 ) -> Iterator[str]:
     yield table(("day", "source", "rows", "in quarantine", "would pass now", "first reason"), [each.row for each in looked])
     for each in looked if options.day else ():
         yield f"\n{each.held.source}: {context.ledger.storage.uri(each.held.result.files[each.held.file].path)}"
         yield table(("rows", "reason"), [(count, reason) for reason, count in each.reasons[:SHOWN]])
-    yield _next(options.model, release)
+    yield _next(spec, release)
 
 
-def _release(spec: PartitionOwner, days: list[date]) -> dict[str, date] | None:
+def _release(spec: PartitionOwner, days: list[Partition]) -> dict[str, Partition] | None:
     """The days that are made again when these are: later ones have read them, too."""
     if not days:
         return None
-    return {"first": min(days), "last": min(max(days) + timedelta(days=spec.data.lookback_days), spec.data.last or date.max)}
+    data = spec.data
+    until = data.cadence.reading_until(max(days), timedelta(days=data.lookback_days))
+    last = data.cadence.at(until - MICROSECOND)
+    return {"first": min(days), "last": last if data.last is None else min(last, data.latest(data.last))}
 
 
-def _next(model: str, release: Mapping[str, date] | None) -> str:
+def _next(spec: PartitionOwner, release: Mapping[str, Partition] | None) -> str:
     if release is None:
         return "\nNone of them passes today's rules. Land a corrected partition, or correct the rule in expectations.py."
+    first, last = spec.data.backfill(release["first"], release["last"])
     return (
         "\nTo release them (the days' verdicts, features and online values are made again; later days that read them too):\n"
-        f"  airflow backfill create --dag-id {model}_features --from-date {release['first']} --to-date {release['last']} "
+        f"  airflow backfill create --dag-id {spec.name}_features --from-date {first} --to-date {last} "
         "--reprocess-behavior completed"
     )

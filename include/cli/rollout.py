@@ -14,6 +14,8 @@ from include.core.catalog import load_spec
 from include.core.errors import DataError
 from include.core.table import table
 from include.core.time import instant, now
+from include.costs.kept import kept
+from include.costs.version import VersionCost
 from include.rollout.evidence_store import SILENT, Reporting, reporting
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
@@ -41,6 +43,7 @@ SHAPES: Shapes = {
         "rollout": f"null before the first; otherwise {', '.join(_ROLLOUT)}",
         "events": _EVENTS,
         "sources": "the gateways that count for its stage: `source`, `requests`, `at`",
+        "costs": "of challenger and champion, by version, as `cost` tells them; nothing of one that was not counted",
     },
     "plan": {"model": "its name", "champion": "null: none yet", "stages": _PLANNED, "entities": "how many it takes, in words"},
     "pause": _ROLLOUT,
@@ -99,14 +102,17 @@ def _status(context: CliContext, options: argparse.Namespace) -> None:
     model = options.model
     known = list_rollouts(context.control, model)
     if not known:
-        answer(options, {"model": model, "rollout": None, "events": [], "sources": []}, f"{model} has had no rollout.")
+        answer(
+            options, {"model": model, "rollout": None, "events": [], "sources": [], "costs": {}}, f"{model} has had no rollout."
+        )
         return
     rollout = known[-1]
     happened = events(context.control, rollout.id)
     _print_status(context, rollout, happened)
     shown = [{name: event[name] for name in ("at", "stage", "event", "evidence")} for event in happened]
     sources = [asdict(source) for source in _reporting(context, rollout)]
-    answer(options, {"model": model, "rollout": _json(rollout), "events": shown, "sources": sources})
+    costs = {str(version): cost.to_json() for version, cost in _costs(context, rollout).items()}
+    answer(options, {"model": model, "rollout": _json(rollout), "events": shown, "sources": sources, "costs": costs})
 
 
 def _print_status(context: CliContext, rollout: Rollout, happened: Sequence[Mapping[str, Any]]) -> None:
@@ -116,8 +122,16 @@ def _print_status(context: CliContext, rollout: Rollout, happened: Sequence[Mapp
         print(f"in {rollout.stage} for {_elapsed(context, rollout)}; {_version(rollout.champion)} is the way back")
         if rollout.stage != "opened" and rollout.find(rollout.stage).judged:
             print(_heard(_reporting(context, rollout)))
+    for version, cost in _costs(context, rollout).items():
+        print(f"version {version} costs: {cost.words()}")
     rows = [[event["at"][:19], event["stage"], event["event"], _said(event["evidence"])] for event in happened]
     print(table(["at (UTC)", "stage", "event", "what"], rows))
+
+
+def _costs(context: CliContext, rollout: Rollout) -> dict[int, VersionCost]:
+    """Of both versions, as it was counted when they were registered."""
+    found = kept(context.control, rollout.model)
+    return {version: found[version] for version in (rollout.challenger, rollout.champion) if version in found}
 
 
 def _reporting(context: CliContext, rollout: Rollout) -> list[Reporting]:

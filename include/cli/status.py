@@ -130,6 +130,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     else:
         yield "decision", "none yet"
     yield "partitions", _partitions(seen)
+    if champion and (cost := seen.costs.get(champion.version)):
+        yield "cost", cost.words()
     yield "versions", str(len(seen.versions))
     if seen.registry:
         yield "registry", seen.registry
@@ -146,6 +148,8 @@ def _day(newest: str) -> str:
     """A day, and what the id of the run that made it says: its interval's end."""
     if not newest:
         return "–"
+    if len(newest) != len("2013-01-02"):
+        return f"{newest} (its run's id says the end of its interval)"
     return f"{newest} (its run's id says {date.fromisoformat(newest) + timedelta(days=1)}, the end of its interval)"
 
 

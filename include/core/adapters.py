@@ -51,6 +51,13 @@ ADAPTERS: dict[str, str] = {
     "online.rediss": "include.backends.redis.online_store:RedisOnlineStore",
     "online.unix": "include.backends.redis.online_store:RedisOnlineStore",
     "online_aws.dynamodb": "include.backends.dynamodb.online_store:DynamoOnlineStore",
+    # include/event_log/open.py: EventConsumer and AnswerWriter, by the scheme of their address
+    "events.kafka": "include.backends.kafka.open:open_events",
+    "events.redis": "include.backends.redis.streams:open_events",
+    "events.rediss": "include.backends.redis.streams:open_events",
+    "answers.kafka": "include.backends.kafka.open:open_answers",
+    "answers.redis": "include.backends.redis.streams:open_answers",
+    "answers.rediss": "include.backends.redis.streams:open_answers",
     # include/features/online/materialize.py: bringing a published day online
     "materialize": "include.backends.feast.materialize:materialize",
     "materialize.days": "include.backends.feast.materialize:materialize_days",

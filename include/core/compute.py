@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from include.core.ledger import Ledger
+from include.core.needs import Needs
 from include.core.request import Request, Result
 from include.core.settings import Settings
 from include.core.task import perform
@@ -37,4 +38,5 @@ def find_or_compute(request: Request, ledger: Ledger, settings: Settings) -> Com
     generation, known = open_generation(request, ledger)
     if known is not None:
         return Computed(known, reused=True)
-    return Computed(perform(request, ledger.open_attempt(request.key, generation), ledger, settings), reused=False)
+    attempt = ledger.open_attempt(request.key, generation, Needs().told("task"))
+    return Computed(perform(request, attempt, ledger, settings), reused=False)

@@ -153,7 +153,9 @@ routes = sa.Table(
 partitions = sa.Table(
     "slipstream_partitions", metadata,
     sa.Column("model", sa.String(128), primary_key=True),
-    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("day", sa.String(32), primary_key=True),  # the partition's name: include/core/partition.py
+    sa.Column("starts", sa.String(26), nullable=False),  # where it begins and ends: UTC without a zone, as text that sorts
+    sa.Column("ends", sa.String(26), nullable=False),
     sa.Column("ref", VersionedJson(PARTITION), nullable=False),  # Ref of the `features` result that is published for the day
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("rows", sa.JSON, nullable=False),  # {dataset: rows}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+
+from include.core.partition import Cadence
 
 EXAMPLE = "a cron of five fields, such as '0 2 * * *'"
 NAMES = ("minute", "hour", "day of the month", "month", "day of the week")
@@ -33,8 +35,28 @@ def daily(value: str) -> str:
     return value
 
 
+def once_in_each(value: str, cadence: Cadence) -> str:
+    """A cron, in UTC, that fires once in every partition of the cadence. Raises ValueError for any other.
+
+    It is tried over two years: what fires by the calendar repeats in them, and so do the days of a zone with 23 and 25 hours.
+    """
+    from croniter import croniter  # type: ignore[import-untyped]  # Airflow brings it
+
+    _fields(value)
+    start = cadence.on(date(2023, 12, 31)).end
+    fires = croniter(value, start.replace(tzinfo=UTC) - timedelta(seconds=1))
+    here = cadence.at(start)
+    while here.start < start + timedelta(days=731 if cadence.every >= timedelta(days=1) else 8):
+        fired = fires.get_next(datetime).replace(tzinfo=None)
+        if not here.start <= fired < here.end:
+            what = "leaves partitions out" if fired >= here.end else "fires more often, before a partition is over"
+            raise ValueError(f"must fire once in each {cadence.words}, such as {cadence.cron!r}: this one {what}, at {here}")
+        here = cadence.next(here)
+    return value
+
+
 def _fields(value: str) -> list[list[int | str]]:
-    from croniter import CroniterError, croniter  # type: ignore[import-untyped]  # Airflow brings it
+    from croniter import CroniterError, croniter  # Airflow brings it
 
     if len(value.split()) != (1 if value.startswith("@") else len(NAMES)):
         raise ValueError(f"must be {EXAMPLE}")

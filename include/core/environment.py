@@ -32,6 +32,10 @@ ONLINE_URL = _named(
     "ONLINE_URL", "address", "The online feature store: sqlite:///path, redis://host:port/0 or dynamodb://table.",
     derived="SQLite under the home", store=True,
 )  # fmt: skip
+STREAM_URL = _named(
+    "STREAM_URL", "address", "The event log of `slipstream stream`: kafka://host:9092,host:9092 or redis://host:port/0.",
+    derived="there is none", store=True,
+)  # fmt: skip
 MLFLOW_URL = _named("MLFLOW_URL", "address", "MLflow's tracking server and registry.", "http://127.0.0.1:5500", jobs=True)
 RAY_URL = _named("RAY_URL", "address", "The Jobs API of the Ray cluster.", "http://127.0.0.1:8265", jobs=True)
 RAY_CODE = _named(
@@ -73,14 +77,30 @@ REGISTRY = _named(
 SETTINGS: Mapping[str, Variable] = {
     each.name.removeprefix(PREFIX).lower(): each
     for each in (
-        HOME, ROOT, CONTROL_URL, ONLINE_URL, MLFLOW_URL, RAY_URL, RAY_CODE, RAY_PROJECT, RAY_MODELS, RAY_LOGINS, GATEWAY_URL,
-        GATEWAY_TOKENS, AIRFLOW_URL, MODELS, JOB_BACKEND, REGISTRY,
+        HOME, ROOT, CONTROL_URL, ONLINE_URL, STREAM_URL, MLFLOW_URL, RAY_URL, RAY_CODE, RAY_PROJECT, RAY_MODELS, RAY_LOGINS,
+        GATEWAY_URL, GATEWAY_TOKENS, AIRFLOW_URL, MODELS, JOB_BACKEND, REGISTRY,
     )
 }  # fmt: skip
+
+# -- what things cost: include/costs/prices.py; a spec's section `cost` says otherwise for a model ------------------------------
+
+COST_CURRENCY = _named("COST_CURRENCY", "name", "What money is counted in, such as EUR.")
+COSTS: Mapping[str, Variable] = {
+    each.name.removeprefix(f"{PREFIX}COST_").lower(): each
+    for each in (
+        _named("COST_CPU_HOUR", "number", "The price of one CPU for an hour. Not set: what CPUs cost is unknown."),
+        _named("COST_GPU_HOUR", "number", "The same of one GPU."),
+        _named("COST_MEMORY_GB_HOUR", "number", "The same of one GiB of memory that a fit reserves."),
+        _named("COST_STORAGE_GB_MONTH", "number", "The price of one GiB of storage for a month."),
+    )
+}
 
 # -- the gateway -------------------------------------------------------------------------------------------------------------
 
 GATEWAY_WORKERS = _named("GATEWAY_WORKERS", "number", "Worker processes on the gateway's one port.", "1")
+GATEWAY_ASYNC_DAYS = _named(
+    "GATEWAY_ASYNC_DAYS", "number", "Whole days for which an answer that was asked for with `?async` is kept.", "1"
+)
 GATEWAY_HOSTS = _named("GATEWAY_HOSTS", "names", "More names that the gateway is asked by, with commas between.")
 ORIGINS = _named(
     "ORIGINS", "origins",
@@ -287,13 +307,15 @@ PATH = Variable("PATH", "folders", "Where programs are found.", os.defpath, deri
 GROUPS: Mapping[str, tuple[Variable, ...]] = {
     "Where everything is": tuple(SETTINGS.values()),
     "The gateway": (
-        GATEWAY_WORKERS, GATEWAY_HOSTS, ORIGINS, GATEWAY_MODELS, GATEWAY_MEGABYTES, *BOUNDS.values(), GATEWAY_TLS_CERT,
+        GATEWAY_WORKERS, GATEWAY_ASYNC_DAYS, GATEWAY_HOSTS, ORIGINS, GATEWAY_MODELS, GATEWAY_MEGABYTES, *BOUNDS.values(),
+        GATEWAY_TLS_CERT,
         GATEWAY_TLS_KEY, GATEWAY_TLS_CLIENT_CA, GATEWAY_CLIENT_CERT, GATEWAY_CLIENT_KEY, ACCESS_LOG,
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
         SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF, PLATFORM,
     ),
+    "What things cost": (COST_CURRENCY, *COSTS.values()),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,

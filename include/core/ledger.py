@@ -64,6 +64,18 @@ class Attempt:
         return metrics_folder(self.key, self.generation)
 
 
+@dataclass(frozen=True)
+class Tried:
+    """An attempt as its marks tell it. `machine`: what it was given, as `open_attempt` was told; empty where nobody said.
+    `ended`: when it was said to be over without a result, and `reason` why."""
+
+    number: int
+    opened: datetime
+    machine: Mapping[str, Any]
+    ended: datetime | None = None
+    reason: str = ""
+
+
 def metrics_folder(key: str, generation: int) -> str:
     """Where a training's metrics wait for the tracking server: a log shared by the generation's attempts."""
     return f"ledger/{key}/g{generation}/metrics"
@@ -131,14 +143,14 @@ class Ledger:
 
     # -- attempts ------------------------------------------------------------------------------------
 
-    def open_attempt(self, key: str, generation: int) -> Attempt:
+    def open_attempt(self, key: str, generation: int, machine: Mapping[str, Any] | None = None) -> Attempt:
         """The live attempt of a generation; opens the next one if the last has ended.
 
-        Of any number of callers one creates it and all get the same one.
+        Of any number of callers one creates it and all get the same one. `machine`: what it is given, kept for what it cost.
         """
         attempt = self._next(key, generation)
         fault.point("ledger.attempt.open")
-        mark = MARK.stamp({"job": attempt.job, "at": timestamp()})
+        mark = MARK.stamp({"job": attempt.job, "at": timestamp(), **({"machine": dict(machine)} if machine else {})})
         self.storage.create(f"{attempt.folder}/attempt-{attempt.number}.json", canonical_json(mark))
         fault.point("ledger.attempt.opened")
         return attempt
@@ -175,6 +187,18 @@ class Ledger:
             reasons.append(str(self._json(f"{folder}/attempt-{len(reasons) + 1}.end.json")["reason"]))
         return reasons
 
+    def tried(self, key: str, generation: int) -> list[Tried]:
+        """Every attempt that was opened, first to last, ended or not."""
+        found: list[Tried] = []
+        folder = f"ledger/{key}/g{generation}"
+        while self.storage.exists(f"{folder}/attempt-{len(found) + 1}.json"):
+            path = f"{folder}/attempt-{len(found) + 1}"
+            mark, over = self._json(f"{path}.json"), self.storage.exists(f"{path}.end.json")
+            end = self._json(f"{path}.end.json") if over else {}
+            ended = instant(end["at"]) if end else None
+            found.append(Tried(len(found) + 1, instant(mark["at"]), mark.get("machine", {}), ended, str(end.get("reason", ""))))
+        return found
+
     def record_error(self, attempt: Attempt, error: SlipstreamError) -> None:
         """Keep the error a job died of: the task that waits for it raises it as it was."""
         body = MARK.stamp(fields_of(error))
@@ -189,8 +213,12 @@ class Ledger:
 
     # -- results -------------------------------------------------------------------------------------
 
-    def commit(self, request: Request, attempt: Attempt, outcome: Outcome, seconds: float) -> Result:
+    def commit(
+        self, request: Request, attempt: Attempt, outcome: Outcome, seconds: float, cpu_seconds: float | None = None
+    ) -> Result:
         """Store the files, then `result.json`. If a result is there already, that one is returned.
+
+        `cpu_seconds`: of the process and of those that it waited for.
 
         Raises SupersededError when a newer generation of the key was opened meanwhile.
         """
@@ -204,7 +232,8 @@ class Ledger:
         path = f"{attempt.folder}/result.json"
         if not self.storage.exists(path):
             files = {name: self._store(attempt, name, local) for name, local in sorted(outcome.files.items())}
-            result = Result(request.key, attempt.generation, attempt.number, outcome.value, files, round(seconds, 3), timestamp())
+            spent = round(seconds, 3), timestamp(), None if cpu_seconds is None else round(cpu_seconds, 3)
+            result = Result(request.key, attempt.generation, attempt.number, outcome.value, files, *spent)
             fault.point("ledger.commit.stored")
             self.record(request)
             self.storage.create(path, canonical_json(RESULT.stamp(result.to_json())))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date
 from difflib import get_close_matches
+from typing import TypeVar
+
+from include.core.partition import Partition
 
 SHOWN = 20  # of what there is
+Day = TypeVar("Day", Partition, date, str)
 ALIKE = 0.5  # of 1: how much of a name must agree
 
 
@@ -32,8 +36,11 @@ def nearest_number(given: int, known: Iterable[int], kind: str) -> str:
     return f"the closest is {close}; {kind} here: {listed}."
 
 
-def nearest_day(given: date, known: Iterable[date]) -> str:
-    """The same for days: the neighbours before and after. A run's id is a likely source of a day that is one too late."""
+def nearest_day(given: Day, known: Iterable[Day]) -> str:
+    """The same for days and other partitions, or their names: the neighbours before and after.
+
+    A run's id is a likely source of a day that is one too late.
+    """
     days = sorted(set(known))
     if not days:
         return "there are no days yet."

@@ -30,6 +30,11 @@ class Needs:
         said = {"resources": resources, "workers": self.workers, "seconds": self.seconds, "until": self.until}
         return {JOB_NEEDS.name: json.dumps(said, separators=(",", ":"))}
 
+    def told(self, backend: str) -> dict[str, object]:
+        """What the ledger keeps of an attempt: who ran it, on what. `backend`: `task`, for the task's own process, or a job's."""
+        resources = self.resources.model_dump(mode="json", exclude_defaults=True)
+        return {"backend": backend, "workers": self.workers, "resources": resources}
+
     @classmethod
     def received(cls, environ: Mapping[str, str] | None = None) -> Needs:
         """What this process was given."""

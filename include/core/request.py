@@ -140,6 +140,8 @@ class Result:
     files: Mapping[str, StoredFile]
     seconds: float
     committed_at: str
+    cpu_seconds: float | None = None
+    """Of the step's process and of those that it waited for; None of results that an earlier release made."""
 
     def read(self, kind: type[Value]) -> Value:
         """The value as its step's own type (`include.step_values`), unchecked: the ledger's digest vouches for it."""
@@ -155,6 +157,8 @@ class Result:
 
     def to_json(self) -> dict[str, Json]:
         fields = {**vars(self), "value": dict(self.value), "files": {name: asdict(file) for name, file in self.files.items()}}
+        if self.cpu_seconds is None:
+            del fields["cpu_seconds"]
         return {**fields, "digest": self.digest}  # not `asdict` of all: it copies every value of a value
 
     @classmethod
@@ -162,5 +166,5 @@ class Result:
         files = {name: StoredFile(**file) for name, file in value["files"].items()}
         return cls(
             value["key"], value["generation"], value["attempt"], value["value"], files,
-            value["seconds"], value["committed_at"],
+            value["seconds"], value["committed_at"], value.get("cpu_seconds"),
         )  # fmt: skip

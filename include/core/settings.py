@@ -28,6 +28,7 @@ class Settings:
     root: str = ""
     control_url: str = ""
     online_url: str = ""
+    stream_url: str = ""
     mlflow_url: str = environment.MLFLOW_URL.default
     ray_url: str = environment.RAY_URL.default
     ray_code: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -85,11 +86,17 @@ def perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settin
 
 def _perform(request: Request, attempt: Attempt, ledger: Ledger, settings: Settings, step: Step) -> Result:
     with scratch_folder(settings.scratch()) as folder:
-        started = time.monotonic()
+        started, before = time.monotonic(), _cpu_seconds()
         fault.point("task.begin")
         outcome = step(Task(request, attempt, ledger, settings, folder))
         fault.point("task.computed")
-        return ledger.commit(request, attempt, outcome, time.monotonic() - started)
+        return ledger.commit(request, attempt, outcome, time.monotonic() - started, _cpu_seconds() - before)
+
+
+def _cpu_seconds() -> float:
+    """Of this process, and of its children that it has waited for."""
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system
 
 
 def described(attempt: Attempt, model: str) -> dict[str, str | int]:

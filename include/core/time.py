@@ -13,6 +13,7 @@ from include.core.errors import DataError
 
 ALLOWED = "ISO 8601, such as 2013-04-01T12:00:00Z, from the year 1 to the year 9999 in UTC"
 ONE_DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)  # the finest that a time here is
 
 
 def utc(moment: datetime) -> datetime:

@@ -1,4 +1,8 @@
-"""Raw daily partitions: `raw/{model}/{source}/date=YYYY-MM-DD/part.parquet` under the storage root."""
+"""Raw partitions: `raw/{model}/{source}/date=YYYY-MM-DD/part.parquet` under the storage root.
+
+Those of another length than a day are in folders that Hive, and so every warehouse, reads as their columns:
+`date=YYYY-MM-DD/time=HHMM/part.parquet`, `week=YYYY-Www/part.parquet` (include/core/partition.py).
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Self
 
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from include.core.digest import digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, NotReadyError
+from include.core.partition import DAILY, Cadence, Partition
+from include.core.spec import PartitionOwner
 from include.core.storage import Storage
-from include.core.time import days_between
 from include.data.pages import damage
 
-_PARTITION = re.compile(r"date=(\d{4}-\d{2}-\d{2})/part\.parquet", re.ASCII)
+_FOLDERS = re.compile(r"(?:date=(\d{4}-\d{2}-\d{2})(?:/time=(\d{2})(\d{2}))?|week=(\d{4}-W\d{2}))/part\.parquet", re.ASCII)
 log = logging.getLogger(__name__)
 
 _NO_ROWS = "land it again with its rows; where a day may have none, the spec says so: data.empty_days."
@@ -40,14 +46,20 @@ class RawPartitions:
     storage: Storage
     model: str
     empty_days: bool = False  # whether a partition without rows is read, as a day without rows
+    cadence: Cadence = DAILY
 
-    def path(self, source: str, day: date) -> str:
-        return f"raw/{self.model}/{source}/date={day.isoformat()}/part.parquet"
+    @classmethod
+    def of(cls, storage: Storage, spec: PartitionOwner) -> Self:
+        """As the spec cuts them."""
+        return cls(storage, spec.name, spec.data.empty_days, spec.data.cadence)
 
-    def exists(self, source: str, day: date) -> bool:
+    def path(self, source: str, day: Partition | date) -> str:
+        return f"raw/{self.model}/{source}/{Partition.of(day).path}/part.parquet"
+
+    def exists(self, source: str, day: Partition | date) -> bool:
         return self.storage.exists(self.path(source, day))
 
-    def digest(self, source: str, day: date) -> str:
+    def digest(self, source: str, day: Partition | date) -> str:
         """SHA-256 of the partition's bytes. Raises NotReadyError if it has not arrived."""
         try:
             return digest_bytes(self.storage.read(self.path(source, day)))
@@ -65,24 +77,36 @@ class RawPartitions:
                 hint="write the day's rows as one Parquet file under that name, then clear the task.",
             ) from error
 
-    def digests(self, source: str, first: date, last: date) -> dict[str, str]:
-        """`{YYYY-MM-DD: digest}` of the partitions present between two days, both included."""
-        days = days_between(first, last)
-        return {day.isoformat(): self.digest(source, day) for day in days if self.exists(source, day)}
+    def digests(self, source: str, first: Partition | date, last: Partition | date) -> dict[str, str]:
+        """`{partition: digest}` of what is there between two partitions, both included."""
+        wanted = self.cadence.between(first, last)
+        return {each.name: self.digest(source, each) for each in wanted if self.exists(source, each)}
 
-    def days(self, source: str) -> list[date]:
-        """The days present, oldest first. A file anywhere else under the source is no day: it is logged, and left out."""
+    def days(self, source: str) -> list[Partition]:
+        """The partitions present, oldest first. A file anywhere else under the source is none: it is logged, and left out."""
         folder = f"raw/{self.model}/{source}/"
         found, unexpected = [], []
         for path in self.storage.list(folder.rstrip("/")):
-            day = _day_of(path.removeprefix(folder))
+            day = self.partition_of(path.removeprefix(folder))
             found.append(day) if day else unexpected.append(path)
         if unexpected:
-            log.warning("%d files under %s are no day's partition and are passed over, such as %s; a day's is "
-                        "date=YYYY-MM-DD/part.parquet", len(unexpected), self.storage.uri(folder), unexpected[0])  # fmt: skip
+            log.warning("%d files under %s are no %s's partition and are passed over, such as %s; a %s's is %s/part.parquet",
+                        len(unexpected), self.storage.uri(folder), self.cadence.words, unexpected[0], self.cadence.words,
+                        self.cadence.folder)  # fmt: skip
         return sorted(found)
 
-    def fetch(self, source: str, day: date, digest: str, scratch: Path) -> Path:
+    def partition_of(self, name: str) -> Partition | None:
+        """Of a file's path below its source; None for any other file, and for one of another cadence."""
+        match = _FOLDERS.fullmatch(name)
+        if match is None:
+            return None
+        day, hour, minute, week = match.groups()
+        try:
+            return self.cadence.parse(week or (f"{day}T{hour}:{minute}" if hour else day))
+        except DataError:  # one that no calendar has, or not this one's
+            return None
+
+    def fetch(self, source: str, day: Partition | date, digest: str, scratch: Path) -> Path:
         """A local file of the partition, checked to be the bytes of `digest` and whole Parquet, with rows unless `empty_days`.
 
         Raises DataError (gone, empty, truncated) and IntegrityError (changed since the request was made).
@@ -105,15 +129,6 @@ class RawPartitions:
         if not (self.empty_days and _without_rows(local)):
             check_readable(local, f"The {source} partition of {day}")
         return local
-
-
-def _day_of(name: str) -> date | None:
-    """The day of a partition's path below its source; None for any other file."""
-    match = _PARTITION.fullmatch(name)
-    try:
-        return date.fromisoformat(match[1]) if match else None
-    except ValueError:  # a day that no calendar has
-        return None
 
 
 def check_readable(path: Path, what: str) -> None:

@@ -65,10 +65,11 @@ def _latency(latency: LatencyValue, remote: str = "") -> str:
         return ""
     seen, reference = latency["seen"], latency["reference"]
     wire = f"<p>Over the wire, to {escape(remote)} and back; the model's size there is not judged.</p>" if remote else ""
+    thousand = "" if remote else f"A thousand predictions take {latency['mean']:.3g} s of one CPU. "
     return _section("Time of a row", wire + (
-        f"<p>p50 {latency['p50']:g} ms, p99 {latency['p99']:g} ms: the fastest of {latency['passes']} calls with each row, at "
-        f"the reference's known cost. On the clock p50 {seen['p50']:g} ms, p99 {seen['p99']:g} ms.</p><p class=note>In the same "
-        f"minutes the reference took {reference['slowdown']:g} times its known cost ({reference['ms']:g} ms for "
+        f"<p>{thousand}p50 {latency['p50']:g} ms, p99 {latency['p99']:g} ms: the fastest of {latency['passes']} calls with each "
+        f"row, at the reference's known cost. On the clock p50 {seen['p50']:g} ms, p99 {seen['p99']:g} ms.</p><p class=note>In "
+        f"the same minutes the reference took {reference['slowdown']:g} times its known cost ({reference['ms']:g} ms for "
         f"{reference['nominal']:g}), with {latency['load']:g} runnable processes a core. A slow minute is not held against the "
         "model.</p>"
     ))  # fmt: skip

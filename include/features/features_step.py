@@ -10,10 +10,12 @@ from typing import Any
 import duckdb
 
 from include.core.errors import DataError
+from include.core.partition import Cadence, Partition
 from include.core.reference import load
 from include.core.request import Outcome
 from include.core.spec import Features
 from include.core.task import Task
+from include.core.time import ONE_DAY
 from include.data.authored import admitted, bounded
 from include.data.raw import RawPartitions
 from include.features.offline.dataset import Dataset, of_entities, of_labels, of_view, write
@@ -29,15 +31,16 @@ def run(task: Task) -> Outcome:
     """Writes `{view}.parquet` and, of a model, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and
     definitions.
 
-    Params: `day`, `partitions` {source: {day: digest}}, `features` (the spec's section), `expectations`;
+    Params: `day` (with `start`, `end`, `every` and `zone` where it is no day of UTC), `partitions` {source: {day: digest}},
+    `features` (the spec's section), `expectations`;
     optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back, `empty_days`; `label_type` and `columns` of the
     entities (include/problems/of.py: rows_of), and their `keys` where feature sets' views have some. The value says what was
     `read` and `lacked`, too.
     Raises DataError for bad input, and for SQL that does not give what the spec says.
     """
     params = task.params
-    day, features = date.fromisoformat(params["day"]), Features.model_validate(params["features"])
-    raw = RawPartitions(task.storage, task.request.model, bool(params.get("empty_days")))
+    day, features, cadence = Partition.read(params), Features.model_validate(params["features"]), Cadence.read(params)
+    raw = RawPartitions(task.storage, task.request.model, bool(params.get("empty_days")), cadence)
     rows, files = {}, {}
     kept = fetch(task.storage, task.request.model, day, params.get("pushed", {}), task.workdir / "pushed")
     targets = {name: task.workdir / f"{name}.parquet" for name in names(features)}
@@ -48,14 +51,19 @@ def run(task: Task) -> Outcome:
             rows[dataset.name] = write(connection, dataset, sql, day, targets[dataset.name])
     made = definitions(features)
     value: FeaturesValue = {
-        "day": day.isoformat(),
+        "day": day.name,
         "rows": rows,
         "versions": {name: each.view.version for name, each in made.items()},
         "definitions": {name: each.to_json() for name, each in made.items()},
-        "read": params["partitions"],
+        **read_of(params),
         "lacked": params.get("lacked", {}),
     }
-    return Outcome(value, files)
+    return Outcome({**value, **day.fields()}, files)
+
+
+def read_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a value says was read. Of what is finer than a day only the request says it: a look-back has hundreds of them."""
+    return {"read": params["partitions"]} if Cadence.read(params).every >= ONE_DAY else {}
 
 
 def names(features: Features) -> tuple[str, ...]:
@@ -65,7 +73,7 @@ def names(features: Features) -> tuple[str, ...]:
 
 def datasets(
     features: Features,
-    day: date,
+    day: Partition | date,
     connection: duckdb.DuckDBPyConnection,
     kept: Mapping[str, Sequence[str]],
     params: Mapping[str, Any] | None = None,
@@ -75,7 +83,7 @@ def datasets(
     `kept`: a view's files of pushed rows. `params`: of the request, which may name the label's type and further columns.
     """
     asked = params or {}
-    queries: dict[str, str] = load(features.build)(day) if features.views else {}
+    queries: dict[str, str] = load(features.build)(Partition.of(day).given) if features.views else {}
     missing = [view.name for view in features.views if view.name not in queries]
     if missing:
         what = f"{features.build} gives no SQL for view {missing}."

@@ -6,15 +6,16 @@ Readers see the partition before or the new one, never half. What was computed f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import timedelta
 
 from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore
 from include.core.errors import SupersededError
 from include.core.ledger import Ledger
+from include.core.partition import Partition, refuse_future
 from include.core.request import Result
 from include.core.spec import PartitionOwner
-from include.data.published import publish, published, resource
+from include.data.published import publish, published_within, resource
 from include.data.raw import RawPartitions
 from include.features.offline.late import Digests, Late, late_days, made_of
 
@@ -27,7 +28,8 @@ def publish_current(
     `holder` is shown to an attempt that is refused; `key()` says what the day's request is by now, and `hint` what to do where
     that is another. Raises SupersededError then, and FencedError and DataError.
     """
-    day = date.fromisoformat(result.value["day"])
+    day = Partition.read(result.value)
+    refuse_future(day)
     with exclusive(control, resource(spec.name, day), holder) as epoch:
         if key() != result.key:  # asked after the take: whoever replaces the day takes later, and fences us
             raise SupersededError(
@@ -48,10 +50,11 @@ def lacking(result: Result) -> Iterator[str]:
         )
 
 
-def late_after(spec: PartitionOwner, ledger: Ledger, control: ControlStore, day: date) -> list[Late]:
+def late_after(spec: PartitionOwner, ledger: Ledger, control: ControlStore, day: Partition) -> list[Late]:
     """Published days after this one that read its partitions as they were before, or lacked them."""
-    refs = published(control, spec.name, day + timedelta(days=1), day + timedelta(days=spec.data.lookback_days))
+    until = spec.data.cadence.reading_until(day, timedelta(days=spec.data.lookback_days))
+    refs = published_within(control, spec.name, day.end, until) if until > day.end else {}
     if not refs:
         return []
-    raw = RawPartitions(ledger.storage, spec.name)
+    raw = RawPartitions.of(ledger.storage, spec)
     return late_days(raw, spec.data, made_of(ledger, refs, {}), Digests(trust_times=True))

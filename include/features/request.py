@@ -6,12 +6,14 @@ from datetime import date, datetime, timedelta
 
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Json, Ref, Request
 from include.core.spec import ModelSpec, PartitionOwner
 from include.core.storage import Storage
+from include.core.time import MICROSECOND
 from include.data.raw import RawPartitions
 from include.features import skew_step
-from include.features.offline.late import lacked, lookback
+from include.features.offline.late import lacked
 from include.features.online.pushed import pushed
 from include.model_contract.definition import computing_otherwise, of_other_versions
 from include.point_in_time.known import known_days, newest_versions
@@ -24,17 +26,19 @@ TRAINING_SET, TRAINING_SET_FUNCTION = "training_set", "include.features.training
 
 
 def features_request(
-    spec: PartitionOwner, day: date, storage: Storage, verdict: Ref, raw: RawPartitions | None = None
+    spec: PartitionOwner, day: Partition | date, storage: Storage, verdict: Ref, raw: RawPartitions | None = None
 ) -> Request:
     """Of the raw partitions and pushed rows that are there now, by the present definitions and code.
 
     `raw`: the partitions of the same storage, for who asks for many days.
     """
-    raw, first = raw or RawPartitions(storage, spec.name), lookback(spec.data, day)[0]
-    partitions = {source: raw.digests(source, first, day) for source in spec.data.sources}
-    missing = lacked(spec.data, day, partitions)
+    raw, partition = raw or RawPartitions.of(storage, spec), spec.data.cadence.of(day)
+    first = spec.data.lookback(partition)[0]
+    partitions = {source: raw.digests(source, first, partition) for source in spec.data.sources}
+    missing = lacked(spec.data, partition, partitions)
     params = {
-        "day": day.isoformat(),
+        **partition.fields(),
+        **spec.data.cadence.fields(),
         "partitions": partitions,
         **({"lacked": missing} if missing else {}),
         **({"empty_days": True} if spec.data.empty_days else {}),
@@ -43,7 +47,7 @@ def features_request(
         **(rows_of(spec) if isinstance(spec, ModelSpec) else {}),
         # The entity rows have the keys of feature sets' views as well; of these views themselves the day's rows are not made.
         **({"keys": list(spec.features.keys)} if spec.features.shared else {}),
-        **_pushed(spec, day, storage),
+        **_pushed(spec, partition, storage),
     }
     return Request.of(STEP, FUNCTION, spec.name, params=params, inputs={"verdict": verdict}, uses=uses(spec))
 
@@ -78,8 +82,7 @@ def training_set_request(
         "label": spec.label,
         **params_of(spec),
     }
-    start, last = as_of - timedelta(days=days), as_of.date() - timedelta(days=1)
-    inputs = known_days(control, spec.name, spec.features.views, start, last)
+    inputs = known_days(control, spec.name, spec.features.views, as_of - timedelta(days=days), as_of)
     if withdrawn is not None:
         inputs["withdrawn"] = withdrawn
     if feedback is not None:
@@ -90,7 +93,8 @@ def training_set_request(
 def skew_request(spec: ModelSpec, as_of: datetime, control: ControlStore, ledger: Ledger, log: SharedLog) -> Request:
     """Of the monitoring window that ends at `as_of` (UTC, without zone), as the log and the published days stand now."""
     start = as_of - timedelta(days=spec.monitoring.window_days)
-    days = known_days(control, spec.name, spec.features.views, start, as_of.date())
+    # And the partition that holds the moment.
+    days = known_days(control, spec.name, spec.features.views, start, as_of + MICROSECOND, whole=False)
     present = newest_versions(spec.features.views, results(ledger, days))
     others = of_other_versions(control, ledger, spec.name, present)
     computes = any(feature.expression for feature in spec.features.request)
@@ -98,7 +102,7 @@ def skew_request(spec: ModelSpec, as_of: datetime, control: ControlStore, ledger
     return skew_step.snapshot(log, spec, as_of, days, others, redefined)
 
 
-def _pushed(spec: PartitionOwner, day: date, storage: Storage) -> dict[str, Json]:
+def _pushed(spec: PartitionOwner, day: Partition, storage: Storage) -> dict[str, Json]:
     """The day's pushed rows; nothing for a model that keeps none, whose requests stay as they were."""
     found = {view.name: pushed(storage, spec.name, view, day) for view in spec.features.own if view.pushed}
     return {"pushed": found} if any(found.values()) else {}

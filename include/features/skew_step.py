@@ -10,13 +10,14 @@ import heapq
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
 from include.core.digest import digest_json
 from include.core.errors import DataError, NotReadyError
+from include.core.partition import Partition
 from include.core.request import Json, Outcome, Ref, Request
 from include.core.spec import Features, ModelSpec
 from include.core.spec.dtypes import Kind, kind_of
@@ -57,16 +58,16 @@ class Served:
         )
 
 
-def first_day(spec: ModelSpec, start: datetime) -> date:
-    """The oldest partition that a request from `start` on may have got a value of."""
-    return known.first_day(spec.features.views, start)
+def first_reach(spec: ModelSpec, start: datetime) -> datetime:
+    """A request from `start` on may have got a value of any partition that ends after this moment."""
+    return known.first_reach(spec.features.views, start)
 
 
 def snapshot(
     log: SharedLog,
     spec: ModelSpec,
     end: datetime,
-    published: Mapping[str, Ref] | Mapping[date, Ref],
+    published: Mapping[str, Ref] | Mapping[Partition, Ref],
     left_out: Sequence[int] = (),
     redefined: Sequence[int] = (),
 ) -> Request:

@@ -33,6 +33,7 @@ from include.serving.models.deployment_manager import DeploymentManager
 from include.serving.models.eviction import CacheLimits
 from include.serving.models.heartbeat import Heartbeat
 from include.serving.models.route_switch import SIZE, Switch
+from include.serving.prediction.asynchronous import AsynchronousPredictions, days_of
 from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.shadow import Shadow
@@ -88,6 +89,8 @@ def build(
     gateway.writes = Writes(lambda: services.control, origins_of(ORIGINS.read(settings.environ)))
     gateway.certificate = certificate
     gateway.feature_set = lambda name: _feature_set(services, name)
+    days = days_of(settings.environ)
+    gateway.later = AsynchronousPredictions(lambda: services.storage, gateway.ask, gateway.would_refuse, days)
     gateway.threads = (SharedTokens(lambda: services.control, access),)
     if (store := secret_store.opened(settings.environ)) is not None:
         gateway.threads += (ConnectionTokens(lambda: from_env(CONNECTION, settings.environ), access, 2 * store.seconds),)
@@ -133,12 +136,14 @@ def sources(reader: FeatureReader, services: Services) -> dict[str, Source]:
     """What the metrics page reads elsewhere. Imported now: an import would hold up the first scrape's neighbours."""
     from include.features.online import freshness
     from include.features.skew import findings
+    from include.gateway import costs
     from include.monitoring import alarm
 
     return {
         "features": lambda spec: freshness.samples(reader.opened(), spec),
         "skew": lambda spec: findings.samples(services.control, spec),
         "monitoring": lambda spec: alarm.samples(services.control, spec),
+        "costs": lambda spec: costs.samples(services, spec),
         "log": log_source(services.settings.home, services.settings.environ),
         "agent": agent_source(services.settings.home),
     }
@@ -148,7 +153,7 @@ def _logged(store: OnlineStore, services: Services) -> RowWriter:
     """What pushes rows to the store, and keeps those of views that ask for it."""
     from include.features.online.pushed import LoggedWriter
 
-    return LoggedWriter(store, services.storage)
+    return LoggedWriter(store, services.storage, lambda model: services.spec(model).data.cadence)
 
 
 def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, manager: DeploymentManager) -> LostViews:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date
 
 from include.core.control import ControlStore
 from include.core.errors import DataError
@@ -101,10 +100,9 @@ def invalidate(
 
 
 def _near_day(day: str, found: list[LedgerEntry]) -> str:
-    try:
-        return nearest_day(date.fromisoformat(day), [date.fromisoformat(each.day) for each in found if each.day])
-    except ValueError:
+    if not day[:4].isdigit():
         return "a day is written as 2013-01-02."
+    return nearest_day(day, [each.day for each in found if each.day])  # the names sort as the partitions do
 
 
 def _steps(ledger: Ledger, model: str = "") -> set[str]:

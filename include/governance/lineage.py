@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from typing import cast
 
@@ -12,6 +11,7 @@ from include.core.control import ControlStore
 from include.core.digest import digest_bytes, digest_json
 from include.core.errors import DataError, IntegrityError, SlipstreamError, one_line
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Json, Ref, Request, Result
 from include.data.raw import RawPartitions
 from include.governance.import_step import STEP as IMPORT
@@ -129,9 +129,9 @@ class _Walker:
         """The raw partitions that a verdict vouches for."""
         if request.step != "validate":
             return []
-        raw, day = RawPartitions(self.ledger.storage, request.model), str(request.params["day"])  # a feature set has its own
+        raw, day = RawPartitions(self.ledger.storage, request.model), Partition.read(request.params)  # a feature set has its own
         found = request.params["sources"].items()
-        return [self._file(f"raw {source}", raw.path(source, date.fromisoformat(day)), of, {"day": day}) for source, of in found]
+        return [self._file(f"raw {source}", raw.path(source, day), of, {"day": day.name}) for source, of in found]
 
     def _source(self, result: Result, request: Request) -> list[Node]:
         """The file that an imported model was made of, as it was given."""

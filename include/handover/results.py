@@ -11,7 +11,7 @@ from include.core.compute import find_or_compute
 from include.core.request import Ref, Request
 from include.core.scratch import scratch_folder
 from include.core.spec import ModelSpec
-from include.core.time import end_of_day, utc
+from include.core.time import utc
 from include.data.published import newest
 from include.evaluation.request import evaluate_request, measured_again
 from include.features.request import training_set_request
@@ -34,7 +34,7 @@ def training_set(services: Services, spec: ModelSpec, as_of: datetime | None) ->
     last = newest(services.control, spec.name)
     if as_of is None and last is None:
         return None
-    moment = as_of if last is None or as_of is not None else utc(end_of_day(last))
+    moment = as_of if last is None or as_of is not None else last.end
     assert moment is not None
     listed = computed(services, _withdrawn(services, spec, moment)) if spec.training.without_withdrawn else None
     told = computed(services, _told(services, spec, moment)) if "training" in spec.serving.feedback else None

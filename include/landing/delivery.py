@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import date
 from typing import Literal
 
 from include.core import fault
@@ -13,6 +12,7 @@ from include.core.documents import DocumentKind
 from include.core.errors import SupersededError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Attempt, Ledger
+from include.core.partition import Cadence, Partition
 from include.core.request import Result
 from include.core.scratch import scratch_folder
 from include.core.storage import Storage
@@ -35,8 +35,9 @@ def deliver(result: Result, ledger: Ledger, control: ControlStore, holder: str) 
     Killed anywhere, the next call does the rest. Raises SupersededError and FencedError where a newer landing has the day.
     """
     value = result.read(LandValue)
-    place = _Place(ledger, control, ledger.request(result.key).model, value["source"], result)
-    return {day: place.deliver(date.fromisoformat(day), holder) for day in sorted(value["rows"])}
+    request = ledger.request(result.key)
+    place, cadence = _Place(ledger, control, request.model, value["source"], result), Cadence.read(request.params)
+    return {day: place.deliver(cadence.parse(day), holder) for day in sorted(value["rows"])}
 
 
 def clear_away(result: Result, storage: Storage) -> None:
@@ -54,7 +55,7 @@ class _Place:
         self._raw = RawPartitions(ledger.storage, model)
         self._of = f"{result.key}/g{result.generation}"
 
-    def deliver(self, day: date, holder: str) -> Delivered:
+    def deliver(self, day: Partition, holder: str) -> Delivered:
         self._require_newest()
         resource = f"landing/{self._raw.model}/{self._source}/{day}"
         with exclusive(self._control, resource, holder, WAIT_SECONDS) as epoch:
@@ -68,7 +69,7 @@ class _Place:
             fault.point("landing.noted")
         return done
 
-    def _write(self, day: date, resource: str, epoch: int) -> Delivered:
+    def _write(self, day: Partition, resource: str, epoch: int) -> Delivered:
         path, wanted = self._raw.path(self._source, day), self._result.files[f"{day}.parquet"].digest
         before = LANDED.newest(self._control, resource)
         if self._raw.exists(self._source, day):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from datetime import date
 from functools import partial
 from pathlib import Path
 
 from include.core import fault
 from include.core.errors import DataError, JobFailedError, PermanentError, SlipstreamError
+from include.core.partition import Cadence, Partition
 from include.core.ports import open_aws
 from include.core.request import Outcome
 from include.core.task import Step, Task
-from include.core.time import days_between
 from include.data.raw import RawPartitions
 from include.landing.query import folder, query_of
+from include.landing.request import asked_of
 from include.landing.rows import Days, split
 from include.landing.warehouse import Look, State, Warehouse, open_warehouse
 from include.step_values.landing import LandValue
@@ -33,7 +33,7 @@ def step_with(warehouse: Warehouse, look_seconds: float = LOOK_SECONDS) -> Step:
 
 
 def land(task: Task, warehouse: Warehouse, look_seconds: float = LOOK_SECONDS) -> Outcome:
-    """Files `{YYYY-MM-DD}.parquet`, one for each day.
+    """Files `{YYYY-MM-DD}.parquet`, one for each day, or partition of another length by its name.
 
     Raises PermanentError in the engine's words for a query that failed and would again, JobFailedError for one that may not,
     DataError for rows that are no partition. Each of them ends the attempt: the next one asks anew.
@@ -71,7 +71,7 @@ def _require_done(task: Task, query: str, seen: Look) -> None:
 
 def _outcome(task: Task, query: str, warehouse: Warehouse) -> Outcome:
     params = task.params
-    days = days_between(*(date.fromisoformat(params[name]) for name in ("first", "last")))
+    days = asked_of(params)
     files = _fetched(task, query, warehouse)
     like, columns_of = (None, "") if files else _columns(task, days)
     asked = Days(tuple(days), params["warehouse"]["day_column"], bool(params.get("empty_days")))
@@ -83,7 +83,7 @@ def _outcome(task: Task, query: str, warehouse: Warehouse) -> Outcome:
         "engine": params["warehouse"]["engine"],
         "query": query,
         "files": len(files),
-        "rows": {day.isoformat(): rows for day, (_, rows) in made.items()},
+        "rows": {day.name: rows for day, (_, rows) in made.items()},
         "columns_of": columns_of,
     }
     return Outcome(value, {f"{day}.parquet": path for day, (path, _) in made.items()})
@@ -110,14 +110,14 @@ def _fetched(task: Task, query: str, warehouse: Warehouse) -> list[Path]:
     return found
 
 
-def _columns(task: Task, days: list[date]) -> tuple[Path | None, str]:
+def _columns(task: Task, days: list[Partition]) -> tuple[Path | None, str]:
     """A partition of the same source whose columns an empty day has, and its day: the newest before, else the oldest after."""
     if not task.params.get("empty_days"):
         return None, ""
-    raw = RawPartitions(task.storage, task.request.model, empty_days=True)
+    raw = RawPartitions(task.storage, task.request.model, True, Cadence.read(task.params))
     source = task.params["source"]
     there = [day for day in raw.days(source) if day not in days]
     if not there:
         return None, ""
     day = max((each for each in there if each < days[0]), default=min(there))
-    return raw.fetch(source, day, raw.digest(source, day), task.workdir / "columns"), day.isoformat()
+    return raw.fetch(source, day, raw.digest(source, day), task.workdir / "columns"), day.name

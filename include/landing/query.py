@@ -11,7 +11,6 @@ An attempt is over when its query is and its rows were no good: the next one has
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
 
 from include.core import fault
 from include.core.digest import canonical_json, digest_json
@@ -21,6 +20,7 @@ from include.core.request import Request
 from include.core.storage import Storage
 from include.core.time import timestamp
 from include.core.versioned import Format
+from include.landing.request import asked_of, bounds_of
 from include.landing.warehouse import Order, Warehouse
 
 STARTED = Format("the query of a landing")
@@ -40,10 +40,10 @@ def order_of(request: Request, attempt: Attempt, storage: Storage) -> Order:
             safe="no query was started.",
             hint="set SLIPSTREAM_ROOT=s3://bucket/prefix; on this machine land the day's file yourself.",
         )
-    first, last = (date.fromisoformat(request.params[name]) for name in ("first", "last"))
+    days = asked_of(request.params)
     # The root is part of the token: two installations with one spec and one account are two orders.
     token = digest_json(["slipstream landing", storage.root, attempt.key, attempt.generation, attempt.number])
-    return Order(first.isoformat(), (last + timedelta(days=1)).isoformat(), f"{storage.uri(folder(attempt))}/", token)
+    return Order(*bounds_of(days[0], days[-1]), f"{storage.uri(folder(attempt))}/", token)
 
 
 def query_of(request: Request, attempt: Attempt, storage: Storage, warehouse: Warehouse) -> str:

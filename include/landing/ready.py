@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import time
-from datetime import date, timedelta
 
 from include.core.digest import digest_json
 from include.core.errors import JobFailedError, PermanentError, SpecError
+from include.core.partition import Partition
 from include.core.ports import AwsAccess
 from include.core.spec import Warehouse as Section
 from include.core.time import now
+from include.landing.request import bounds_of
 from include.landing.warehouse import Order, State, Warehouse, open_catalogue, open_warehouse
 
 ANSWER_SECONDS = 300.0  # that the engine may take to answer
 LOOK_SECONDS = 1.0
 
 
-def lacks(section: Section, day: date, aws: AwsAccess, every_seconds: float, look_seconds: float = LOOK_SECONDS) -> str:
+def lacks(section: Section, day: Partition, aws: AwsAccess, every_seconds: float, look_seconds: float = LOOK_SECONDS) -> str:
     """What the warehouse lacks of a day, in words; empty: the day is there, by each of the two ways that the spec names.
 
     Asked again within `every_seconds` it is the engine's same query, which costs nothing more. Raises SpecError where the spec
@@ -38,10 +39,10 @@ def lacks(section: Section, day: date, aws: AwsAccess, every_seconds: float, loo
     return ""
 
 
-def _order(section: Section, day: date, question: str, every_seconds: float) -> Order:
+def _order(section: Section, day: Partition, question: str, every_seconds: float) -> Order:
     turn = int(now().timestamp() // max(every_seconds, 1.0))
-    token = digest_json(["slipstream question", section.model_dump(mode="json"), question, day.isoformat(), turn])
-    return Order(day.isoformat(), (day + timedelta(days=1)).isoformat(), "", token)
+    token = digest_json(["slipstream question", section.model_dump(mode="json"), question, day.name, turn])
+    return Order(*bounds_of(day, day), "", token)
 
 
 def _answer(warehouse: Warehouse, order: Order, look_seconds: float) -> bool:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 from pyarrow.lib import ArrowException
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.data.raw import check_names, check_readable
 from include.data.session import open_session
 from include.data.sql import copy, identifier, literal, parquet
@@ -23,14 +26,18 @@ SHOWN = 5
 class Days:
     """The days that were asked for, the column that tells them apart (empty: there is none), and whether one may have no rows."""
 
-    days: tuple[date, ...]
+    days: tuple[Partition, ...]
     column: str
     may_be_empty: bool
+
+    @property
+    def are_days(self) -> bool:
+        return Partition.of(self.days[0]).is_day
 
 
 def split(
     files: Sequence[Path], asked: Days, folder: Path, what: str, like: Path | None = None
-) -> Mapping[date, tuple[Path, int]]:
+) -> Mapping[Partition, tuple[Path, int]]:
     """A file for each day, and its rows. Rows are put in one order, by all their columns: the same rows give the same bytes.
 
     `like`: another day's partition, whose columns days without rows have where there is no file at all.
@@ -53,7 +60,7 @@ def split(
         return {day: (_write(session, asked, day, folder), counts.get(day, 0)) for day in asked.days}
 
 
-def _no_rows(days: Sequence[date], what: str, why: str) -> DataError:
+def _no_rows(days: Sequence[Partition], what: str, why: str) -> DataError:
     more = f" and {len(days) - SHOWN} more days" if len(days) > SHOWN else ""
     return DataError(
         f"{', '.join(map(str, days[:SHOWN]))}{more} has no rows: {why} ({what}).",
@@ -84,12 +91,12 @@ def _require_one_schema(files: Sequence[Path], what: str) -> None:
             )
 
 
-def _counted(session: duckdb.DuckDBPyConnection, asked: Days, what: str) -> dict[date, int]:
+def _counted(session: duckdb.DuckDBPyConnection, asked: Days, what: str) -> dict[Partition, int]:
     """Rows by day."""
     if not asked.column:
         return {asked.days[0]: session.execute("SELECT count(*) FROM landed").fetchall()[0][0]}
     try:
-        rows = session.execute(f"SELECT {_day(asked)} AS day, count(*) FROM landed GROUP BY 1 ORDER BY 1").fetchall()
+        rows = session.execute(f"SELECT {_place(asked)} AS day, count(*) FROM landed GROUP BY 1 ORDER BY 1").fetchall()
     except duckdb.Error as error:
         raise DataError(
             f"The days of {what} cannot be told apart by the column {asked.column!r}.",
@@ -97,7 +104,7 @@ def _counted(session: duckdb.DuckDBPyConnection, asked: Days, what: str) -> dict
             safe="nothing was landed.",
             hint="data.warehouse: day_column is a column of the query, of dates, times, or texts such as 2013-05-27.",
         ) from error
-    counts = dict(rows)
+    counts = dict(rows) if asked.are_days else _of_partitions(asked, rows)
     strange = [day for day in counts if day not in asked.days]
     if strange:
         raise DataError(
@@ -109,12 +116,34 @@ def _counted(session: duckdb.DuckDBPyConnection, asked: Days, what: str) -> dict
     return counts
 
 
-def _day(asked: Days) -> str:
-    return f"CAST({identifier(asked.column)} AS DATE)"
+def _of_partitions(asked: Days, rows: Sequence[tuple[datetime | None, int]]) -> dict[Any, int]:
+    """Rows by partition, from those by minute; of a minute in none of them by that minute."""
+    starts = [day.start for day in asked.days]
+    counts: dict[Any, int] = {}
+    for minute, count in rows:
+        place = -1 if minute is None else bisect_right(starts, minute) - 1
+        inside = place >= 0 and minute is not None and minute < asked.days[place].end
+        day = asked.days[place] if inside else minute
+        counts[day] = counts.get(day, 0) + count
+    return counts
 
 
-def _write(session: duckdb.DuckDBPyConnection, asked: Days, day: date, folder: Path) -> Path:
+def _place(asked: Days) -> str:
+    """What tells the days apart: the day, or of partitions of another length, which begin with a minute, the minute."""
+    column = identifier(asked.column)
+    return f"CAST({column} AS DATE)" if asked.are_days else f"date_trunc('minute', CAST({column} AS TIMESTAMP))"
+
+
+def _write(session: duckdb.DuckDBPyConnection, asked: Days, day: Partition, folder: Path) -> Path:
     path = folder / f"{day}.parquet"
-    of_day = f" WHERE {_day(asked)} = {literal(day)}" if asked.column else ""
-    session.execute(copy(f"SELECT * FROM landed{of_day} ORDER BY ALL", path))
+    session.execute(copy(f"SELECT * FROM landed{_within(asked, Partition.of(day))} ORDER BY ALL", path))
     return path
+
+
+def _within(asked: Days, day: Partition) -> str:
+    if not asked.column:
+        return ""
+    if asked.are_days:
+        return f" WHERE {_place(asked)} = {literal(day.start.date())}"
+    time = f"CAST({identifier(asked.column)} AS TIMESTAMP)"
+    return f" WHERE {time} >= TIMESTAMP '{day.start}' AND {time} < TIMESTAMP '{day.end}'"

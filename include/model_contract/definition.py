@@ -2,33 +2,31 @@
 
 A model carries the definitions it was trained on (`definitions` in signature.json). So its features are computed for as
 long as it is routed to, whatever the code says meanwhile. The SQL of one day differs from another's by its dates alone:
-a definition holds it with the dates as distances, `{{day-7}}`.
+a definition holds it with the dates as distances, `{{day-7}}` (include/model_contract/sql_template.py).
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Self
 
 from include.core.control import ControlStore
 from include.core.errors import DataError, PermanentError
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Json, Ref, Result
 from include.core.spec import Feature, Features, FeatureSet, PartitionOwner, View
-from include.model_contract.view_version import DAY, pinned, queries, versions
+from include.model_contract.sql_template import filled, samples, template
+from include.model_contract.view_version import pinned, queries, version, versions
 from include.request_features.definition import RequestFeatures, misfits
 from include.routing.route import models_in, route_in
 from include.versions.queries import stored_in
 
 log = logging.getLogger(__name__)
-OTHER = date(2008, 11, 27)  # a second day, to see what differs between two
-_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
-_PLACE = re.compile(r"\{\{day([+-]\d+)?\}\}")
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,8 @@ class Definition:
     view: View  # with its version
     sql: str  # with places for the dates; "" where two days differ by more than dates
 
-    def on(self, day: date) -> str:
-        """The SQL of a day. Raises DataError where the definition cannot be had without its code."""
+    def on(self, day: Partition | date) -> str:
+        """The SQL of a partition. Raises DataError where the definition cannot be had without its code."""
         if not self.sql:
             raise DataError(
                 f"Version {self.view.version} of view {self.view.name!r} cannot be computed any more: from day to day its SQL "
@@ -45,7 +43,7 @@ class Definition:
                 safe="what is online of it stays until its time to live.",
                 hint="roll out a version that was trained on the present definition.",
             )
-        return _PLACE.sub(lambda found: str(day + timedelta(days=int(found[1] or 0))), self.sql)
+        return filled(self.sql, self.view.cadence, self.view.cadence.of(day))
 
     def to_json(self) -> dict[str, Json]:
         return {"view": self.view.model_dump(mode="json"), "sql": self.sql}
@@ -56,33 +54,10 @@ class Definition:
 
 
 def definitions(features: Features) -> dict[str, Definition]:
-    """The present definition of each view. Raises DataError as `versions` does."""
-    present, (one, other) = versions(features), (queries(features, day) for day in (DAY, OTHER))
-    views = stamped(features.views, present)
-    return {view.name: Definition(view, template(one[view.name], other[view.name])) for view in views}
-
-
-def template(one: str, other: str) -> str:
-    """The SQL of DAY with its dates as distances, if that gives OTHER's; else ""."""
-    if _DATE.split(one) != _DATE.split(other) or "{{day" in one:
-        return ""
-    dates = iter(_DATE.findall(other))
-    unlike = False
-
-    def place(found: re.Match[str]) -> str:
-        nonlocal unlike
-        seen, again = date.fromisoformat(found[0]), date.fromisoformat(next(dates))
-        if seen == again:
-            return found[0]
-        unlike |= (seen - DAY) != (again - OTHER)
-        distance = (seen - DAY).days
-        return f"{{{{day{distance:+d}}}}}" if distance else "{{day}}"
-
-    try:
-        made = _DATE.sub(place, one)
-    except ValueError:  # digits that look like a date
-        return ""
-    return "" if unlike else made
+    """The present definition of each view. Raises DataError if `features.build` gives no SQL for one."""
+    asked = queries(features, samples)
+    views = stamped(features.views, {view.name: version(view, asked[view.name][0]) for view in features.views})
+    return {view.name: Definition(view, template(asked[view.name], view.cadence)) for view in views}
 
 
 def stamped(views: Iterable[View], present: Mapping[str, str]) -> tuple[View, ...]:
@@ -211,10 +186,10 @@ def readers(control: ControlStore, ledger: Ledger) -> dict[tuple[str, str, str],
     found: dict[tuple[str, str, str], list[tuple[str, int, bool]]] = {}
     for model, number, signature in _routed(control, ledger, None):
         known = _definitions_of(signature)
-        for name, version in pinned(signature).items():
+        for name, pins in pinned(signature).items():
             owner = known[name].view.owner(model) if name in known else model
-            kept = name in known and known[name].view.version == version and bool(known[name].sql)
-            found.setdefault((owner, name, version), []).append((model, number, kept))
+            kept = name in known and known[name].view.version == pins and bool(known[name].sql)
+            found.setdefault((owner, name, pins), []).append((model, number, kept))
     return found
 
 
@@ -236,15 +211,15 @@ def _routed(control: ControlStore, ledger: Ledger, only: str | None) -> Iterator
         named = {model: route_in(connection, model)[1].named for model in models}
         records = {model: stored_in(connection, model) for model in models}
     for model in models:
-        for version in sorted(named[model] & records[model].keys()):
+        for number in sorted(named[model] & records[model].keys()):
             try:
-                signature = signature_of(ledger, records[model][version])
+                signature = signature_of(ledger, records[model][number])
             except (PermanentError, FileNotFoundError) as error:
                 if only is not None:
                     raise
-                log.warning("version %d of %s is routed to and cannot be read, so it pins nothing: %s", version, model, error)
+                log.warning("version %d of %s is routed to and cannot be read, so it pins nothing: %s", number, model, error)
                 continue
-            yield model, version, signature
+            yield model, number, signature
 
 
 def of_other_versions(control: ControlStore, ledger: Ledger, model: str, present: Mapping[str, str]) -> list[int]:

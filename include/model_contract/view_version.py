@@ -6,7 +6,7 @@ comments, descriptions and the defaults of serving are no part of it: they chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -14,35 +14,41 @@ import duckdb
 
 from include.core.digest import digest_json
 from include.core.errors import DataError
+from include.core.partition import Cadence, Partition
 from include.core.reference import load
 from include.core.spec import Features, View
 
 LENGTH = 12  # hex digits: 48 bits, of a handful of versions
-DAY = date(2001, 2, 3)  # the SQL differs from day to day only by its day: every version is that of this one
+DAY = date(2001, 2, 3)  # the SQL differs from partition to partition only by its times: every version is that of this one
 
 Versions = Mapping[str, str]  # view name to version
 
 
 def versions(features: Features) -> dict[str, str]:
     """The present version of each view. Raises DataError if `features.build`, or a feature set's, gives no SQL for one."""
-    asked = queries(features, DAY)
-    return {view.name: version(view, asked[view.name]) for view in features.views}
+    asked = queries(features, lambda cadence: [cadence.on(DAY)])
+    return {view.name: version(view, asked[view.name][0]) for view in features.views}
 
 
-def queries(features: Features, day: date) -> dict[str, str]:
-    """The SQL of each view on a day: of the model's own, and of the feature sets' that it reads. Raises DataError."""
-    given: dict[str, Mapping[str, str]] = {}
+def queries(features: Features, samples: Callable[[Cadence], Sequence[Partition]]) -> dict[str, list[str]]:
+    """The SQL of each view for some partitions of its cadence: of the model's own, and of the feature sets' that it reads.
+    Raises DataError if there is none for one."""
+    given: dict[tuple[str, Cadence], list[Mapping[str, str]]] = {}
     for view in features.views:
-        if view.set and view.build not in given:
-            given[view.build] = load(view.build)(day)
-        elif not view.set and features.build not in given:
-            given[features.build] = load(features.build)(day)
-    found: dict[str, str] = {}
-    for build, theirs in given.items():
-        names = [view.name for view in features.views if (view.build if view.set else features.build) == build]
-        if missing := [name for name in names if name not in theirs]:
-            raise DataError(f"{build} gives no SQL for view {missing}.", seen=sorted(theirs), hint="add it, or drop the view.")
-        found |= {name: theirs[name] for name in names}
+        asked = view.build if view.set else features.build, view.cadence
+        if asked in given:
+            continue
+        if view.set:
+            given[asked] = [load(view.build)(partition.given) for partition in samples(view.cadence)]
+        else:
+            given[asked] = [load(features.build)(partition.given) for partition in samples(view.cadence)]
+    found: dict[str, list[str]] = {}
+    for (build, cadence), theirs in given.items():
+        names = [v.name for v in features.views if (v.build if v.set else features.build, v.cadence) == (build, cadence)]
+        if missing := [name for name in names if any(name not in each for each in theirs)]:
+            what = f"{build} gives no SQL for view {missing}."
+            raise DataError(what, seen=sorted(theirs[0]), hint="add it, or drop the view.")
+        found |= {name: [each[name] for each in theirs] for name in names}
     return found
 
 

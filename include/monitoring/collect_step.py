@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import duckdb
 import pyarrow.parquet as pq
 
 from include.core.errors import NotReadyError
+from include.core.partition import Partition
 from include.core.request import Json, Outcome, Ref, Request
 from include.core.spec import Feature, Features, ModelSpec
 from include.core.task import Task
@@ -37,7 +38,7 @@ def snapshot(
     log: SharedLog,
     spec: ModelSpec,
     as_of: str | datetime,
-    published: Mapping[date, Ref] | Mapping[str, Ref],
+    published: Mapping[Partition, Ref],
     *,
     window_days: int = 0,
     withdrawn: Sequence[int] = (),
@@ -45,11 +46,10 @@ def snapshot(
 ) -> Request:
     """The request of `collect` for the window that ends at `as_of`, as the log stands now.
 
-    `published`: {day: Ref of the day's `features` result}; the days the window touches become inputs. `withdrawn`: versions
+    `published`: {partition: Ref of its `features` result}; those that the window touches become inputs. `withdrawn`: versions
     that were rolled back: their answers are tagged. `feedback`: labels that callers have sent, for requests of
     which none has landed.
     """
-    refs = {str(day): ref for day, ref in published.items()}
     window = Window.ending(as_of, window_days or spec.monitoring.window_days)
     wide = Window(window.start - spec.monitoring.label_wait * (window.end - window.start), window.end)
     inputs = spec.features.inputs
@@ -70,7 +70,7 @@ def snapshot(
         "withdrawn": list(withdrawn),
         **params_of(spec),
     }
-    days = {day: refs[day] for day in wide.days() if day in refs}
+    days = {str(day): published[day] for day in sorted(published) if Partition.of(day).touches(wide.start, wide.end)}
     if feedback is not None:
         days[FEEDBACK] = feedback
     return Request.of("collect", "include.monitoring.collect_step:run", spec.name, params=params, inputs=days)

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from include.core.control import ControlStore
 from include.core.request import Json, Ref, Request
 from include.core.spec import ModelSpec
-from include.data.published import published
+from include.core.time import MICROSECOND
+from include.data.published import published_within
 from include.monitoring.collect_step import snapshot
 from include.prediction_log.shared import SharedLog
 from include.problems.of import params_of
@@ -28,10 +29,9 @@ def collect_request(
     `withdrawn`: the versions that were rolled back. `feedback`: labels that callers have sent: of a model that publishes
     none all there are, of another those of requests whose label has not landed.
     """
-    first = (as_of - timedelta(days=spec.monitoring.window_days)).date()
-    labels = published(control, spec.name, first, as_of.date())
+    labels = published_within(control, spec.name, as_of - timedelta(days=spec.monitoring.window_days), as_of)
     if feedback is not None and not spec.managed:  # under the last day of the window
-        labels |= {(as_of - timedelta(microseconds=1)).date(): feedback}
+        labels |= {spec.data.cadence.at(as_of - MICROSECOND): feedback}
         feedback = None
     return snapshot(log, spec, as_of, labels, withdrawn=withdrawn, feedback=feedback)
 

@@ -9,6 +9,7 @@ from typing import Any
 from include.core.digest import canonical_json
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
+from include.core.partition import Cadence, Partition, named
 from include.core.spec import ModelSpec
 from include.core.time import start_of_day, utc
 from include.data.window import moment
@@ -26,9 +27,11 @@ def as_moment(given: Moment) -> datetime:
     return utc(given) if isinstance(given, datetime) else start_of_day(given)
 
 
-def as_day(given: Moment) -> date:
-    """The UTC day of it."""
-    return as_moment(given).date()
+def days_of(cadence: Cadence, given: Moment) -> list[Partition]:
+    """The partition that is meant, by its name or by a moment that it holds; by a calendar day all that begin in it."""
+    if isinstance(given, str):
+        return [cadence.on(moment(given).date())] if cadence.is_daily else named(given, cadence)
+    return [cadence.at(given)] if isinstance(given, datetime) else cadence.within_days(given, given) or [cadence.on(given)]
 
 
 def known_params(spec: ModelSpec, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import Literal
 
 from include.core.compute import Computed, find_or_compute
 from include.core.errors import SlipstreamError, StorageFullError, UnreachableError
+from include.core.partition import Partition
 from include.core.request import Request
 from include.core.spec import PartitionOwner
 from include.features.publication import publish_current
@@ -31,12 +31,12 @@ TOLD = 10  # lines of progress
 class MadeDay:
     """What became of a day. `words`: why it failed."""
 
-    day: date
+    day: Partition
     state: Literal["computed", "reused", "failed"]
     words: str = ""
 
 
-def make_days(services: Services, spec: PartitionOwner, days: Sequence[date], actor: str, say: Say) -> list[MadeDay]:
+def make_days(services: Services, spec: PartitionOwner, days: Sequence[Partition], actor: str, say: Say) -> list[MadeDay]:
     """Make and publish the days, oldest first. One that fails is named and holds up no other; killed, the rest stands.
 
     Raises what concerns all days: a full disk, a server that does not answer.
@@ -54,7 +54,7 @@ def make_days(services: Services, spec: PartitionOwner, days: Sequence[date], ac
     return made
 
 
-def _make(services: Services, spec: PartitionOwner, day: date, actor: str) -> MadeDay:
+def _make(services: Services, spec: PartitionOwner, day: Partition, actor: str) -> MadeDay:
     try:
         verdict = find_or_compute(verdict_request(spec, day, services.storage), services.ledger, services.settings).result
         files = {name: services.storage.uri(file.path) for name, file in verdict.files.items()}
@@ -69,7 +69,7 @@ def _make(services: Services, spec: PartitionOwner, day: date, actor: str) -> Ma
     return MadeDay(day, "reused" if found.reused else "computed")
 
 
-def publish_day(services: Services, spec: PartitionOwner, day: date, request: Request, made: Computed, actor: str) -> bool:
+def publish_day(services: Services, spec: PartitionOwner, day: Partition, request: Request, made: Computed, actor: str) -> bool:
     """Make the result the day's partition; returns whether it was not. Raises SupersededError where it is of what was before."""
     return publish_current(
         spec,

@@ -27,7 +27,7 @@ def find_or_submit(request: Request, services: Services, poll: float = POLL, nee
     if known is not None:
         return Computed(known, reused=True)
     jobs = services.jobs()
-    attempt = _attempt(request.key, generation, services, jobs)
+    attempt = _attempt(request.key, generation, services, jobs, needs)
     jobs.submit(job_of(attempt, ledger, needs))
     while not (status := jobs.status(attempt.job)).over:
         if status is JobStatus.UNKNOWN:  # the backend forgot it: the same name, so still one job
@@ -40,13 +40,13 @@ def find_or_submit(request: Request, services: Services, poll: float = POLL, nee
     raise error
 
 
-def _attempt(key: str, generation: int, services: Services, jobs: JobBackend) -> Attempt:
+def _attempt(key: str, generation: int, services: Services, jobs: JobBackend, needs: Needs | None) -> Attempt:
     """The one to wait for. A job that ended while nobody waited for it is over: the next attempt goes on from its checkpoints."""
     ledger = services.ledger
     attempt = ledger.live_attempt(key, generation)
     if attempt is not None and (status := jobs.status(attempt.job)).over:
         ledger.end_attempt(attempt, f"{status}, with nobody waiting for it")
-    return ledger.open_attempt(key, generation)
+    return ledger.open_attempt(key, generation, (needs or Needs()).told(services.settings.job_backend))
 
 
 def _failed(attempt: Attempt, status: JobStatus, jobs: JobBackend) -> JobFailedError:

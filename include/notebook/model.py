@@ -17,16 +17,15 @@ from include.core.needs import Needs
 from include.core.request import Ref, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, PartitionOwner, View
-from include.core.time import days_between, end_of_day
 from include.data.landed import whole_days
-from include.data.published import newest, published
+from include.data.published import newest, published_within
 from include.evaluation.request import evaluate_request, measured_again
 from include.features.request import training_set_request
 from include.features.withdrawn_step import snapshot
 from include.local.connections import read_file
 from include.local.environment import quiet
 from include.monitoring.feedback_step import told_snapshot
-from include.notebook.arguments import Moment, as_day, as_moment, known_params, name_of
+from include.notebook.arguments import Moment, as_moment, days_of, known_params, name_of
 from include.notebook.comparison import Comparison, refuse_incomparable, refuse_seen
 from include.notebook.days import MadeDay, Say, make_days
 from include.notebook.fits import Other, find_fit
@@ -34,7 +33,7 @@ from include.notebook.fresh_code import refresh
 from include.notebook.jobs import find_or_submit
 from include.notebook.results import Evaluation, Fit, TrainingSet
 from include.overview.models import require_model
-from include.point_in_time.known import first_day
+from include.point_in_time.known import first_reach
 from include.rollout.history import withdrawn
 from include.services.services import Services
 from include.step_values.evaluation import EvaluateValue
@@ -92,11 +91,14 @@ class Model:
     def features(self, first: Moment, last: Moment | None = None) -> list[MadeDay]:
         """Validate, compute and publish the days from `first` to `last`, both included, as the features DAG does.
 
+        Of a model whose partitions are no days: partitions by their names, or all that begin in those days.
+
         A day whose inputs are as they were is found. A corrected one replaces what was published. Raises DataError for a day
         that has not landed whole; a day that fails is named, and holds up no other.
         """
         spec = self.spec
-        days = days_between(as_day(first), as_day(first if last is None else last))
+        cadence = spec.data.cadence
+        days = cadence.between(days_of(cadence, first)[0], days_of(cadence, first if last is None else last)[-1])
         landed = whole_days(spec, self.services.storage)
         if missing := [day for day in days if day not in set(landed)]:
             raise DataError(
@@ -220,9 +222,12 @@ class Model:
                 f"No day of {self.name} has landed with all its sources ({', '.join(spec.data.sources)}).",
                 seen=self.services.storage.uri(f"raw/{self.name}"),
                 safe="nothing was computed.",
-                hint=f"land days as raw/{self.name}/SOURCE/date=YYYY-MM-DD/part.parquet there.",
+                hint=f"land days as raw/{self.name}/SOURCE/{spec.data.cadence.folder}/part.parquet there.",
             )
-        return end_of_day(max(last))
+        return max(last).end
+
+    def _nearest(self, spec: PartitionOwner, at: datetime) -> str:
+        return nearest_day(spec.data.cadence.at(at), whole_days(spec, self.services.storage))
 
     def _need_days(self, spec: ModelSpec, at: datetime, missing: Missing) -> None:
         """Days that the training set may read, the model's own and those of its feature sets, that have landed and that are not
@@ -235,17 +240,16 @@ class Model:
     def _need_days_of(
         self, spec: PartitionOwner, views: Sequence[View], window_days: int, at: datetime, missing: Missing
     ) -> None:
-        start, last = at - timedelta(days=window_days), at.date() - timedelta(days=1)
-        first = first_day(views, start)
-        there = published(self.services.control, spec.name, first, last)
-        landed = [day for day in whole_days(spec, self.services.storage) if first <= day <= last]
+        first = first_reach(views, at - timedelta(days=window_days))
+        there = published_within(self.services.control, spec.name, first, at)
+        landed = [day for day in whole_days(spec, self.services.storage) if day.end > first and day.end <= at]
         wanted = [day for day in landed if day not in there]
         if not landed and not there:
             raise DataError(
                 f"No day of {spec.name} in the {window_days} before {at} has landed with all its sources, and none is published.",
                 seen=self.services.storage.uri(f"raw/{spec.name}"),
                 safe="nothing was computed.",
-                hint=f"land days there, or move as_of; {nearest_day(at.date(), whole_days(spec, self.services.storage))}",
+                hint=f"land days there, or move as_of; {self._nearest(spec, at)}",
             )
         if wanted and missing == "refuse":
             raise DataError(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import duckdb
 
 from include.core.digest import digest_json
 from include.core.errors import PermanentError, SlipstreamError, TransientError, one_line
+from include.core.partition import Partition
 from include.core.scratch import scratch_folder
 from include.core.spec import Feature, FeatureSet, PartitionOwner, View
 from include.core.spec.dtypes import kind_of
@@ -25,8 +26,8 @@ from include.data.session import open_session
 from include.data.sql import parquet
 from include.features.online.freshness import freshness
 from include.model_contract.view_version import DAY, queries, tokens, versions
+from include.overview.installation import Installation
 from include.overview.readers import LiveReader, Readers, find_readers
-from include.services.services import Services
 
 QUANTILES = (0.0, 0.25, 0.5, 0.75, 1.0)
 COMMONEST = 3  # values of a category that a profile shows
@@ -72,7 +73,7 @@ class Catalogue:
 
 
 def catalogue(
-    services: Services, only: str = "", *, profile: bool = True, wanted: Callable[[str], bool] = lambda _: True
+    services: Installation, only: str = "", *, profile: bool = True, wanted: Callable[[str], bool] = lambda _: True
 ) -> Catalogue:
     """Of all feature sets and models, or of one of them: its own views, by feature. `profile`: whether to read the newest day.
     `wanted`: whether an owner is looked at."""
@@ -89,12 +90,12 @@ def catalogue(
 
 
 def _of_owner(
-    services: Services, spec: PartitionOwner, known: Readers, broken: dict[str, str], *, profile: bool
+    services: Installation, spec: PartitionOwner, known: Readers, broken: dict[str, str], *, profile: bool
 ) -> Iterator[Entry]:
     own = spec.features.computed
     if not own.views:
         return
-    present, asked = versions(own), queries(own, DAY)
+    present, asked = versions(own), queries(own, lambda cadence: [cadence.on(DAY)])
     day = newest(services.control, spec.name)
     profiles = _profiles(services, spec, day) if profile and day is not None else {}
     ages = _ages(services, spec, broken)
@@ -112,7 +113,7 @@ def _of_owner(
                 keys=view.keys,
                 tags=spec.tags if isinstance(spec, FeatureSet) else (),
                 version=present[view.name],
-                sql=digest_json(tokens(asked[view.name]))[:12],
+                sql=digest_json(tokens(asked[view.name][0]))[:12],
                 sources=spec.data.sources,
                 newest=at,
                 age=age,
@@ -125,7 +126,7 @@ def _of_owner(
             )
 
 
-def _ages(services: Services, spec: PartitionOwner, broken: dict[str, str]) -> dict[str, tuple[str, float | None, bool]]:
+def _ages(services: Installation, spec: PartitionOwner, broken: dict[str, str]) -> dict[str, tuple[str, float | None, bool]]:
     """By view; none where the online store does not answer, which is said once."""
     try:
         found = freshness(services.online(), spec, utc_now(), spec.features.own)
@@ -142,7 +143,7 @@ def _iso(moment: datetime | None) -> str:
 # -- what the values look like ------------------------------------------------------------------------------------------------
 
 
-def _profiles(services: Services, spec: PartitionOwner, day: date) -> dict[tuple[str, str], dict[str, Any]]:
+def _profiles(services: Installation, spec: PartitionOwner, day: Partition) -> dict[tuple[str, str], dict[str, Any]]:
     """By view and feature, of a published day; nothing of a view whose file is gone, or has other columns by now."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     ref = published(services.control, spec.name, day, day)[day]

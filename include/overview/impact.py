@@ -15,15 +15,16 @@ from include.core.catalog import owner_names
 from include.core.errors import DataError, PermanentError
 from include.core.ledger import Ledger
 from include.core.nearest import did_you_mean
+from include.core.partition import Partition
 from include.core.request import Ref, Result
 from include.core.spec import FeatureSet, PartitionOwner
 from include.data.published import published
 from include.experiment_state.queries import live_models_in
 from include.model_contract.definition import Definition, definitions
+from include.overview.installation import Installation
 from include.overview.readers import LiveReader, Readers, find_readers
 from include.point_in_time.known import days_of
 from include.rollout_state.queries import challengers_in
-from include.services.services import Services
 from include.versions.queries import training_sets
 
 State = Literal["unchanged", "changed", "new", "gone"]
@@ -86,7 +87,7 @@ class Impact:
         }  # fmt: skip
 
 
-def impact(services: Services, owner: str, view: str = "") -> Impact:
+def impact(services: Installation, owner: str, view: str = "") -> Impact:
     """Of a model's or feature set's definitions as the working tree has them; of one view if it is named.
 
     A folder that is gone, of whose days some are published, is a set or model whose views are all gone. Raises SpecError for
@@ -111,8 +112,8 @@ def impact(services: Services, owner: str, view: str = "") -> Impact:
 
 
 def _of_view(
-    owner: str, name: str, present: Definition | None, made: Mapping[date, Mapping[str, str]],
-    results: Mapping[date, Result], known: Readers,
+    owner: str, name: str, present: Definition | None, made: Mapping[Partition, Mapping[str, str]],
+    results: Mapping[Partition, Result], known: Readers,
 ) -> ViewImpact:  # fmt: skip
     newest = made[max(made)] if made else {}
     published_version, version = newest.get(name, ""), present.view.version if present else ""
@@ -165,7 +166,7 @@ def _because(before: Definition | None, now: Definition | None) -> Iterator[str]
 
 
 def _whole(
-    services: Services, owner: str, spec: PartitionOwner | None, views: Sequence[ViewImpact], results: Mapping[date, Result],
+    services: Installation, owner: str, spec: PartitionOwner | None, views: Sequence[ViewImpact], results: Mapping[Partition, Result],
     known: Readers,
 ) -> Impact:  # fmt: skip
     changed = [view for view in views if view.state != "unchanged"]
@@ -192,7 +193,7 @@ def _whole(
 
 
 def _training_sets(
-    services: Services, owner: str, models: Sequence[str], changed: Sequence[ViewImpact], *, shared: bool
+    services: Installation, owner: str, models: Sequence[str], changed: Sequence[ViewImpact], *, shared: bool
 ) -> Iterator[dict[str, Any]]:
     """Of registered versions whose training set read days of the owner, by another version of a changed view than the tree's."""
     present = {view.view: view.present for view in changed}
@@ -208,7 +209,7 @@ def _training_sets(
                 yield {"model": model, "version": version, "stage": stage, "as_of": as_of, "days": len(read), "views": other}
 
 
-def _results(services: Services, owner: str) -> dict[date, Result]:
+def _results(services: Installation, owner: str) -> dict[Partition, Result]:
     """Of the published days whose result is there."""
     found = {}
     for day, ref in published(services.control, owner, date.min, date.max).items():

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.core.control import ControlStore
+from include.costs.kept import kept
+from include.costs.version import VersionCost
 from include.data.published import extent
 from include.experiment_state.queries import newest_experiment
 from include.governance.mirror import behind
@@ -39,6 +41,7 @@ class Overview:
     decisions: tuple[Row, ...]  # newest first
     partitions: Partitions
     target: Row  # what an endpoint elsewhere was last seen to follow: generation, config, at; empty where gateways serve
+    costs: dict[int, VersionCost]  # by version, as counted at its registration; of others nothing
     registry: str  # how far the registry is behind what stands here, in words; empty where it shows it
 
     @property
@@ -72,6 +75,7 @@ class Overview:
             "decisions": list(self.decisions),
             "partitions": vars(self.partitions),
             "target": self.target,
+            "costs": {str(version): cost.summary() for version, cost in self.costs.items()},
             "registry": self.registry,
         }
 
@@ -90,6 +94,7 @@ def overview(control: ControlStore, model: str) -> Overview:
         decisions=tuple(newest_decisions(control, model, DECISIONS)),
         partitions=Partitions(str(newest_day or ""), days),
         target=_target(control, model),
+        costs=kept(control, model),
         registry=_registry(control, model),
     )
 

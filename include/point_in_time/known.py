@@ -1,31 +1,32 @@
 """What is known of a view at a moment: the one definition that training, replay, batch scoring and catching up share.
 
 A value stands at a moment t if its row is the newest of its key that was known by t (include/point_in_time/join.py), and no
-older than the view's `ttl`. A partition holds what became known on its day. So the rows that may stand from t on lie in
-the days from the one of t - ttl; without a ttl in every published day, for a value that never changes again is known for
+older than the view's `ttl`. A partition holds what became known in it. So the rows that may stand from t on lie in
+the partitions from the one of t - ttl; without a ttl in every published one, for a value that never changes again is known for
 ever, as it is online.
 
-Rows of the days before t are all known by t: of those only the newest of each key can stand. They are reduced to it
-while they are read, so memory follows the keys, not the days.
+Rows of the partitions before t are all known by t: of those only the newest of each key can stand. They are reduced to it
+while they are read, so memory follows the keys, not the partitions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import BEGINNING
 from include.core.request import Ref, Result
 from include.core.spec import View
-from include.data.published import published
+from include.data.published import published_within
 from include.data.sql import quoted
 from include.model_contract.view_version import one_version
 from include.point_in_time.join import CREATED, EVENT, Side, join, side
-from include.point_in_time.partition import DailyFiles, files_of
+from include.point_in_time.partition import DailyFiles, files_of, partition_of
 
 OF_SET = "@"  # between a feature set and a day, in the name of an input
 ROW, NEWEST = '"_row"', '"_newest"'  # SQL names that no author's column can have
@@ -44,38 +45,47 @@ class KnownFiles:
         return [*self.before.get(name, ()), *self.days.get(name, ())]
 
 
-def oldest_day(view: View, start: datetime) -> date:
-    """The oldest day whose partition may hold a value that stands at `start` (UTC, without zone) or later."""
+def reach(view: View, start: datetime) -> datetime:
+    """A value that stands at `start` (UTC, without zone) or later is in a partition that ends after this moment."""
     for_ever = view.ttl is None or view.ttl.days >= start.toordinal() - 1
-    return date.min if for_ever or view.ttl is None else (start - view.ttl).date()
+    return BEGINNING if for_ever or view.ttl is None else start - view.ttl
 
 
-def first_day(views: Iterable[View], start: datetime) -> date:
-    """The same of several views; the day of `start` for none."""
-    return min((oldest_day(view, start) for view in views), default=start.date())
+def first_reach(views: Iterable[View], start: datetime) -> datetime:
+    """The same of several views; `start` for none."""
+    return min((reach(view, start) for view in views), default=start)
 
 
-def known_days(control: ControlStore, model: str, views: Sequence[View], start: datetime, last: date) -> dict[str, Ref]:
-    """Inputs of a request that asks about times from `start` to the end of `last`: every published day that may matter, by
-    its ISO date; those of a feature set that the views are of by `set@day`. A day that is published late, or again, makes another
-    request."""
+def known_days(
+    control: ControlStore, model: str, views: Sequence[View], start: datetime, end: datetime, *, whole: bool = True
+) -> dict[str, Ref]:
+    """Inputs of a request that asks about times from `start` to `end`: every published partition that may matter, by its name:
+    those that are over by `end`, or not `whole` those that have begun; those of a feature set that the views are of by
+    `set@partition`. One that is published late, or again, makes another request."""
     own = [view for view in views if not view.set]
-    found = {str(day): ref for day, ref in published(control, model, first_day(own, start), last).items()}
+    found = _named(control, model, own, start, end, whole)
     for name in dict.fromkeys(view.set for view in views if view.set):
-        first = first_day([view for view in views if view.set == name], start)
-        found |= {f"{name}{OF_SET}{day}": ref for day, ref in published(control, name, first, last).items()}
-    return dict(sorted(found.items()))
+        theirs = _named(control, name, [view for view in views if view.set == name], start, end, whole)
+        found |= {f"{name}{OF_SET}{day}": ref for day, ref in theirs.items()}
+    return found
+
+
+def _named(
+    control: ControlStore, owner: str, views: Sequence[View], start: datetime, end: datetime, whole: bool
+) -> dict[str, Ref]:
+    found = published_within(control, owner, first_reach(views, start), end)
+    return {partition.name: ref for partition, ref in found.items() if not whole or partition.end <= end}
 
 
 def days_of(days: Mapping[str, Each], owner: str = "") -> dict[str, Each]:
-    """Of such inputs the model's own days, or those of a feature set; by ISO date."""
+    """Of such inputs the model's own partitions, or those of a feature set; by their names."""
     if not owner:
         return {name: each for name, each in days.items() if OF_SET not in name}
     return {name.removeprefix(f"{owner}{OF_SET}"): each for name, each in days.items() if name.startswith(f"{owner}{OF_SET}")}
 
 
 def newest_versions(views: Iterable[View], days: Mapping[str, Result]) -> dict[str, str]:
-    """The versions of the newest published day: of the model's own views, and of those that it reads of feature sets."""
+    """The versions of the newest published partition: of the model's own views, and of those that it reads of feature sets."""
     found: dict[str, str] = {}
     for owner, names in _by_owner(views).items():
         own = days_of(days, owner)
@@ -97,18 +107,17 @@ def newest_definitions(views: Iterable[View], days: Mapping[str, Result]) -> dic
 
 
 def within(views: Iterable[View], days: Mapping[str, Result], start: datetime) -> dict[str, dict[str, str]]:
-    """By day the versions of the views that are read of it: of all from `start`'s day on, before it of those in reach.
+    """By partition the versions of the views that are read of it: of all from `start` on, before it of those in reach.
 
-    Of a feature set's day those that the model reads; of its own day none that it reads of a set by now."""
+    Of a feature set's those that the model reads; of its own none that it reads of a set by now."""
     views = list(views)
     by_owner, shared = _by_owner(views), {view.name for view in views if view.set}
-    reach = {view.name: oldest_day(view, start).isoformat() for view in views}
-    found = dict[str, dict[str, str]]()
+    reached, found = {view.name: reach(view, start) for view in views}, dict[str, dict[str, str]]()
     for name, result in days.items():
         owner, _, day = name.rpartition(OF_SET)
-        made: Mapping[str, str] = result.value.get("versions", {})
+        end, made = partition_of(day, result).end, result.value.get("versions", {})
         read = {each for each in made if each in by_owner.get(owner, ())} if owner else made.keys() - shared
-        found[name] = {each: made[each] for each in made if each in read and reach.get(each, day) <= day}
+        found[name] = {each: made[each] for each in made if each in read and (each not in reached or end > reached[each])}
     return found
 
 
@@ -134,20 +143,21 @@ def known_files(
     others: Sequence[str] = ("entities", "labels"),
     only: Mapping[str, str] | None = None,
 ) -> KnownFiles:
-    """Local files of the published `days`, named as `known_days` does, for what is asked from `start` on. Of the days before it
-    nothing is fetched but the views' rows that may still stand.
+    """Local files of the published `days`, named as `known_days` does, for what is asked from `start` on. Of the
+    partitions before it nothing is fetched but the views' rows that may still stand.
 
     `others`: datasets that are no views. `only`: versions of the views; days that were computed by another are left out.
     """
-    asked, own = start.date().isoformat(), days_of(days)
-    now = files_of(ledger, {day: each for day, each in own.items() if day >= asked}, folder, others)
+    ends = {day: partition_of(day.rpartition(OF_SET)[2], result).end for day, result in days.items()}
+    own = days_of(days)
+    now = files_of(ledger, {day: each for day, each in own.items() if ends[day] > start}, folder, others)
     before: DailyFiles = {}
     for view in views:
-        first, place = oldest_day(view, start).isoformat(), folder / view.set if view.set else folder
-        theirs = days_of(days, view.set)
-        held = {day: each for day, each in theirs.items() if day >= first and _is(each, view.name, only)}
-        now |= files_of(ledger, {day: each for day, each in held.items() if day >= asked}, place, [view.name])
-        before |= files_of(ledger, {day: each for day, each in held.items() if day < asked}, place, [view.name])
+        reached, place = reach(view, start), folder / view.set if view.set else folder
+        theirs, of = days_of(days, view.set), f"{view.set}{OF_SET}" if view.set else ""
+        held = {day: each for day, each in theirs.items() if ends[of + day] > reached and _is(each, view.name, only)}
+        now |= files_of(ledger, {day: each for day, each in held.items() if ends[of + day] > start}, place, [view.name])
+        before |= files_of(ledger, {day: each for day, each in held.items() if ends[of + day] <= start}, place, [view.name])
     return KnownFiles(now, before)
 
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Ref, Result
 
 DailyFiles = dict[str, list[str]]  # dataset name (a view's, `entities`, `labels`) to paths, oldest day first
@@ -18,6 +19,11 @@ def daily_files(ledger: Ledger, days: Mapping[str, Ref], folder: Path, only: Ite
     Raises DataError and IntegrityError as the ledger does.
     """
     return files_of(ledger, results(ledger, days), folder, only)
+
+
+def partition_of(name: str, result: Result) -> Partition:
+    """The partition that a `features` result is of; a day of UTC by its name alone, as ever."""
+    return Partition.read({"day": name, **result.value})
 
 
 def results(ledger: Ledger, days: Mapping[str, Ref]) -> dict[str, Result]:

@@ -11,13 +11,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Outcome
 from include.core.spec import Features, PartitionOwner
@@ -26,13 +26,13 @@ from include.data.authored import admitted, bounded
 from include.data.sql import copy, identifier, quoted
 
 # The module they stand in is part of the key of every result, so that nothing in it is renamed.
-from include.features.features_step import _label, names
+from include.features.features_step import _label, names, read_of
 from include.features.offline.dataset import KEY, VECTOR, Dataset, _cast, _offences, check, of_entities, of_labels, of_view
 from include.model_contract.definition import definitions
 from include.ranges.stretch import NotPlain, Stretch
 from include.step_values.features import FeaturesValue
 
-DAYS = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+TIMES = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?|\d{4}-W\d{2}", re.ASCII)
 ALONE = "GROUP BY"  # the question about several rows at once: whether a key comes twice
 
 
@@ -51,22 +51,22 @@ class Computer:
         params = task.params
         if params.get("pushed") or Features.model_validate(params["features"]) != self.features:
             raise NotPlain
-        day = date.fromisoformat(params["day"])
+        day = Partition.read(params)
         asked = _Asked.of(self.features, day)
         stretch.place(day, params["partitions"], asked.reads(params["partitions"]))
         rows, files = self._write_all(asked, day, stretch, params)
         value: FeaturesValue = {
-            "day": day.isoformat(),
+            "day": day.name,
             "rows": rows,
             "versions": {name: each.view.version for name, each in self._made.items()},
             "definitions": {name: each.to_json() for name, each in self._made.items()},
-            "read": params["partitions"],
+            **read_of(params),
             "lacked": params.get("lacked", {}),
         }
-        return Outcome(value, files)
+        return Outcome({**value, **day.fields()}, files)
 
     def _write_all(
-        self, asked: _Asked, day: date, stretch: Stretch, params: Mapping[str, Any]
+        self, asked: _Asked, day: Partition, stretch: Stretch, params: Mapping[str, Any]
     ) -> tuple[dict[str, int], dict[str, Path]]:
         """Rows and files by dataset. All of the day is held to what one dataset may take: the step has more."""
         columns = tuple((name, tuple(source.types.items())) for name, source in stretch.sources.items())
@@ -123,7 +123,7 @@ class Computer:
         connection: duckdb.DuckDBPyConnection,
         dataset: Dataset,
         sql: str,
-        day: date,
+        day: Partition,
         path: Path,
         columns: tuple[object, ...],
     ) -> int:
@@ -151,8 +151,8 @@ class _Asked:
     labels: str
 
     @classmethod
-    def of(cls, features: Features, day: date) -> _Asked:
-        queries: dict[str, str] = load(features.build)(day) if features.views else {}
+    def of(cls, features: Features, day: Partition) -> _Asked:
+        queries: dict[str, str] = load(features.build)(day.given) if features.views else {}
         if any(view.name not in queries for view in features.views):
             raise NotPlain
         views = {view.name: queries[view.name] for view in features.views}
@@ -179,8 +179,8 @@ class _Asked:
 
 
 def _template(sql: str) -> str:
-    """A day is digits and dashes wherever it stands: another one in its place leaves the query's form as it is."""
-    return DAYS.sub("0000-00-00", sql)
+    """A time is digits and dashes wherever it stands: another one in its place leaves the query's form as it is."""
+    return TIMES.sub("0000-00-00", sql)
 
 
 def _selected(dataset: Dataset, relation: duckdb.DuckDBPyRelation) -> str:
@@ -194,7 +194,7 @@ def _column(name: str, wanted: str, seen: str) -> str:
     return identifier(name) if same else _cast(name, wanted)
 
 
-def _questions(dataset: Dataset, day: date) -> str:
+def _questions(dataset: Dataset, day: Partition) -> str:
     """One query for all that must not be: the rows, the most of them with one key, whether any is wrong by itself."""
     asked = [sql for _, sql in _offences(dataset, day)]
     wrong = " OR ".join(f"({sql.partition(' WHERE ')[2]})" for sql in asked if ALONE not in sql)

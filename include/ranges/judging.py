@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pyarrow as pa
 
+from include.core.partition import Partition
 from include.core.request import Outcome
 from include.core.spec import PartitionOwner
 from include.core.task import Task
@@ -28,7 +28,9 @@ from include.validation.page import verdict_page
 from include.validation.plan import Plan, counted
 from include.validation.plan_columns import COLUMN_PLANS
 from include.validation.plan_rows import ROW_PLANS
+from include.validation.port import open_expectations
 from include.validation.scan import WHOLE_ROWS, scan_batch
+from include.validation.validate_step import judge
 from include.validation.verdict import Check, SourceVerdict, refuse_broken, verdict_value
 
 CONDITIONAL = {"row_condition", "condition_parser", "ignore_row_if"}
@@ -58,6 +60,7 @@ class Judge:
     def __init__(self, spec: PartitionOwner) -> None:
         self.suites = {source: load_suite(spec.expectations, source) for source in spec.data.sources}
         self._rules: dict[tuple[str, tuple[tuple[str, str], ...]], list[_Rule] | None] = {}
+        self._empty: dict[tuple[str, tuple[tuple[str, str], ...]], SourceVerdict] = {}
 
     def aggregates(self, source: str, types: Types) -> list[str]:
         """SQL to be worked out for each file of a source with these columns; none where its rules are not plain."""
@@ -66,30 +69,39 @@ class Judge:
 
     def judge(self, task: Task, sources: Mapping[str, Source]) -> Outcome:
         """The outcome of `include.validation.validate_step:run`. Raises NotPlain where the step itself is to judge."""
-        day, wanted = str(task.params["day"]), task.params["sources"]
+        day, wanted = Partition.read(task.params), task.params["sources"]
         verdicts, files = dict[str, SourceVerdict](), dict[str, Path]()
         for name in sorted(wanted):
             quarantine = task.workdir / f"quarantine-{name}.parquet"
             verdicts[name] = self._verdict(sources.get(name), name, day, wanted[name], quarantine)
             if quarantine.exists():
                 files[quarantine.name] = quarantine
-        value = verdict_value(day, verdicts)
+        value = verdict_value(day.name, verdicts)
         page = files["docs.html"] = task.workdir / "docs.html"
         page.write_text(verdict_page(f"{task.request.model}: data of {day}", value))
         return Outcome(value, files)
 
-    def _verdict(self, source: Source | None, name: str, day: str, digest: str, quarantine: Path) -> SourceVerdict:
+    def _verdict(self, source: Source | None, name: str, day: Partition, digest: str, quarantine: Path) -> SourceVerdict:
         if source is None:
             raise NotPlain
-        found = source.partitions.get(date.fromisoformat(day))
+        found = source.partitions.get(day)
         rules = self._plain(name, source.types)
-        if found is None or found.digest != digest or rules is None or not 0 < found.rows <= WHOLE_ROWS:
+        if found is None or found.digest != digest or rules is None or found.rows > WHOLE_ROWS:
             raise NotPlain
+        if not found.rows:
+            return self._without_rows(Batch(f"{name} of {day}", found.path, open_database()), name, source.types, quarantine)
         values = {sql: found.facts[sql] for each in rules for sql in each.aggregates}
         checks = [_check(each, found.rows, values) for each in rules] if found.clean == found.rows else None
         if checks is None or any(check is None for check in checks):
             return self._with_offences(Batch(f"{name} of {day}", found.path, open_database()), name, rules, quarantine)
         return SourceVerdict.of(found.rows, 0, [check for check in checks if check is not None], self.suites[name])
+
+    def _without_rows(self, batch: Batch, name: str, types: Types, quarantine: Path) -> SourceVerdict:
+        """As the library judges no rows of these columns: asked once. Of what is finer than a day many have none."""
+        key = name, tuple(types.items())
+        if key not in self._empty:
+            self._empty[key] = judge(name, batch, self.suites[name], open_expectations(), quarantine)
+        return self._empty[key]
 
     def _with_offences(self, batch: Batch, name: str, rules: Sequence[_Rule], quarantine: Path) -> SourceVerdict:
         """As the step does it, by the plans alone: the file is asked which rows they are, and they are set aside."""

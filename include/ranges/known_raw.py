@@ -10,8 +10,8 @@ import os
 from dataclasses import dataclass, field
 from datetime import date
 
+from include.core.partition import Partition
 from include.core.storage import LocalStorage
-from include.core.time import days_between
 from include.data.raw import RawPartitions
 
 _Stamp = tuple[int, ...]
@@ -19,9 +19,9 @@ _Stamp = tuple[int, ...]
 
 @dataclass(frozen=True)
 class KnownRaw(RawPartitions):
-    _known: dict[tuple[str, date], tuple[_Stamp, str]] = field(default_factory=dict, repr=False, compare=False)
+    _known: dict[tuple[str, Partition | date], tuple[_Stamp, str]] = field(default_factory=dict, repr=False, compare=False)
 
-    def digest(self, source: str, day: date) -> str:
+    def digest(self, source: str, day: Partition | date) -> str:
         stamp = self._stamp(source, day)
         known = self._known.get((source, day))
         if known is not None and known[0] == stamp:
@@ -31,13 +31,10 @@ class KnownRaw(RawPartitions):
             self._known[source, day] = stamp, found
         return found
 
-    def digests(self, source: str, first: date, last: date) -> dict[str, str]:
-        return {day.isoformat(): self.digest(source, day) for day in days_between(first, last) if self.exists(source, day)}
-
-    def exists(self, source: str, day: date) -> bool:
+    def exists(self, source: str, day: Partition | date) -> bool:
         return self._stamp(source, day) is not None if isinstance(self.storage, LocalStorage) else super().exists(source, day)
 
-    def _stamp(self, source: str, day: date) -> _Stamp | None:
+    def _stamp(self, source: str, day: Partition | date) -> _Stamp | None:
         """None where the file is not there, or no local one."""
         if not isinstance(self.storage, LocalStorage):
             return None

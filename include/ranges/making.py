@@ -7,7 +7,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Self, cast
 
 import duckdb
@@ -15,6 +14,7 @@ import duckdb
 from include.core.author import as_slipstream_error, log_exception
 from include.core.errors import SlipstreamError, fields_of, of_fields
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.scratch import scratch_folder
@@ -36,7 +36,7 @@ from include.validation.verdict import raise_if_failed
 class Made:
     """A day's two results. `computed`: how many of them were computed now; 0 where both were there."""
 
-    day: date
+    day: Partition
     verdict: Ref
     features: Ref
     computed: int
@@ -44,27 +44,27 @@ class Made:
 
     def to_json(self) -> dict[str, Any]:
         refs = {"verdict": self.verdict.to_json(), "features": self.features.to_json()}
-        return {"day": self.day.isoformat(), **refs, "computed": self.computed, "seconds": self.seconds}
+        return {**self.day.fields(), **refs, "computed": self.computed, "seconds": self.seconds}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         verdict, features = Ref.from_json(value["verdict"]), Ref.from_json(value["features"])
-        return cls(date.fromisoformat(value["day"]), verdict, features, value["computed"], value["seconds"])
+        return cls(Partition.read(value), verdict, features, value["computed"], value["seconds"])
 
 
 @dataclass(frozen=True)
 class Failed:
     """Why a day has no features."""
 
-    day: date
+    day: Partition
     error: SlipstreamError
 
     def to_json(self) -> dict[str, Any]:
-        return {"day": self.day.isoformat(), "error": fields_of(self.error)}
+        return {**self.day.fields(), "error": fields_of(self.error)}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(date.fromisoformat(value["day"]), of_fields(value["error"]))
+        return cls(Partition.read(value), of_fields(value["error"]))
 
 
 class Maker:
@@ -77,10 +77,10 @@ class Maker:
         """
         self._clearing = ThreadPoolExecutor(1) if aside else None
         self.spec, self.ledger, self.settings, self.fresh = spec, ledger, settings, fresh
-        self.raw = KnownRaw(ledger.storage, spec.name, spec.data.empty_days)
+        self.raw = KnownRaw.of(ledger.storage, spec)
         self.judge, self.computer = Judge(spec), Computer(spec)
 
-    def make(self, days: Sequence[date]) -> Generator[Made | Failed]:
+    def make(self, days: Sequence[Partition]) -> Generator[Made | Failed]:
         """Each day as it is done, in their order. Whatever is wrong with a day comes back as its error."""
         with self._opened() as opened:
             reader = _Reader(self, list(days), opened)
@@ -105,7 +105,7 @@ class Maker:
             else:
                 self._clearing.submit(opened.close)  # a disk takes milliseconds to remove a file
 
-    def _make(self, day: date, reader: _Reader) -> Made:
+    def _make(self, day: Partition, reader: _Reader) -> Made:
         started = time.monotonic()
         verdict, judged = self._result(verdict_request(self.spec, day, self.ledger.storage, self.raw), reader)
         files = {name: self.ledger.storage.uri(file.path) for name, file in verdict.files.items()}
@@ -139,7 +139,7 @@ class Maker:
 class _Reader:
     """What the days read, together: opened for the first day that is to be computed, with those that follow it."""
 
-    def __init__(self, maker: Maker, days: list[date], opened: ExitStack) -> None:
+    def __init__(self, maker: Maker, days: list[Partition], opened: ExitStack) -> None:
         self._maker, self._days, self._opened = maker, days, opened
         self._stretch: Stretch | None = None
 
@@ -147,7 +147,7 @@ class _Reader:
         """The request's step, by the shorter way where the data are plain."""
 
         def run(task: Task) -> Outcome:
-            stretch = self._read(date.fromisoformat(request.params["day"]))
+            stretch = self._read(Partition.read(request.params))
             try:
                 if request.step == VALIDATE:
                     return self._maker.judge.judge(task, stretch.sources)
@@ -157,7 +157,7 @@ class _Reader:
 
         return run
 
-    def _read(self, day: date) -> Stretch:
+    def _read(self, day: Partition) -> Stretch:
         if self._stretch is None:
             maker = self._maker
             scratch = self._opened.enter_context(scratch_folder(maker.settings.scratch()))

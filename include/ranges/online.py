@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Result
 from include.core.settings import Settings
 from include.core.spec import PartitionOwner
@@ -17,17 +17,17 @@ from include.online_store.store import OnlineStore
 
 def bring_online(
     spec: PartitionOwner,
-    results: Mapping[date, Result],
+    results: Mapping[Partition, Result],
     ledger: Ledger,
     control: ControlStore,
     settings: Settings,
     store: OnlineStore,
-) -> list[date]:
+) -> list[Partition]:
     """The days that were brought online now: the others are, with all that routed models pin."""
     if not results:
         return []
     pins = pins_of(control, ledger, spec)
-    made = {day.isoformat(): result for day, result in results.items()}
+    made = {day.name: result for day, result in results.items()}
     days = pending(control, spec, results, made, pins, store)
     if days:
         from include.features.online.materialize import materialize_days  # Feast: not where all of it is online

@@ -11,17 +11,19 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date
 from queue import SimpleQueue
 from typing import Protocol
 
 from include.core.digest import PROJECT
 from include.core.environment import SETTINGS
 from include.core.errors import JobFailedError
+from include.core.partition import Partition
 from include.core.settings import Settings
+from include.core.time import ONE_DAY
 from include.ranges.making import Failed, Made, Maker
 
 TOGETHER = 16  # days that one process makes in a row: their look-back is read once
+FINER = 96  # partitions finer than a day, of which a look-back has many
 MOST = 8  # processes, however many processors there are: each holds the partitions of its days in memory
 DAYS_A_WORKER = 8  # a process of its own takes about two seconds to start: not for fewer days
 
@@ -29,7 +31,7 @@ DAYS_A_WORKER = 8  # a process of its own takes about two seconds to start: not 
 class Pool(Protocol):
     """`take` gives what became of the submitted days, in any order, one for each."""
 
-    def submit(self, days: Sequence[date]) -> None: ...
+    def submit(self, days: Sequence[Partition]) -> None: ...
 
     def take(self) -> Made | Failed: ...
 
@@ -40,7 +42,7 @@ class InProcess:
     def __init__(self, maker: Maker) -> None:
         self._maker, self._waiting = maker, deque[Generator[Made | Failed]]()
 
-    def submit(self, days: Sequence[date]) -> None:
+    def submit(self, days: Sequence[Partition]) -> None:
         self._waiting.append(self._maker.make(days))
 
     def take(self) -> Made | Failed:
@@ -56,10 +58,11 @@ class InProcess:
 class Workers:
     """A thread hands days to each process, and begins another process where one died."""
 
-    def __init__(self, model: str, settings: Settings, fresh: str, count: int) -> None:
+    def __init__(self, model: str, settings: Settings, fresh: str, count: int, together: int = TOGETHER) -> None:
+        self._together = together
         self._command = [sys.executable, "-m", "include.ranges.worker", model, fresh]
         self._environ = _environ(settings)
-        self._days: SimpleQueue[Sequence[date] | None] = SimpleQueue()
+        self._days: SimpleQueue[Sequence[Partition] | None] = SimpleQueue()
         self._outcomes: SimpleQueue[Made | Failed] = SimpleQueue()
         self._processes: set[subprocess.Popen[str]] = set()
         self._closed = False
@@ -67,9 +70,9 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
-    def submit(self, days: Sequence[date]) -> None:
-        for start in range(0, len(days), TOGETHER):
-            self._days.put(days[start : start + TOGETHER])
+    def submit(self, days: Sequence[Partition]) -> None:
+        for start in range(0, len(days), self._together):
+            self._days.put(days[start : start + self._together])
 
     def take(self) -> Made | Failed:
         return self._outcomes.get()
@@ -128,7 +131,8 @@ def open_pool(maker: Maker, days: int, workers: int | None = None) -> Iterator[P
         finally:
             here.close()
         return
-    pool = Workers(maker.spec.name, maker.settings, maker.fresh, count)
+    together = TOGETHER if maker.spec.data.every >= ONE_DAY else FINER
+    pool = Workers(maker.spec.name, maker.settings, maker.fresh, count, together)
     try:
         yield pool
     finally:
@@ -140,7 +144,7 @@ def _processes(processors: int) -> int:
     return min(MOST, processors + 1) if processors > 1 else 1
 
 
-def _answers(process: subprocess.Popen[str], days: deque[date]) -> Iterator[Made | Failed]:
+def _answers(process: subprocess.Popen[str], days: deque[Partition]) -> Iterator[Made | Failed]:
     """What the process says of each day, which then is taken from `days`. It ends early if the process does."""
     assert process.stdin is not None
     assert process.stdout is not None
@@ -155,7 +159,7 @@ def _answers(process: subprocess.Popen[str], days: deque[date]) -> Iterator[Made
         return
 
 
-def _died(day: date, code: int) -> JobFailedError:
+def _died(day: Partition, code: int) -> JobFailedError:
     how = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
     return JobFailedError(
         f"The process that made {day} {how}.",

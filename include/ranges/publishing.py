@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Result
 from include.core.spec import PartitionOwner
 from include.features.offline.late import Late
@@ -44,6 +44,6 @@ class Publisher:
             self.warn(words)
         return result, changed
 
-    def late(self, last: date) -> list[Late]:
+    def late(self, last: Partition) -> list[Late]:
         """Published days after the range that read its last days as they were before, or lacked them."""
         return late_after(self.spec, self.ledger, self.control, last)

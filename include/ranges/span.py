@@ -1,66 +1,84 @@
-"""The days of a range: what was asked for, checked against what the source has before anything is computed."""
+"""The partitions of a range: what was asked for, checked against what the source has before anything is computed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
+from itertools import groupby
 from typing import Any, Self
 
 from include.core.errors import DataError
+from include.core.partition import DAILY, Cadence, Partition, named, refuse_future
 from include.core.spec import PartitionOwner
 from include.core.storage import Storage
-from include.core.time import days_between
+from include.core.time import ONE_DAY
 from include.data.raw import RawPartitions
 
 CHUNK = 32  # days that are held, published and brought online together; borders are the same for every range
+FINER = 256  # of partitions finer than a day: so many at most, and whole days
 SAFE = "nothing was computed; what is published stays."
 
 
 @dataclass(frozen=True)
 class Span:
-    """Days from `first` to `last`, both included."""
+    """Partitions of a cadence from `first` to `last`, both included."""
 
-    first: date
-    last: date
+    first: Partition
+    last: Partition
+    cadence: Cadence = DAILY
+
+    def __post_init__(self) -> None:
+        for name in ("first", "last"):  # a date is the day of UTC
+            object.__setattr__(self, name, self.cadence.of(getattr(self, name)))
 
     @classmethod
-    def of(cls, first: Any, last: Any) -> Self:
-        """Of two days as text, `YYYY-MM-DD`. Raises DataError for what is no day, and for an end before the start."""
-        span = cls(_day("from", first), _day("to", last))
+    def of(cls, first: Any, last: Any, cadence: Cadence = DAILY) -> Self:
+        """Of the names of two partitions; a day stands for all that begin in it. Raises DataError for what names none, and for
+        an end before the start."""
+        span = cls(_named("from", first, cadence)[0], _named("to", last, cadence)[-1], cadence)
         if span.last < span.first:
             raise DataError(
                 f"The range ends before it begins: from {span.first} to {span.last}.",
                 seen={"from": str(span.first), "to": str(span.last)},
                 safe=SAFE,
-                hint="name the earlier day as `from`; both days are taken in.",
+                hint=f"name the earlier {_what(cadence)} as `from`; both {_what(cadence)}s are taken in.",
             )
         return span
 
     @property
-    def days(self) -> list[date]:
-        return days_between(self.first, self.last)
+    def days(self) -> list[Partition]:
+        return self.cadence.between(self.first, self.last)
 
-    def chunks(self) -> Iterator[Span]:
-        """The range in pieces of at most CHUNK days, oldest first."""
-        start = self.first
-        while start <= self.last:
-            end = date.fromordinal((start.toordinal() // CHUNK + 1) * CHUNK - 1)
-            yield Span(start, min(end, self.last))
-            start = end + timedelta(days=1)
+    def chunks(self) -> Iterator[tuple[int, Span]]:
+        """The range in pieces, oldest first, each with the number of the block of days that it lies in."""
+        block = block_of(self.cadence)
+        for number, days in groupby(self.days, lambda day: self.cadence.date_of(day).toordinal() // block):
+            found = list(days)
+            yield number, Span(found[0], found[-1], self.cadence)
 
     def clipped(self, spec: PartitionOwner) -> Span | None:
         """What of it lies within the days that the spec gives its source; None where nothing does."""
-        first, last = max(self.first, spec.data.first), min(self.last, spec.data.last or self.last)
-        return Span(first, last) if first <= last else None
+        data = spec.data
+        first = max(self.first, data.earliest)
+        last = self.last if data.last is None else min(self.last, data.latest(data.last))
+        return Span(first, last, self.cadence) if first <= last else None
 
     def __str__(self) -> str:
         return f"{self.first} to {self.last}"
 
 
+def block_of(cadence: Cadence) -> int:
+    """How many calendar days a chunk's partitions begin in: CHUNK partitions of a day or longer, FINER of finer ones at most."""
+    if cadence.every >= ONE_DAY:
+        return CHUNK * (cadence.every // ONE_DAY)
+    return max(1, min(CHUNK, FINER * cadence.every // ONE_DAY))
+
+
 def check(spec: PartitionOwner, span: Span, storage: Storage) -> None:
     """Raises DataError for days that the source does not have: before its first partition, or after its last day."""
-    data, raw = spec.data, RawPartitions(storage, spec.name)
+    data, raw = spec.data, RawPartitions.of(storage, spec)
+    refuse_future(span.last)
     landed = {source: raw.days(source) for source in data.sources}
     nothing = [source for source, days in landed.items() if not days]
     if nothing:
@@ -70,15 +88,16 @@ def check(spec: PartitionOwner, span: Span, storage: Storage) -> None:
             safe=SAFE,
             hint=f"land {storage.uri(raw.path(nothing[0], span.first))} first.",
         )
-    first = max([data.first, *(days[0] for days in landed.values())])
+    first = max([data.earliest, *(days[0] for days in landed.values())])
     if span.first < first:
+        what = _what(data.cadence)
         raise DataError(
-            f"The range begins before the first day of {spec.name}'s sources: the first day there is is {first}.",
+            f"The range begins before the first {what} of {spec.name}'s sources: the first {what} there is is {first}.",
             seen=str(span.first),
             safe=SAFE,
             hint=f"begin the range with {first}, or land the days before it (and set data.first in the spec).",
         )
-    if data.last is not None and span.last > data.last:
+    if data.last is not None and span.last > data.latest(data.last):
         raise DataError(
             f"The range goes on after the last day of {spec.name}'s sources: data.last in the spec is {data.last}.",
             seen=str(span.last),
@@ -87,12 +106,21 @@ def check(spec: PartitionOwner, span: Span, storage: Storage) -> None:
         )
 
 
-def _day(name: str, value: Any) -> date:
-    """A day of Airflow's calendar: Airflow hands on what the trigger form or `--conf` said."""
+def _named(name: str, value: Any, cadence: Cadence) -> list[Partition]:
+    """The partitions that are meant: Airflow hands on what the trigger form or `--conf` said."""
+    if isinstance(value, Partition):
+        return [cadence.of(value)]
     if isinstance(value, date) and not isinstance(value, datetime):
-        return value
+        return cadence.within_days(value, value) or [cadence.on(value)]
     try:
-        return date.fromisoformat(str(value))
-    except ValueError:
-        hint = 'give both: --conf \'{"from": "2013-01-01", "to": "2013-01-31"}\'.'
-        raise DataError(f"The run parameter {name!r} is no day.", seen=value, safe=SAFE, hint=hint) from None
+        return named(str(value), cadence)
+    except DataError as error:
+        hint = (
+            f'give both: --conf \'{{"from": "2013-01-01", "to": "2013-01-31"}}\'.{"" if cadence.is_daily else f" {error.hint}"}'
+        )
+        what = f"The run parameter {name!r} is no {_what(cadence)}."
+        raise DataError(what, seen=value, safe=SAFE, hint=hint) from None
+
+
+def _what(cadence: Cadence) -> str:
+    return "day" if cadence.is_daily else "partition"

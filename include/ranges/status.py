@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from itertools import islice
 from typing import Any
 
 from include.core.control import ControlStore
+from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.core.storage import Storage
 from include.data.published import published
@@ -24,14 +24,14 @@ class Standing:
 
     span: Span
     published: int
-    missing: list[date]
-    not_landed: list[date]
+    missing: list[Partition]
+    not_landed: list[Partition]
 
     def command(self, model: str) -> str:
         """What takes in the missing days; empty where there are none."""
         if not self.missing:
             return ""
-        return take_in_command(model, Span(self.missing[0], self.missing[-1]))
+        return take_in_command(model, Span(self.missing[0], self.missing[-1], self.span.cadence))
 
     def to_json(self, model: str) -> dict[str, Any]:
         days = {"missing": list(map(str, self.missing)), "not_landed": list(map(str, self.not_landed))}
@@ -49,15 +49,15 @@ def latest(storage: Storage, model: str, most: int = SHOWN) -> list[Progress]:
 
 
 def standing(
-    spec: PartitionOwner, storage: Storage, control: ControlStore, first: date | None, last: date | None
+    spec: PartitionOwner, storage: Storage, control: ControlStore, first: Partition | None, last: Partition | None
 ) -> Standing | None:
     """Of the days between two, by default all that have landed whole; None where none has."""
-    raw = RawPartitions(storage, spec.name)
+    raw, cadence = RawPartitions.of(storage, spec), spec.data.cadence
     landed = set.intersection(*(set(raw.days(source)) for source in spec.data.sources))
-    within = {day for day in landed if day >= spec.data.first and (spec.data.last is None or day <= spec.data.last)}
+    within = {day for day in landed if spec.data.holds(day)}
     if not within and (first is None or last is None):
         return None
-    span = Span.of(first or min(within), last or max(within))
+    span = Span.of(first or min(within), last or max(within), cadence)
     done = published(control, spec.name, span.first, span.last)
     missing = [day for day in span.days if day in within and day not in done]
     return Standing(span, len(done), missing, [day for day in span.days if day not in landed])

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,12 +18,12 @@ import duckdb
 import pyarrow.parquet as pq
 
 from include.core.errors import SlipstreamError
+from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.data.authored import memory
 from include.data.columns import NULL, ROW, Types, canonical, same, stored, value
 from include.data.session import open_session, seal
 from include.data.sql import files, identifier
-from include.features.offline.late import lookback
 from include.ranges.known_raw import KnownRaw
 from include.row_rules.predicate import first_of_its_key, is_unique, predicates, quarantine_rules
 
@@ -39,10 +38,10 @@ class NotPlain(Exception):
 
 
 @dataclass(frozen=True)
-class Partition:
+class Piece:
     """One file of one source: where its rows are in the session, and what the row rules say of them."""
 
-    day: date
+    day: Partition
     digest: str
     path: Path
     first: int  # of its clean rows
@@ -57,7 +56,7 @@ class Source:
 
     name: str
     types: Types
-    partitions: dict[date, Partition] = field(default_factory=dict)
+    partitions: dict[Partition, Piece] = field(default_factory=dict)
 
 
 class Stretch:
@@ -79,23 +78,23 @@ class Stretch:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def read(self, days: Sequence[date], aggregates: Callable[[str, Types], Sequence[str]], names: Sequence[str]) -> None:
+    def read(self, days: Sequence[Partition], aggregates: Callable[[str, Types], Sequence[str]], names: Sequence[str]) -> None:
         """Read what the days need, and seal the session. `aggregates`: SQL of a source, worked out for each file.
 
         `names`: of the files that each day writes, in `folder(day)`. Never raises for the data: those are not plain.
         """
-        wanted = sorted({past for day in days for past in lookback(self.spec.data, day)})
+        wanted = sorted({past for day in days for past in self.spec.data.lookback(day)})
         for source in self.spec.data.sources:
             self._read(source, wanted, aggregates)
         for day in days:
             self.folder(day).mkdir(parents=True, exist_ok=True)
         seal(self.connection, [self.folder(day) / name for day in days for name in names])
 
-    def folder(self, day: date) -> Path:
+    def folder(self, day: Partition) -> Path:
         """Where a day's files are written."""
-        return self.scratch / "days" / day.isoformat()
+        return self.scratch / "days" / str(day)
 
-    def place(self, day: date, partitions: Mapping[str, Mapping[str, str]], wanted: Container[tuple[str, str]]) -> None:
+    def place(self, day: Partition, partitions: Mapping[str, Mapping[str, str]], wanted: Container[tuple[str, str]]) -> None:
         """Make the tables (schema, source) that the day's SQL reads. Raises NotPlain where they are not these files.
 
         The others stay as an earlier day left them, or are not there.
@@ -103,8 +102,8 @@ class Stretch:
         for name, digests in partitions.items():
             source = self.sources.get(name)
             held = {} if source is None else source.partitions
-            window = [held.get(date.fromisoformat(text)) for text in sorted(digests)]
-            found = [each for each in window if each is not None and each.digest == digests[each.day.isoformat()]]
+            window = [held.get(self._raw.cadence.parse(text)) for text in sorted(digests)]
+            found = [each for each in window if each is not None and each.digest == digests[str(each.day)]]
             if not found or len(found) != len(window) or found[-1].day != day:
                 raise NotPlain
             start, end = found[0].first, found[-1].first + found[-1].clean
@@ -120,7 +119,7 @@ class Stretch:
 
     # -- reading ---------------------------------------------------------------------------------------
 
-    def _read(self, name: str, days: Sequence[date], aggregates: Callable[[str, Types], Sequence[str]]) -> None:
+    def _read(self, name: str, days: Sequence[Partition], aggregates: Callable[[str, Types], Sequence[str]]) -> None:
         found = self._fetch(name, days)
         if not found:
             return
@@ -131,9 +130,9 @@ class Stretch:
         except (duckdb.Error, SlipstreamError, NotPlain):  # the step says what is wrong, if anything is
             return
 
-    def _fetch(self, name: str, days: Sequence[date]) -> dict[date, tuple[str, Path]]:
+    def _fetch(self, name: str, days: Sequence[Partition]) -> dict[Partition, tuple[str, Path]]:
         """Digest and checked local file of each partition that is there, and that can be read."""
-        found: dict[date, tuple[str, Path]] = {}
+        found: dict[Partition, tuple[str, Path]] = {}
         for day in days:
             try:
                 if self._raw.exists(name, day):
@@ -143,10 +142,10 @@ class Stretch:
                 continue
         return found if sum(path.stat().st_size for _, path in found.values()) <= BYTES else {}
 
-    def _types(self, found: dict[date, tuple[str, Path]]) -> Types:
+    def _types(self, found: dict[Partition, tuple[str, Path]]) -> Types:
         """Those of the newest file; files with others are taken out of `found`."""
         known: list[tuple[Any, Types]] = []
-        by_day: dict[date, Types] = {}
+        by_day: dict[Partition, Types] = {}
         for day, (_, path) in found.items():
             schema = pq.read_schema(path), pq.read_metadata(path).schema
             types = next((each for seen, each in known if seen[0].equals(schema[0]) and seen[1].equals(schema[1])), None)
@@ -160,7 +159,7 @@ class Stretch:
                 del found[day]
         return newest
 
-    def _load(self, name: str, types: Types, found: Mapping[date, tuple[str, Path]], aggregates: Sequence[str]) -> Source:
+    def _load(self, name: str, types: Types, found: Mapping[Partition, tuple[str, Path]], aggregates: Sequence[str]) -> Source:
         """All rows, then the clean ones, in the order in which the step would have them."""
         days, raw = sorted(found), f"{CACHE}.{identifier(name + ' raw')}"
         paths = [found[day][1] for day in days]
@@ -181,7 +180,7 @@ class Stretch:
             chosen = f"SELECT {all_but_ours} {within}{where}{once}"
             (clean,) = self.connection.execute(f"INSERT INTO {table} {chosen}").fetchall()[0]
             facts = dict(zip(aggregates, values, strict=True))
-            source.partitions[day] = Partition(day, *found[day], first, clean, rows, facts)
+            source.partitions[day] = Piece(day, *found[day], first, clean, rows, facts)
             start, first = start + rows, first + clean
         self.connection.execute(f"DROP TABLE {raw}")
         return source

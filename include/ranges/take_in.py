@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import date
 
 from include.core import fault
 from include.core.advisory_lock import FILES, advisory_lock
 from include.core.control import ControlStore
 from include.core.errors import DataError, JobFailedError, NotReadyError, SlipstreamError, TransientError, one_line
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Result
 from include.core.settings import Settings
 from include.core.spec import PartitionOwner
@@ -31,11 +31,12 @@ from include.ranges.online import bring_online
 from include.ranges.pool import Pool, open_pool
 from include.ranges.progress import DONE, FAILED, Progress, Reporter, few
 from include.ranges.publishing import Publisher
-from include.ranges.span import CHUNK, Span, check
+from include.ranges.span import Span, check
 from include.ranges.status import take_in_command
 
 AHEAD = 2  # chunks that are being made while one is published: no process waits for the online store
 ONLINE = 4  # chunks that are brought online together: the feature store's registry takes its time however many days there are
+Block = tuple[int, Span]  # a chunk, with its number
 WAIT = 5.0  # seconds between two looks at days that another range has in hand
 
 
@@ -88,18 +89,18 @@ class _Chunk:
 
     span: Span
     lock: ExitStack
-    waiting: deque[date]  # not published yet, in order
-    results: dict[date, Result] = field(default_factory=dict)  # published
+    waiting: deque[Partition]  # not published yet, in order
+    results: dict[Partition, Result] = field(default_factory=dict)  # published
 
 
 class _Taking:
     def __init__(self, work: Range, progress: Progress, reporter: Reporter) -> None:
         self.work, self.progress, self.reporter = work, progress, reporter
-        raw = KnownRaw(work.ledger.storage, work.spec.name)
+        raw = KnownRaw.of(work.ledger.storage, work.spec)
         self.publisher = Publisher(work.spec, work.ledger, work.control, work.holder, work.warn, raw)
         self.published: list[_Chunk] = []  # and not online yet
-        self.outcomes: dict[date, Made | Failed] = {}  # made, and not looked at yet
-        self.errors: dict[date, SlipstreamError] = {}
+        self.outcomes: dict[Partition, Made | Failed] = {}  # made, and not looked at yet
+        self.errors: dict[Partition, SlipstreamError] = {}
 
     def run(self) -> None:
         maker = Maker(self.work.spec, self.work.ledger, self.work.settings, self.work.fresh)
@@ -113,14 +114,14 @@ class _Taking:
         if late:
             self.work.warn(f"`slipstream features catch-up {self.work.spec.name}` says how.")
 
-    def _pass(self, pool: Pool, held: ExitStack, chunks: list[Span], patience: float) -> list[Span]:
+    def _pass(self, pool: Pool, held: ExitStack, chunks: list[Block], patience: float) -> list[Block]:
         """Take in the chunks that are free; those of others are returned. While one is published the next ones are being made."""
-        elsewhere: list[Span] = []
+        elsewhere: list[Block] = []
         making = deque[_Chunk]()
-        for span in chunks:
-            chunk = self._open(pool, held, span, patience)
+        for number, span in chunks:
+            chunk = self._open(pool, held, number, span, patience)
             if chunk is None:
-                elsewhere.append(span)
+                elsewhere.append((number, span))
             else:
                 making.append(chunk)
             if len(making) > AHEAD:
@@ -128,14 +129,14 @@ class _Taking:
         while making:
             self._publish_days(pool, making.popleft())
         self._bring_online()
-        self.progress.elsewhere = sum(len(span.days) for span in elsewhere)
+        self.progress.elsewhere = sum(len(span.days) for _, span in elsewhere)
         self.reporter.look()
         return elsewhere
 
-    def _open(self, pool: Pool, held: ExitStack, span: Span, patience: float) -> _Chunk | None:
+    def _open(self, pool: Pool, held: ExitStack, number: int, span: Span, patience: float) -> _Chunk | None:
         """Take hold of a chunk, and have its days made; None where another range has it."""
         lock = held.enter_context(ExitStack())
-        number, model = span.first.toordinal() // CHUNK, self.work.spec.name
+        model = self.work.spec.name
         turn = advisory_lock(self.work.control, f"range/{model}/{number}", patience, f"range-{model}-{number % FILES}")
         if not lock.enter_context(turn):
             lock.close()
@@ -166,7 +167,7 @@ class _Taking:
         while self.published:
             self.published.pop().lock.close()
 
-    def _outcome(self, pool: Pool, day: date) -> Made | Failed:
+    def _outcome(self, pool: Pool, day: Partition) -> Made | Failed:
         while day not in self.outcomes:
             outcome = pool.take()
             self.outcomes[outcome.day] = outcome
@@ -196,7 +197,7 @@ def _of_everything(error: SlipstreamError) -> bool:
     return isinstance(error, TransientError) and not isinstance(error, NotReadyError | JobFailedError)
 
 
-def _incomplete(work: Range, progress: Progress, errors: Mapping[date, SlipstreamError]) -> SlipstreamError:
+def _incomplete(work: Range, progress: Progress, errors: Mapping[Partition, SlipstreamError]) -> SlipstreamError:
     """What the run ends with. One of the days may pass by itself where its process died: then the run is tried again."""
     days, name = sorted(errors), work.spec.name
     kind = JobFailedError if any(isinstance(error, JobFailedError) for error in errors.values()) else DataError
@@ -204,5 +205,5 @@ def _incomplete(work: Range, progress: Progress, errors: Mapping[date, Slipstrea
         f"{len(days)} of {progress.days:,} days of {name} could not be taken in: {few(list(map(str, days)), 10)}.",
         seen={str(day): errors[day].what for day in days[:3]},
         safe=f"the other {progress.done:,} days are published and online, and are not computed again.",
-        hint=f"mend what is named, then go on: {take_in_command(name, Span(days[0], days[-1]))}",
+        hint=f"mend what is named, then go on: {take_in_command(name, Span(days[0], days[-1], work.spec.data.cadence))}",
     )

@@ -10,7 +10,6 @@ import json
 import logging
 import os
 import sys
-from datetime import date
 from typing import TextIO
 
 from include.core import logs
@@ -26,10 +25,11 @@ def main(model: str, fresh: str = "") -> int:
     set_mask()
     answers = _own_output()
     settings = Settings.from_env()
-    maker = Maker(load_owner(model, settings.models), Ledger(settings.storage()), settings, fresh, aside=True)
+    spec = load_owner(model, settings.models)
+    cadence, maker = spec.data.cadence, Maker(spec, Ledger(settings.storage()), settings, fresh, aside=True)
     gc.freeze()  # what was imported stays: no collection has to look at it
     for line in sys.stdin:
-        for outcome in maker.make([date.fromisoformat(text) for text in line.split()]):
+        for outcome in maker.make([cadence.parse(text) for text in line.split()]):
             answers.write(json.dumps(outcome.to_json()) + "\n")
             answers.flush()
     return 0

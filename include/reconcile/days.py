@@ -8,12 +8,13 @@ made for such a day, once; a day that never validates does not fail for ever. Wi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from include.core.errors import SlipstreamError
+from include.core.partition import Partition
 from include.core.spec import PartitionOwner
-from include.core.time import ONE_DAY, days_between, end_of_day, zoned
+from include.core.time import MICROSECOND, utc, zoned
 from include.data.published import published_lately
 from include.data.raw import RawPartitions
 from include.reconcile.airflow import RunState
@@ -39,39 +40,42 @@ def find(world: World) -> Iterator[Finding]:
             yield from _of_model(world, spec, days)
 
 
-def _whole(now: datetime, known: frozenset[date]) -> bool:
+def _whole(now: datetime, known: frozenset[Partition]) -> bool:
     """Whether a week without a gap is published, up to the newest day whose run should have been done."""
     if not known:
         return False
     newest = max(known)
-    return len(known) == MARGIN.days + 1 and now < _done_by(newest + timedelta(days=1))
+    lengths = {day.length for day in known}
+    if len(lengths) != 1:  # of a zone's days some are longer than others: the spec says which there are
+        return False
+    return len(known) == MARGIN // newest.length + 1 and now < zoned(newest.end + 2 * newest.length) + LATE
 
 
-def _done_by(day: date) -> datetime:
-    """When a day's run should have been done: a daily schedule fires within the day after it."""
-    return zoned(end_of_day(day) + ONE_DAY) + LATE
+def _done_by(day: Partition) -> datetime:
+    """When a partition's run should have been done: a schedule fires once in each, of a day within the one after it."""
+    return zoned(day.end + day.length) + LATE
 
 
-def _missing(world: World, spec: PartitionOwner, known: frozenset[date]) -> list[date]:
+def _missing(world: World, spec: PartitionOwner, known: frozenset[Partition]) -> list[Partition]:
     """The days whose raw partitions are all there and whose features are not, oldest first."""
     if not known and not spec.triggers.landing:
         return []  # nobody has started it yet
-    data, newest = spec.data, max(known, default=spec.data.first)
-    first, last = max(data.first, newest - MARGIN), min(data.last or date.max, newest + MARGIN)
-    days = days_between(first, last)
-    raw = RawPartitions(world.ledger.storage, spec.name)
+    data, newest = spec.data, max(known, default=spec.data.earliest)
+    around = data.cadence.touching(newest.start - MARGIN, newest.start + MARGIN + MICROSECOND)
+    days = [day for day in around if data.holds(day)]
+    raw = RawPartitions.of(world.ledger.storage, spec)
     due = (day for day in days if day not in known and _due(world.now, spec, day, newest))
     return [day for day in due if all(raw.exists(source, day) for source in data.sources)]
 
 
-def _due(now: datetime, spec: PartitionOwner, day: date, newest: date) -> bool:
+def _due(now: datetime, spec: PartitionOwner, day: Partition, newest: Partition) -> bool:
     """Whether its run should have been done by now."""
     if now < _done_by(day):
         return False
-    return spec.triggers.landing or day < newest or now.date() - day < REPLAY_AGE
+    return spec.triggers.landing or day < newest or utc(now) - day.start < REPLAY_AGE
 
 
-def _of_model(world: World, spec: PartitionOwner, days: list[date]) -> Iterator[Finding]:
+def _of_model(world: World, spec: PartitionOwner, days: list[Partition]) -> Iterator[Finding]:
     dag_id = f"{spec.name}_features"
     paused = world.airflow.paused(dag_id)
     if paused is None or paused or not spec.triggers.landing:
@@ -89,7 +93,7 @@ def _of_model(world: World, spec: PartitionOwner, days: list[date]) -> Iterator[
         yield _report(world, spec.name, over, dag_id, ": the run that was made for it is over")
 
 
-def _make(world: World, model: str, day: date, dag_id: str, run_id: str) -> bool:
+def _make(world: World, model: str, day: Partition, dag_id: str, run_id: str) -> bool:
     finding, text = f"day/{model}/{day}", f"{model}: {day} landed and is unpublished; the run {run_id} of {dag_id} makes it."
     record_once(world, finding, "reconcile.features", PendingAlert(finding, "day_unpublished", "info", model, text))
     return make_run(
@@ -97,7 +101,7 @@ def _make(world: World, model: str, day: date, dag_id: str, run_id: str) -> bool
     )
 
 
-def _report(world: World, model: str, days: list[date], dag_id: str, why: str) -> Finding:
+def _report(world: World, model: str, days: list[Partition], dag_id: str, why: str) -> Finding:
     """One alert for the days that are missing now; another one once a later day is missing, too."""
     named = str(days[0]) if len(days) == 1 else f"{len(days)} days from {days[0]} to {days[-1]}"
     summary = f"{named} landed and {'is' if len(days) == 1 else 'are'} unpublished{why}"

@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.spec import Features
 from include.core.task import Task
-from include.core.time import start_of_day
 from include.data.authored import memory
 from include.data.session import open_session
 from include.data.sql import parquet
@@ -24,20 +24,21 @@ ROWS = 1 << 19  # that are in memory at a time: whole batches of the scorer
 
 
 def rows_of_day(
-    task: Task, features: Features, day: date, query: str | None = None, wanted: RequestFeatures | None = None
+    task: Task, features: Features, day: Partition | date, query: str | None = None, wanted: RequestFeatures | None = None
 ) -> Iterator[pa.Table]:
     """request_id, event_timestamp, keys and every model input, sorted by time and id; of a ranking also the `query`'s column.
 
     They come in tables of ROWS rows, the last of what is left; of a day without any in one table without rows. One is in memory
     at a time, and DuckDB spills what is beyond its bound (SLIPSTREAM_SQL_MEMORY).
 
-    The inputs named `YYYY-MM-DD` are the published days, `set@YYYY-MM-DD` those of feature sets; of those before `day` come the
+    The inputs named as partitions are the published ones, `set@partition` those of feature sets; of those before `day` come the
     values that still stand. They are found by the same join as the training set's: batch and training cannot differ. `wanted`:
     what the version computes of a row.
     """
+    day = Partition.of(day)
     inputs = {name: ref for name, ref in task.request.inputs.items() if name != "train"}
-    refs = {name: ref for name, ref in inputs.items() if name.rpartition(OF_SET)[2] <= day.isoformat()}
-    if day.isoformat() not in refs:
+    refs = {name: ref for name, ref in inputs.items() if OF_SET in name or name <= day.name}
+    if day.name not in refs:
         raise DataError(
             f"{day} is not published.",
             seen=sorted(days_of(refs)),
@@ -45,7 +46,7 @@ def rows_of_day(
             hint="run the features DAG for the day.",
         )
     days = results(task.ledger, refs)
-    path = task.file(day.isoformat(), "entities.parquet")
+    path = task.file(day.name, "entities.parquet")
     with open_session(1, memory(), spill=task.workdir / "spill") as connection:
         entities = parquet([path])
         start = _first_asked(connection, entities, day)
@@ -68,11 +69,10 @@ def _tables(batches: pa.RecordBatchReader, rows: int) -> Iterator[pa.Table]:
         yield held.combine_chunks()
 
 
-def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: date) -> datetime:
+def _first_asked(connection: duckdb.DuckDBPyConnection, entities: str, day: Partition) -> datetime:
     """When the day begins, or earlier: rows of the day's partition may have been asked before it."""
-    midnight = start_of_day(day)
     first = connection.execute(f"SELECT min(event_timestamp) FROM {entities} WHERE isfinite(event_timestamp)").fetchall()[0][0]
-    return min(midnight, first) if first else midnight
+    return min(day.start, first) if first else day.start
 
 
 def _rows(features: Features, wanted: RequestFeatures | None, files: KnownFiles, entities: str, query: str | None) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.core.partition import Partition
 from include.core.request import Outcome
 from include.core.spec import Binary, Features
 from include.core.task import Task
@@ -29,7 +29,7 @@ SCHEMA = schema(PLAIN)  # of a plain binary model
 
 
 def run(task: Task) -> Outcome:
-    """Inputs `train` and the published days (`YYYY-MM-DD`) up to `day`. Writes `scores.parquet`: request_id, event_timestamp,
+    """Inputs `train` and the published days by their names, up to `day`. Writes `scores.parquet`: request_id, event_timestamp,
     keys, what the problem says of a row (include/scoring/scored.py; of a plain binary one `score`, float32), version; sorted by
     time and id. The same request gives the same bytes, on Ray or not. Params: `day`, `features`, `version`, `problem`,
     `threshold` (all but the first two optional). Raises DataError for an unpublished day, and for outputs that are none of the
@@ -51,11 +51,11 @@ def run(task: Task) -> Outcome:
         task.settings.environ,
     )
     computed = of_version(signature, features)  # by the expressions that it was trained with
-    rows = rows_of_day(task, features, date.fromisoformat(params["day"]), problem.query, computed)
+    rows = rows_of_day(task, features, Partition.read(params), problem.query, computed)
     path = task.workdir / "scores.parquet"
     wanted = schema(problem, features.keys)
     count = _write(path, _scored(rows, scorer, open_mapper(task.settings), problem, wanted), wanted)
-    return Outcome({"day": params["day"], "rows": count, "version": params.get("version")}, {"scores.parquet": path})
+    return Outcome({**Partition.read(params).fields(), "rows": count, "version": params.get("version")}, {"scores.parquet": path})
 
 
 def _scored(rows: Iterator[pa.Table], scorer: Scorer, mapper: Mapper, problem: Problem, wanted: pa.Schema) -> Iterator[pa.Table]:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
 
 from include.core.errors import DataError, NotReadyError
+from include.core.partition import Partition
 from include.core.reference import load
 from include.core.scratch import scratch_folder
 from include.core.spec import Metric, ModelSpec
 from include.core.storage import Storage
-from include.core.time import days_between, utc
+from include.core.time import MICROSECOND, ONE_DAY, utc
 from include.data.authored import admitted, bounded
 from include.data.raw import RawPartitions
 from include.experiments.heard import TableRow
@@ -41,8 +42,9 @@ class MetricTables:
         Raises NotReadyError for a day that has not landed, DataError for SQL that cannot run or gives other columns.
         """
         data = self.spec.data
-        days = days_between(max(since.date(), data.first), min(cutoff.date(), data.last or date.max))
-        raw = RawPartitions(self.storage, self.spec.name, data.empty_days)
+        first = data.cadence.on(max(since.date(), data.first)) if data.cadence.every >= ONE_DAY else data.cadence.at(since)
+        days = [day for day in data.cadence.touching(first.start, cutoff + MICROSECOND) if data.holds(day)]
+        raw = RawPartitions.of(self.storage, self.spec)
         missing = [(source, day) for day in days for source in data.sources if not raw.exists(source, day)]
         if missing:
             source, day = missing[0]
@@ -52,7 +54,7 @@ class MetricTables:
             with scratch_folder(self.scratch) as folder:
                 yield from self._day(metric, raw, day, folder)
 
-    def _day(self, metric: Metric, raw: RawPartitions, day: date, folder: Path) -> list[TableRow]:
+    def _day(self, metric: Metric, raw: RawPartitions, day: Partition, folder: Path) -> list[TableRow]:
         digests = {source: raw.digests(source, day, day) for source in self.spec.data.sources}
         with open_sources(raw, digests, day, self.spec.expectations, folder) as connection:
             connection.execute("USE memory.today")
@@ -67,7 +69,7 @@ class MetricTables:
         return [_row(metric, day, *each) for each in found]
 
 
-def _row(metric: Metric, day: date, request: object, value: object, at: object) -> TableRow:
+def _row(metric: Metric, day: Partition, request: object, value: object, at: object) -> TableRow:
     """Raises DataError for a row that says no moment, or no number."""
     if not isinstance(at, datetime) or isinstance(value, str) or value is None or request is None:
         raise DataError(

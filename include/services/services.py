@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from include.backends.airflow.client import AirflowClient
     from include.core.control import ControlStore
     from include.core.request import Request
+    from include.costs.version import VersionCost
     from include.experiments.heard import Tables
     from include.governance.approval import Approvals
     from include.governance.mirror import RegistryLabels
@@ -135,6 +136,22 @@ class Services:
         from include.governance.registry import open_registry
 
         return open_registry(self.with_connection(MLFLOW), self.control)
+
+    def cost(self, record: VersionRecord) -> VersionCost:
+        """What a version has cost: as it was counted when it was registered, else by the ledger and the prices of today."""
+        from include.costs.kept import cost_of
+        from include.costs.prices import Prices
+
+        lineage = record.entry.lineage
+        prices = Prices.of(self.spec(record.entry.model).cost, self.settings.environ or None)
+        refs = (lineage.train, lineage.training_set, lineage.evaluation)
+        return cost_of(self.control, self.ledger, record.entry.model, record.version, refs, prices)
+
+    def keep_cost(self, record: VersionRecord, cost: VersionCost) -> bool:
+        """Write it down with the version, once. Whether it is new."""
+        from include.costs.kept import keep
+
+        return keep(self.control, record.entry.model, record.version, cost)
 
     def labels(self) -> RegistryLabels:
         """What shows stages in the registry, without importing the registry's client."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,10 @@ from include.prediction_log.writer import PredictionLog, Syncer
 from include.serving.http.access import Access
 from include.serving.http.admission import OVERLOADED, Admission
 from include.serving.http.asgi import (
-    DIGITS,
     THREAD_BYTES,
     Disconnected,
     Done,
+    Handler,
     Headers,
     HttpRequest,
     Receive,
@@ -35,6 +35,7 @@ from include.serving.http.asgi import (
     Send,
     answer,
     encode,
+    page,
     read_body,
     respond,
 )
@@ -46,13 +47,14 @@ from include.serving.http.request_error import RequestError
 from include.serving.http.request_head import check_path
 from include.serving.http.routes import BY_PATTERN, PREDICT, Route, find
 from include.serving.http.shared_tokens import SharedTokens
-from include.serving.models.deployment import Deployment
+from include.serving.models.deployment import Deployment, check_live
 from include.serving.models.deployment_manager import DeploymentManager
 from include.serving.models.heartbeat import Heartbeat
 from include.serving.models.route_switch import Switch
 from include.serving.openapi import PAGE, openapi
+from include.serving.prediction.asynchronous import AsynchronousPredictions, wants_later
 from include.serving.prediction.coalescing import RequestCoalescer
-from include.serving.prediction.infer import find_version, infer, infer_batched, metadata
+from include.serving.prediction.infer import find_version, header_length_of, infer, infer_batched, metadata
 from include.serving.prediction.ingest import decode_labels, decode_rows, push_targets, unwritable
 from include.serving.prediction.lost_views import LostViews
 from include.serving.prediction.micro_batch import PAYS_US, Batches
@@ -67,7 +69,6 @@ from include.serving.telemetry.health import Health
 from include.serving.telemetry.metrics_page import metrics_page, own_samples
 
 log = logging.getLogger(__name__)
-Handler = Callable[..., Awaitable[Response]]  # the call, and the names in its path
 START_SECONDS = 30.0  # to load the first routes before the socket opens
 
 
@@ -96,6 +97,7 @@ class Gateway:
     certificate: ServerCertificate | None = None  # its own, where it speaks TLS itself
     predictor: type[Predictor] = Predictor
     feature_set: Callable[[str], FeatureSet | None] = staticmethod(lambda _: None)  # None for a name that is no feature set's
+    later: AsynchronousPredictions | None = None  # where there is a root to keep them under
 
     def __init__(self, parts: Parts) -> None:
         self._parts, self._manager, self._access = parts, parts.manager, parts.access
@@ -107,23 +109,24 @@ class Gateway:
         self._turns = RequestCoalescer(parts.admission)
         self._handlers: dict[str, Handler] = {
             "/predict/{model}": self._predict,
+            "/predictions/{model}/{id}": self._later,
             "/recommend/{model}": self._recommend,
             "/feedback/{model}": self._feedback,
             "/push/{model}/{view}": self._push,
-            "/v2": _page(lambda: answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})),
-            "/v2/health/live": _page(lambda: answer({"live": True})),
-            "/v2/health/ready": _page(self._ready),
-            "/v2/models": _page(lambda: answer({"models": sorted(self._manager.deployments)})),
+            "/v2": page(lambda: answer({"name": "slipstream", "version": "1", "extensions": ["binary_tensor_data"]})),
+            "/v2/health/live": page(lambda: answer({"live": True})),
+            "/v2/health/ready": page(self._ready),
+            "/v2/models": page(lambda: answer({"models": sorted(self._manager.deployments)})),
             "/v2/models/{model}": self._metadata,
             "/v2/models/{model}/ready": self._model_ready,
             "/v2/models/{model}/infer": self._infer,
             "/v2/models/{model}/versions/{version}": self._metadata,
             "/v2/models/{model}/versions/{version}/ready": self._model_ready,
             "/v2/models/{model}/versions/{version}/infer": self._infer,
-            "/status": _page(lambda: answer(self._status())),
+            "/status": page(lambda: answer(self._status())),
             "/metrics": self._metrics,
-            "/openapi.json": _page(lambda: Response(openapi(self._kinds))),
-            "/": _page(lambda: Response(PAGE, kind=b"text/html; charset=utf-8")),
+            "/openapi.json": page(lambda: Response(openapi(self._kinds))),
+            "/": page(lambda: Response(PAGE, kind=b"text/html; charset=utf-8")),
         }
         assert set(self._handlers) == set(BY_PATTERN), "every route has a right, and every right's route is answered"
         parts.admission.refused = lambda: self.metrics.refused.add("429")
@@ -146,7 +149,8 @@ class Gateway:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             route, names = self._admit(scope["method"], scope["path"], scope["headers"])
-            call = HttpRequest(scope["method"], scope["path"], scope["headers"], await read_body(scope, receive))
+            body = await read_body(scope, receive)
+            call = HttpRequest(scope["method"], scope["path"], scope["headers"], body, scope.get("query_string", b""))
             response = await self._handlers[route.pattern](call, **names)
             if response.status >= 400:
                 self.metrics.refused.add(str(response.status))
@@ -171,6 +175,8 @@ class Gateway:
         await receive()
         self._manager.start()
         self._syncer.start()
+        if self.later is not None:
+            self.later.start()
         for thread in self.threads:
             thread.start()
         with suppress(Exception):  # a store that does not answer is opened later: here only its library is imported
@@ -184,6 +190,8 @@ class Gateway:
         gc.set_threshold(10_000, 20, 50)
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self.later is not None:
+            self.later.stop()
         await asyncio.to_thread(self._close)
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -225,7 +233,26 @@ class Gateway:
 
     # -- predictions ---------------------------------------------------------------------------------
 
+    async def _later(self, call: HttpRequest, model: str, id: str) -> Response:
+        if self.later is None:
+            raise RequestError(404, "This gateway keeps no predictions for later.")
+        return await self.later.result(call, model, id)
+
+    def would_refuse(self, call: HttpRequest, model: str) -> None:
+        """Raises RequestError for a request that no version would answer."""
+        spec = self._deployment(model).spec
+        (self._predictors.get(model) or self._predictor(spec)).contract.decode(call.body)
+
+    async def ask(self, call: HttpRequest, model: str) -> Response:
+        """As `_predict`, for who had the right to ask when it was accepted."""
+        done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        deployment = self._deployment(model)
+        self._join(call, await self._manager.warm(model) if deployment.cold else deployment, done)
+        return Response(await done)
+
     async def _predict(self, call: HttpRequest, model: str) -> Response:
+        if self.later is not None and wants_later(call.query):
+            return await self.later.accept(call, model)
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         if not self.predict(call, model, done):
             self._rates.check(self._deployment(model).spec)
@@ -249,7 +276,7 @@ class Gateway:
 
     def _join(self, call: HttpRequest, deployment: Deployment, done: Done) -> None:
         model = deployment.spec.name
-        _check_live(deployment)
+        check_live(deployment)
         predictor = self._predictors.get(model) or self._predictor(deployment.spec)
         items, batch = predictor.contract.decode(call.body)
         self._turns.join(predictor, items, batch, deployment, done)
@@ -276,7 +303,7 @@ class Gateway:
         if deployment.cold:
             deployment = await self._manager.warm(model)
         self._rates.check(deployment.spec)
-        _check_live(deployment)
+        check_live(deployment)
         admission.waiting += 1
         try:
             return Response(await self._recommender(deployment.spec).answer(call.body, deployment))
@@ -315,7 +342,7 @@ class Gateway:
     async def _infer(self, call: HttpRequest, model: str, version: str | None = None) -> Response:
         deployment, number = await self._version(model, version)
         self._rates.check(deployment.spec)
-        length = _header_length(call)
+        length = header_length_of(call)
         if deployment.models[number].remote is not None:
             body, header_length = await infer_batched(self._remote, deployment, number, call.body, length)
         elif len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
@@ -370,30 +397,3 @@ class Gateway:
             return deployment.spec if deployment else self._parts.load_spec(model)
         except SlipstreamError as error:
             raise RequestError(404, one_line(error), field="model", value=model) from None
-
-
-def _check_live(deployment: Deployment) -> None:
-    """Raises RequestError (404) where no version may answer yet."""
-    if not deployment.route.live:
-        model = deployment.spec.name
-        raise RequestError(
-            404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
-        )
-
-
-def _page(made: Callable[[], Response]) -> Handler:
-    async def handler(call: HttpRequest) -> Response:
-        del call
-        return made()
-
-    return handler
-
-
-def _header_length(call: HttpRequest) -> int | None:
-    """The length of the JSON before binary tensors. Raises RequestError."""
-    text: Any = call.header(b"inference-header-content-length")
-    if text is not None and not (text.isdecimal() and text.isascii() and len(text) <= DIGITS):
-        raise RequestError(
-            400, "Not a length.", field="Inference-Header-Content-Length", value=text, allowed="bytes of the JSON part"
-        )
-    return int(text) if text is not None else None

@@ -47,6 +47,7 @@ _BAD = (429,)
 _INFER = _operation("Score with one version (JSON or binary tensors)", body="Infer", errors=(*_BAD, 422))
 _PATHS: dict[str, dict[str, Any]] = {
     "/predict/{model}": {"post": _operation("Score an entity, or a batch of them", body="Predict", errors=_BAD)},
+    "/predictions/{model}/{id}": {"get": _operation("The answer to a request with ?async; 202 while there is none")},
     "/recommend/{model}": {"post": _operation("The items that rank best for an entity", body="Recommend", errors=_BAD)},
     "/feedback/{model}": {"post": _operation("Labels by request id", body="Feedback", errors=_BAD)},
     "/push/{model}/{view}": {"post": _operation("Feature rows for the online store", body="Push", errors=_BAD)},

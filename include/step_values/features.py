@@ -11,9 +11,14 @@ SHOWN = 6  # figures of a line
 
 
 class FeaturesValue(TypedDict):
-    """One day's features: row counts by dataset, and of each view its version and its definition."""
+    """A partition's features: row counts by dataset, and of each view its version and its definition.
+
+    `start`, `end`: of one that is no day of UTC.
+    """
 
     day: str
+    start: NotRequired[str]
+    end: NotRequired[str]
     rows: dict[str, int]
     versions: NotRequired[dict[str, str]]
     definitions: NotRequired[dict[str, Json]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+from include.core.partition import Partition
 from include.core.request import Ref, Request
 from include.core.spec import ModelSpec, PartitionOwner
 from include.core.storage import Storage
@@ -13,14 +14,14 @@ from include.problems.of import params_of
 STEP, FUNCTION = "validate", "include.validation.validate_step:run"
 
 
-def verdict_request(spec: PartitionOwner, day: date, storage: Storage, raw: RawPartitions | None = None) -> Request:
+def verdict_request(spec: PartitionOwner, day: Partition | date, storage: Storage, raw: RawPartitions | None = None) -> Request:
     """Of the day's raw partitions that are there now. Raises NotReadyError if one is not.
 
     `raw`: the partitions of the same storage, for who asks for many days.
     """
-    raw = raw or RawPartitions(storage, spec.name)
+    raw, day = raw or RawPartitions.of(storage, spec), spec.data.cadence.of(day)
     params = {
-        "day": day.isoformat(),
+        **day.fields(),
         "sources": {source: raw.digest(source, day) for source in spec.data.sources},
         "expectations": spec.expectations,
         **({"empty_days": True} if spec.data.empty_days else {}),

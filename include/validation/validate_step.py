@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 
+from include.core.partition import Partition
 from include.core.request import Outcome
 from include.core.task import Task
 from include.data.raw import RawPartitions
@@ -19,7 +19,8 @@ from include.validation.verdict import SourceVerdict, refuse_broken, verdict_val
 def run(task: Task) -> Outcome:
     """Judge every source of `day`; set its bad rows aside.
 
-    Params: `day`, `sources` {source: digest of the raw partition}, `expectations` (reference); optional `empty_days`.
+    Params: `day` (with `start` and `end` where it is no day of UTC), `sources` {source: digest of the raw partition},
+    `expectations` (reference); optional `empty_days`.
     A batch that fails is a committed verdict with `passed` false: `raise_if_failed` turns it into an error afterwards.
     Raises DataError for a partition that cannot be read, PermanentError for a check that cannot be evaluated.
     """
@@ -28,7 +29,7 @@ def run(task: Task) -> Outcome:
     files: dict[str, Path] = {}
     verdicts: dict[str, SourceVerdict] = {}
     database = open_database()
-    batches = {name: Batch(f"{name} of {day}", _fetch(task, name, day), database) for name in sources}
+    batches = {name: Batch(f"{name} of {day}", _fetch(task, name), database) for name in sources}
     for name, batch in batches.items():
         suite = load_suite(str(task.params["expectations"]), name)
         quarantine = task.workdir / f"quarantine-{name}.parquet"
@@ -49,6 +50,6 @@ def judge(name: str, batch: Batch, suite: Suite, runner: ExpectationRunner, quar
     return SourceVerdict.of(batch.rows, batch.quarantine(suite.rules, quarantine), checks, suite)
 
 
-def _fetch(task: Task, source: str, day: str) -> Path:
+def _fetch(task: Task, source: str) -> Path:
     raw = RawPartitions(task.storage, task.request.model, bool(task.params.get("empty_days")))
-    return raw.fetch(source, date.fromisoformat(day), str(task.params["sources"][source]), task.workdir / "raw")
+    return raw.fetch(source, Partition.read(task.params), str(task.params["sources"][source]), task.workdir / "raw")

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from include.backends.sqlite.online_store import SqliteOnlineStore
+from include.core.partition import Partition
 from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
 from include.features.online.freshness import freshness
 from include.features.online.materialize import materialize_view
@@ -125,6 +126,8 @@ def test_a_writer_that_keeps_pushed_rows_conforms(store: OnlineStore, tmp_path: 
 def test_materializing_and_the_looks_of_the_gateway_need_no_more_either(store: OnlineStore) -> None:
     report = materialize_view(store, "toy", WEATHER, weather(oslo=0.5, rome=0.75), AT)
     assert (report.entities, report.written, report.compared) == (2, 2, 2)
-    published = Published({AT.date(): {"weather": 2, "crowd": 1}}, {AT.date(): datetime.now(UTC).replace(tzinfo=None)})
+    published = Published(
+        {Partition.of_day(AT.date()): {"weather": 2, "crowd": 1}}, {str(AT.date()): datetime.now(UTC).replace(tzinfo=None)}
+    )
     assert empty_views(store, SPEC, (WEATHER, CROWD), published) == ["crowd"]
     assert [each.newest for each in freshness(store, SPEC, AT)] == [AT, None]

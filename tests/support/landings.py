@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from botocore.config import Config
 
 from include.backends.aws.access import SessionAccess
 from include.backends.s3.storage import S3Storage
+from include.core.partition import Partition
 from include.core.spec import Athena, Data, EmrServerless, Redshift
 from include.core.storage import LocalStorage
 from operators.hooks import AirflowConnections
@@ -102,7 +102,7 @@ class Here:
         path = self.life.raw.path("orders", day(number))
         return pq.read_table(io.BytesIO(self.life.services.storage.read(path)))
 
-    def landed(self) -> list[date]:
+    def landed(self) -> list[Partition]:
         return self.life.raw.days("orders")
 
 

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from include.core import fault
+from include.core.partition import DAILY
 from include.ranges.progress import Progress
 from include.ranges.span import Span
 from include.ranges.take_in import Range, take_in
@@ -30,7 +31,7 @@ def range_of(services: Services, first: int, last: int, **given: Any) -> Range:
     defaults: dict[str, Any] = {"run": "a range", "holder": "a test", "workers": 0, "say": _silent, "warn": _silent}
     return Range(
         spec=services.spec(MODEL),
-        span=Span(day(first), day(last)),
+        span=Span(DAILY.on(day(first)), DAILY.on(day(last))),
         ledger=services.ledger,
         control=services.control,
         settings=services.settings,

@@ -59,8 +59,9 @@ class SharedLife:
 
     def take_in(self, name: str, count: int) -> None:
         services = self.services
+        span = Span.of(str(day(1)), str(day(count)), services.owner(name).data.cadence)
         work = Range(
-            spec=services.owner(name), span=Span(day(1), day(count)), ledger=services.ledger, control=services.control,
+            spec=services.owner(name), span=span, ledger=services.ledger, control=services.control,
             settings=services.settings, store=services.online, run=f"range of {name}", holder="test", workers=0,
         )  # fmt: skip
         take_in(work)

@@ -36,3 +36,11 @@ def replay(weeks: list[Facts], policy: Retraining = POLICY) -> list[Decision]:
     for week in weeks:
         history.append(decide(history, week, policy))
     return history
+
+
+def probe(gap: float, windows: int = 20, turned: int = 10) -> dict[str, Any]:
+    """The champion, the first model, errs `gap` more than the fresh ones from window `turned` on; the last two have no labels."""
+    error = [
+        [None if t < s - 1 or t >= windows - 2 else 0.2 + gap * (s < turned <= t) for t in range(windows)] for s in range(windows)
+    ]
+    return {"error": error, "champion": 0}

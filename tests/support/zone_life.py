@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from onnx import TensorProto, helper
 
 from include.core.ledger import Ledger
+from include.core.partition import DAILY
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
@@ -41,7 +42,14 @@ class Life:
         made = self._step("training_set", "include.features.training_set_step:run", {**known, **window}, refs)
         train = self._model(made)
         self._log(refs)
-        asked = snapshot(log_of(self.settings), self.spec, as_of["as_of"], refs, window_days=len(self.days))
+        of_days = {DAILY.parse(day): ref for day, ref in refs.items()}
+        asked = snapshot(
+            log_of(self.settings),
+            self.spec,
+            as_of["as_of"],
+            of_days,
+            window_days=len(self.days),
+        )
         self._performed(asked, "week")
         params: dict[str, Any] = {"day": str(self.days[-1]), "features": self.features, "version": 1}
         self._step("score", "include.scoring.score_step:run", params, {"train": train, **refs})

@@ -31,7 +31,7 @@ ELSEWHERE = {
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
     "tests/unit/operators/test_feature_sets.py": (
-        "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/readers "
+        "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/installation overview/readers "
         "plugins/slipstream_features"
     ),
     "tests/integration/test_feast.py": (

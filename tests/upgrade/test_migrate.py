@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from datetime import date, timedelta
 from itertools import repeat
 from typing import Any
 
@@ -56,6 +57,9 @@ def test_documents_are_moved_and_every_other_row_stays(old_url: str) -> None:
     assert [row["subject"] for row in documents.values() if row["kind"] == "notice"] == ["shop"]
     assert [row["action"] for row in after["slipstream_audit"] if row not in before["slipstream_audit"]] == ["upgrade"]
     after["slipstream_audit"] = before["slipstream_audit"]
+    for row in after["slipstream_partitions"]:  # every one was a day of UTC: its key stays
+        following = date.fromisoformat(row["day"]) + timedelta(days=1)
+        assert (row.pop("starts"), row.pop("ends")) == (f"{row['day']}T00:00:00", f"{following}T00:00:00")
     before["slipstream_effects"] = [row for row in before["slipstream_effects"] if row["key"] not in moved]
     assert after == before
 

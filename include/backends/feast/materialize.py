@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 from feast import FeatureStore
 
@@ -22,12 +22,13 @@ from include.backends.feast.repo import SET, open_feast
 from include.core import fault
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.ports import open_aws
 from include.core.request import Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import PartitionOwner, View
-from include.core.time import end_of_day, instant, start_of_day, zoned
+from include.core.time import instant, zoned
 from include.data.session import open_session
 from include.features.offline.newest import newest_rows
 from include.features.offline.pinned import pinned_rows
@@ -51,7 +52,7 @@ def materialize(
     results for one event the one committed later. Raises DataError if the values do not read back.
     """
     store = store or _opened(settings)
-    feast, day = open_feast(spec, settings), date.fromisoformat(result.value["day"])
+    feast, day = open_feast(spec, settings), Partition.read(result.value)
     created, control = instant(result.committed_at), ControlStore(settings.control_url)
     control.create_tables()
     pins = pins_of(control, ledger, spec)
@@ -78,7 +79,7 @@ def materialize(
     _record_day(feast, settings, day)
     record(control, spec.name, result, pins, store, brought)
     fault.point("materialize.recorded")
-    return {"day": day.isoformat(), "views": reports}
+    return {"day": day.name, "views": reports}
 
 
 def materialize_days(
@@ -110,7 +111,7 @@ def materialize_days(
                 brought.append(each)
                 reports[name] = asdict(materialize_view(store, spec.name, each, rows, created))
     fault.point("materialize.interval")
-    _record_days(feast, settings, [date.fromisoformat(result.value["day"]) for result in results])
+    _record_days(feast, settings, [Partition.read(result.value) for result in results])
     record_all(control, spec.name, results, pins, store, brought)
     fault.point("materialize.recorded")
     return reports
@@ -124,16 +125,24 @@ def _newest_of(
     connection: duckdb.DuckDBPyConnection, view: View, results: Sequence[Result], ledger: Ledger, scratch: Path
 ) -> pa.Table:
     """The newest row of each key over the results, each row with the moment at which its result was committed."""
-    committed = {date.fromisoformat(result.value["day"]): microseconds(instant(result.committed_at)) for result in results}
+    committed = [microseconds(instant(result.committed_at)) for result in results]
     paths = [ledger.fetch(result, f"{view.name}.parquet", _folder(scratch, result)) for result in results]
     if view.created:  # a late row lies in the partition of another day than its event's: the store chooses
         tables = [newest_rows(connection, view, path) for path in paths]
-        stamps = [pa.array([moment] * rows.num_rows) for rows, moment in zip(tables, committed.values(), strict=True)]
+        stamps = [pa.array([moment] * rows.num_rows) for rows, moment in zip(tables, committed, strict=True)]
         rows, made = pa.concat_tables(tables, promote_options="permissive"), pa.chunked_array(stamps)
     else:
         rows = newest_rows(connection, view, paths)
-        made = pa.array([committed[day] for day in rows["event_timestamp"].cast(pa.date32()).to_pylist()])
+        made = _of_partitions(rows["event_timestamp"], results, committed)
     return rows.append_column(CREATED, made.cast(pa.int64()).cast(pa.timestamp("us")))
+
+
+def _of_partitions(times: pa.ChunkedArray, results: Sequence[Result], committed: Sequence[int]) -> pa.Array:
+    """For each time the moment of the result in whose partition it lies."""
+    starts = np.array([Partition.read(result.value).start for result in results], "datetime64[us]")
+    order = np.argsort(starts)
+    places = np.searchsorted(starts[order], times.cast(pa.timestamp("us")).to_numpy(), "right") - 1
+    return pa.array(np.array(committed)[order][places])
 
 
 def _folder(scratch: Path, result: Result) -> Path:
@@ -147,13 +156,13 @@ def _sum(reports: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return {name: sum(report[name] for report in reports) for name in reports[0]}
 
 
-def _record_day(feast: FeatureStore, settings: Settings, day: date) -> None:
+def _record_day(feast: FeatureStore, settings: Settings, day: Partition) -> None:
     """Tell the registry that the day is online: once for each view, whatever is repeated."""
     _record_days(feast, settings, [day])
 
 
-def _record_days(feast: FeatureStore, settings: Settings, days: Sequence[date]) -> None:
-    intervals = [(zoned(start_of_day(day)), zoned(end_of_day(day))) for day in days]
+def _record_days(feast: FeatureStore, settings: Settings, days: Sequence[Partition]) -> None:
+    intervals = [(zoned(day.start), zoned(day.end)) for day in days]
     with registry_lock(settings):
         for view in feast.registry.list_feature_views(feast.project, allow_cache=False):
             if SET in view.tags:  # its rows are brought online by its feature set, whose project says since when

@@ -7,7 +7,7 @@ SQLite, which is one machine's, it is a SQLite file of the home.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,7 +27,7 @@ from include.core.database import explained
 from include.core.errors import NotReadyError, StorageFullError
 from include.core.scratch import BLOCK, is_full, storage_full
 from include.core.settings import Settings
-from include.core.time import zoned
+from include.core.time import ONE_DAY, zoned
 
 SCHEMA = "slipstream_feast"  # of the control store's database: Feast's tables have names such as `entities`
 TTL = 60  # seconds that Feast keeps what it has read
@@ -137,9 +137,13 @@ def record_intervals(registry: BaseRegistry, project: str, view: Any, intervals:
     """The same of several intervals. One write for however many: each stores all intervals that the view ever had."""
     fresh = registry.get_feature_view(view.name, project, allow_cache=False)
     known = {(zoned(first), zoned(last)) for first, last in fresh.materialization_intervals}
-    missing = [each for each in intervals if (zoned(each[0]), zoned(each[1])) not in known]
-    if len(missing) > 1 and isinstance(registry, SqlRegistry):
+    asked = [(zoned(first), zoned(last)) for first, last in intervals]
+    missing = [(start, end) for start, end in asked if not any(first <= start and end <= last for first, last in known)]
+    finer = any(end - start < ONE_DAY for start, end in missing)
+    if (len(missing) > 1 or finer) and isinstance(registry, SqlRegistry):
         fresh.materialization_intervals.extend(missing)  # as `apply_materialization` does with one
+        if finer:  # a year has 8,760 hours, and each write stores all intervals
+            fresh.materialization_intervals = united(fresh.materialization_intervals)
         if hasattr(fresh, "state"):
             fresh.state = FeatureViewState.AVAILABLE_ONLINE
         table: Any = registry._infer_fv_table(fresh)  # type: ignore[no-untyped-call]
@@ -147,6 +151,17 @@ def record_intervals(registry: BaseRegistry, project: str, view: Any, intervals:
         return
     for start, end in missing:
         registry.apply_materialization(fresh, project, start, end)
+
+
+def united(intervals: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """The same moments in as few intervals as there are."""
+    found: list[tuple[datetime, datetime]] = []
+    for start, end in sorted((zoned(first), zoned(last)) for first, last in intervals):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
 
 
 def _shared(control_url: str) -> sa.Engine | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from include.backends.feast.repo import SCHEME, view_of
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.ledger import Ledger
+from include.core.partition import BEGINNING, END_OF_TIME
 from include.core.settings import Settings
-from include.data.published import published
+from include.core.time import MICROSECOND
+from include.data.published import published_within
 from include.data.sql import quoted
 from include.features.offline.parquet import columns, read, utc
 from include.point_in_time.join import CREATED, EVENT, Output, Side, empty
@@ -56,10 +58,10 @@ class Reader:
     def _published(self, source: DataSource, between: Between) -> list[str]:
         (model, _, view), (first, last) = source.name.partition("."), between
         store = self.config.offline_store
-        days = (first.date() if first else date.min, last.date() if last else date.max)
-        refs = published(ControlStore(store.control_url), model, *days)
+        between = (first or BEGINNING, last + MICROSECOND if last and last < END_OF_TIME else END_OF_TIME)
+        refs = published_within(ControlStore(store.control_url), model, *between)
         ledger = Ledger(Settings(root=store.root).storage())
-        by_day = {day.isoformat(): ref for day, ref in refs.items()}
+        by_day = {day.name: ref for day, ref in refs.items()}
         return daily_files(ledger, by_day, self.scratch, [view]).get(view, [])
 
     def _fetched(self, source: FileSource, uri: str) -> list[str]:

@@ -9,10 +9,9 @@ from datetime import timedelta
 from typing import Any
 
 from include.core.ports import Job
-from include.core.spec.resources import Resources
+from include.core.spec.resources import RAY_SHARE, Resources
 
 GIB = 1 << 30
-SHARE = 0.5  # CPUs of a worker whose spec asks for none: the head's other half is for batch scoring, and two models may train
 KIND = "accelerator_type:"
 A_BIT = 0.001  # of the resource by which a node says what its GPUs are
 LOOK = 30.0  # seconds between two lines about machines that are waited for
@@ -38,7 +37,7 @@ def entry_point(job: Job) -> dict[str, Any]:
 
 def per_worker(wanted: Resources) -> dict[str, float]:
     """What Ray reserves for each worker."""
-    asked = {"CPU": float(wanted.cpus or SHARE), "GPU": float(wanted.gpus), "memory": float(int(wanted.memory_gb * GIB))}
+    asked = {"CPU": float(wanted.cpus or RAY_SHARE), "GPU": float(wanted.gpus), "memory": float(int(wanted.memory_gb * GIB))}
     return {name: value for name, value in asked.items() if value}
 
 

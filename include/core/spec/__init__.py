@@ -8,6 +8,7 @@ docs/reference/spec.md lists every field; it is made from the docstrings below t
 from __future__ import annotations
 
 from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalReference, Reference
+from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
@@ -21,6 +22,7 @@ from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.scoring import Scoring
 from include.core.spec.search import Choice, Float, Integer, Search
 from include.core.spec.serving import Endpoint, Objectives, Serving, Triggers
+from include.core.spec.streams import Column, EventSource, FinishedView, Streams
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 from include.core.spec.workers import Workers
@@ -33,6 +35,8 @@ __all__ = [
     "Binary",
     "BusinessMetric",
     "Choice",
+    "Column",
+    "Cost",
     "Costs",
     "Cron",
     "DailyCron",
@@ -41,10 +45,12 @@ __all__ = [
     "EmrServerless",
     "Endpoint",
     "Evaluation",
+    "EventSource",
     "Experiment",
     "Feature",
     "FeatureSet",
     "Features",
+    "FinishedView",
     "Float",
     "Frozen",
     "Guardrail",
@@ -67,6 +73,7 @@ __all__ = [
     "Scoring",
     "Search",
     "Serving",
+    "Streams",
     "Training",
     "Triggers",
     "View",

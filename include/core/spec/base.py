@@ -31,7 +31,12 @@ def _given_reference(value: str) -> str:
     return _reference(value) if value else value
 
 
+def _given_name(value: str) -> str:
+    return _name(value) if value else value
+
+
 Name = Annotated[str, AfterValidator(_name)]
+OptionalName = Annotated[str, AfterValidator(_given_name)]
 Reference = Annotated[str, AfterValidator(_reference)]
 OptionalReference = Annotated[str, AfterValidator(_given_reference)]
 Cron = Annotated[str, AfterValidator(cron)]

@@ -1,25 +1,42 @@
-"""The section `data`: where the raw partitions come from, and when a day is complete."""
+"""The section `data`: where the raw partitions come from, how long each is, and when one is complete."""
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Self
+from datetime import date, timedelta
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
-from include.core.spec.base import DailyCron, Frozen, Name
+from include.core.cron import daily, once_in_each
+from include.core.partition import ONE_MINUTE, Cadence, Partition, wrong_length, wrong_zone
+from include.core.spec.base import Cron, Frozen, Name
 from include.core.spec.warehouse import Warehouse
+from include.core.time import MICROSECOND, ONE_DAY
+
+_LENGTH = TypeAdapter(timedelta)
 
 
 class Data(Frozen):
-    """Daily raw partitions `raw/{model}/{source}/date=YYYY-MM-DD/part.parquet` under the storage root."""
+    """Raw partitions under the storage root, one `part.parquet` for each source and stretch of `every`.
+
+    They lie at `raw/{model}/{source}/date=YYYY-MM-DD/part.parquet`; those of another length than a day at
+    `date=YYYY-MM-DD/time=HHMM/part.parquet` or `week=YYYY-Www/part.parquet`. What is said of days here holds for them alike.
+    """
+
+    every: timedelta = ONE_DAY
+    """How long a partition is: 15, 20 or 30 minutes, 1, 2, 3, 4, 6, 8 or 12 hours, a day, or a week from Monday.
+    A model whose partitions are published keeps its cadence: another one needs another model."""
+
+    zone: str = "UTC"
+    """The time zone whose days and weeks the partitions are, such as `Europe/Berlin`: twice a year a day has 23 or 25 hours.
+    What is finer than a day is cut in UTC. Times in the rows are UTC all the same."""
 
     sources: tuple[Name, ...] = ()
     """The names of the model's raw sources. A day is processed once every source has a partition for it. A model without sources
     is served, rolled out and watched only: its features come with each request, and it is trained elsewhere."""
 
     first: date = date(1970, 1, 1)
-    """The first day that has raw partitions, in UTC. Earlier days are skipped. It is needed where there are sources."""
+    """The first day that has raw partitions, in `zone`. Earlier days are skipped. It is needed where there are sources."""
 
     last: date | None = None
     """The last day of a source that has ended. Runs for later days are skipped. By default there is no last day."""
@@ -37,8 +54,73 @@ class Data(Frozen):
     """The sources that a warehouse of AWS makes: `Athena`, `Redshift` or `EmrServerless`, each of one source. A
     LandFromWarehouseOperator lands them. By default somebody else lands every source."""
 
-    schedule: DailyCron = "0 0 * * *"
-    """When the features DAG runs, as a cron expression in UTC that fires once a day. Each run processes the day that is over."""
+    schedule: Cron = "0 0 * * *"
+    """When the features DAG runs, as a cron expression in UTC that fires once in each partition. Each run processes the partition
+    that is over. By default at midnight; for partitions of another length, at the moment at which one ends."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _runs_as_partitions_end(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "schedule" in given or not ({"every", "zone"} & given.keys()):
+            return given
+        try:
+            cadence = Cadence(_LENGTH.validate_python(given.get("every", ONE_DAY)), given.get("zone", "UTC"))
+        except ValueError:  # said of its own field
+            return given
+        return {**given, "schedule": cadence.cron}
+
+    @field_validator("every")
+    @classmethod
+    def _is_a_length(cls, every: timedelta) -> timedelta:
+        if (wrong := wrong_length(every)) is not None:
+            raise ValueError(wrong)
+        return every
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, zone: str, others: ValidationInfo) -> str:
+        if "every" in others.data and (wrong := wrong_zone(others.data["every"], zone)) is not None:
+            raise ValueError(wrong)
+        return zone
+
+    @field_validator("schedule")
+    @classmethod
+    def _fires_once_in_each(cls, schedule: str, others: ValidationInfo) -> str:
+        every, zone = others.data.get("every"), others.data.get("zone")
+        if every is None or zone is None:  # what is wrong is said there
+            return schedule
+        cadence = Cadence(every, zone)
+        return daily(schedule) if cadence.is_daily else once_in_each(schedule, cadence)
+
+    @property
+    def cadence(self) -> Cadence:
+        """The rule by which its partitions are cut."""
+        return Cadence(self.every, self.zone)
+
+    @property
+    def earliest(self) -> Partition:
+        """The first partition that there is."""
+        return self.cadence.on(self.first)
+
+    def latest(self, last: date) -> Partition:
+        """The last partition of a calendar day of `zone`."""
+        return self.cadence.at(self.cadence.end_of_day(last) - MICROSECOND)
+
+    def holds(self, partition: Partition | date) -> bool:
+        """Whether it lies within the days that the source has."""
+        here = self.cadence.of(partition)
+        return self.earliest <= here and (self.last is None or here <= self.latest(self.last))
+
+    def backfill(self, first: Partition, last: Partition) -> tuple[str, str]:
+        """The dates between which Airflow's backfill makes the runs of some partitions, both included: a run's date is where its
+        interval begins, which is within its partition."""
+        if self.cadence.is_daily:
+            return str(first), str(last)
+        return f"{first.start.isoformat()}+00:00", f"{(last.end - ONE_MINUTE).isoformat()}+00:00"
+
+    def lookback(self, partition: Partition | date) -> list[Partition]:
+        """The partitions that one's features read, itself the last."""
+        return self.cadence.back(partition, timedelta(days=self.lookback_days), self.earliest)
 
     @model_validator(mode="after")
     def _begins(self) -> Self:

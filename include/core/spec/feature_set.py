@@ -52,6 +52,11 @@ class FeatureSet(Frozen):
     """What starts the features DAG beside its schedule: `landing`, and with it a queue."""
 
     @model_validator(mode="after")
+    def _cut(self) -> Self:
+        self.__dict__["features"] = self.features.cut(self.data.cadence)
+        return self
+
+    @model_validator(mode="after")
     def _promises(self) -> Self:
         """A view without a promise of its own has the set's."""
         if self.freshness is not None:

@@ -10,8 +10,10 @@ from typing import Any, Self
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from include.core.expression.checked import Written, checked
+from include.core.partition import Cadence
 from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
+from include.core.time import ONE_DAY
 
 _READ = re.compile(r"[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?")
 Default = bool | float | str | tuple[float, ...]
@@ -116,6 +118,17 @@ class View(Frozen):
     description: str = ""
     """What the view holds, for the pages and the feature registry that show it."""
 
+    every: timedelta = Field(ONE_DAY, exclude_if=lambda value: value == ONE_DAY)
+    """How long its partitions are. It is filled in from `data.every` of whose view it is; a spec leaves it out."""
+
+    zone: str = Field("UTC", exclude_if=lambda value: value == "UTC")
+    """The zone of its partitions. It is filled in from `data.zone`, too; a spec leaves it out."""
+
+    @property
+    def cadence(self) -> Cadence:
+        """The rule by which its partitions are cut."""
+        return Cadence(self.every, self.zone)
+
     set: str = Field("", exclude_if=lambda value: not value)
     """The feature set whose view it is. It is filled in for a view that a model reads by `features.sets`; a spec leaves it
     empty."""
@@ -181,6 +194,16 @@ class Features(Frozen):
     def sent(self) -> tuple[Feature, ...]:
         """What a caller sends, and the entities' SQL selects: the request's features that are not computed, then its fields."""
         return (*(each for each in self.request if not each.expression), *self.request_fields)
+
+    def cut(self, cadence: Cadence) -> Features:
+        """With the cadence of whose features they are said of each view that says none yet."""
+        views = tuple(
+            view
+            if view.set or view.cadence == cadence
+            else view.model_copy(update={"every": cadence.every, "zone": cadence.zone})
+            for view in self.views
+        )
+        return self if views == self.views else self.model_copy(update={"views": views})
 
     @field_validator("sets")
     @classmethod

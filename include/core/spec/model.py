@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from include.core.names import clashes
 from include.core.spec.base import Frozen, Name, OptionalReference
+from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.experiments import Experiment
@@ -20,6 +21,7 @@ from include.core.spec.rollout import Rollout
 from include.core.spec.scoring import Scoring
 from include.core.spec.search import Search
 from include.core.spec.serving import Objectives, Serving, Triggers
+from include.core.spec.streams import Streams
 from include.core.spec.training import Training
 
 
@@ -46,6 +48,9 @@ class ModelSpec(Frozen):
 
     features: Features
     """The model's inputs, and the SQL that makes them."""
+
+    streams: Streams = Streams()
+    """Which raw sources come as events, and the views computed from them at once. By default none: every source lands."""
 
     expectations: OptionalReference = ""
     """The mapping `{source or "training_set": (Expectation, ...)}` of what the data must look like."""
@@ -80,6 +85,9 @@ class ModelSpec(Frozen):
     triggers: Triggers = Triggers()
     """What starts the DAGs beside their schedules."""
 
+    cost: Cost = Cost()
+    """What its machines and its errors cost, in money."""
+
     @model_validator(mode="after")
     def _by_the_problem(self) -> Self:
         """What a spec leaves out depends on the kind of problem: the metric, its floor, and margins in the metric's unit."""
@@ -88,8 +96,19 @@ class ModelSpec(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _cuts_its_views(self) -> Self:
+        """Each of its views says how its partitions are cut, wherever the view goes."""
+        self.__dict__["features"] = self.features.cut(self.data.cadence)
+        return self
+
+    @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._unasked(), *clashes(self)]
+        problems = [
+            *self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._streamed(), *self._unasked(),
+            *clashes(self),
+        ]  # fmt: skip
+        if self.retraining.price == "cost" and self.cost.error is None:
+            problems.append('retraining.price: "cost" follows from what an error costs in money, and cost.error is not given')
         if problems:
             raise ValueError("; ".join(problems))
         texts = [feature.name for feature in self.features.inputs if feature.dtype == "text"]
@@ -126,6 +145,16 @@ class ModelSpec(Frozen):
     def _unasked(self) -> Iterator[str]:
         if self.features.shared and not self.features.sets:
             yield "features.views: `set` is filled in for what features.sets names; name the feature set there"
+
+    def _streamed(self) -> Iterator[str]:
+        """What is wrong between the streams and the rest."""
+        views = {view.name: view for view in self.features.views}
+        if self.streams.sources or self.streams.finished:
+            yield from self.streams.problems(self.data.sources, tuple((name, view.keys) for name, view in views.items()))
+        finished = [views[each.view] for each in self.streams.finished if each.view in views]
+        vectors = [view.name for view in finished if any(feature.dtype.startswith("vector") for feature in view.features)]
+        if vectors:
+            yield f"streams.finished: view {vectors} has a vector, which a topic's rows have no form for; push it to the gateway"
 
     def _unmanaged(self) -> Iterator[str]:
         """What a model with sources lacks, or one without them has to no end."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -66,10 +66,12 @@ class Retraining(Frozen):
     within: int | None = Field(None, ge=1)
     """Makes it enough that `consecutive` of the last `within` windows show it. Windows whose check abstained are passed over."""
 
-    price: float | None = Field(None, gt=0)
+    price: Annotated[float, Field(gt=0)] | Literal["cost"] | None = None
     """What a retraining costs, in the mean loss of a window: of a yes or no, or of classes, .1 is 100 wrong answers of 1,000
     requests; of a number, an absolute error in the label's unit; of a ranking, NDCG; with `costs`, a cost. Given a price,
-    retraining is also decided by whether what it saves is worth it. None: costs are not considered."""
+    retraining is also decided by whether what it saves is worth it. "cost": it follows from money, window by window: what the
+    champion's training has cost by the price table, over what the window's errors cost (`cost.error`). None: costs are not
+    considered."""
 
     breaker: int = Field(3, ge=1)
     """How many challengers in a row may be rejected before retraining stops until a person has looked."""

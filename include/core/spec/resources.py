@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from include.core.spec.base import Frozen
 
 Accelerator = Literal["", "T4", "L4", "L40S", "V100", "A10G", "A100", "H100", "H200", "B200"]
+RAY_SHARE = 0.5  # CPUs of a worker on Ray whose spec asks for none: two models may train on one machine, and scoring has its half
 Placement = Literal["pack", "spread", "strict_pack", "strict_spread"]
 
 

@@ -103,8 +103,9 @@ class Search(Frozen):
     """What is searched, by the name of the parameter. What is found replaces the `params` of the same names."""
 
     algorithm: Literal["tpe", "random", "grid"] = "tpe"
-    """Who suggests the next point. `tpe`: a tree of Parzen estimators (Optuna's), which learns from the trials before. `random`:
-    points drawn alike. `grid`: all combinations, or as many of them as there are trials."""
+    """Who suggests the next point. `tpe`: a tree of Parzen estimators (Optuna's), which learns from the trials before; its first
+    is the spec's own `params`, where they are a point of the space. `random`: points drawn alike. `grid`: all combinations, or
+    as many of them as there are trials."""
 
     scheduler: Literal["none", "asha", "pbt"] = "none"
     """Who decides how long a trial goes on. `none`: each to its end. `asha`: asynchronous successive halving, in which one in

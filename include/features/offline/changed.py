@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
 
+from include.core.partition import Partition
 from include.core.request import Result
 
 Versions = Mapping[str, str]  # view name to version
@@ -18,7 +18,7 @@ Versions = Mapping[str, str]  # view name to version
 class Changed:
     """A day, and its views of another definition: the version that it was made by, and the present one; empty for none."""
 
-    day: date
+    day: Partition
     views: Mapping[str, tuple[str, str]]
 
     @property
@@ -26,7 +26,7 @@ class Changed:
         return "; ".join(_words(name, made, now) for name, (made, now) in sorted(self.views.items()))
 
 
-def changed_days(days: Mapping[date, Result], present: Versions) -> list[Changed]:
+def changed_days(days: Mapping[Partition, Result], present: Versions) -> list[Changed]:
     """Oldest first. A day from before versions were recorded is taken as it is."""
     found = {day: _changed(result.value.get("versions"), present) for day, result in sorted(days.items())}
     return [Changed(day, views) for day, views in found.items() if views]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import duckdb
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.scratch import is_full
 from include.core.spec import Feature, Features, View
 from include.core.spec.dtypes import TEXT_BYTES, length_of
@@ -31,14 +32,14 @@ class Dataset:
     columns: dict[str, str]
     unique: tuple[str, ...]
     time: str  # the column that says when the row became known
-    one_day: bool = False  # all its times lie within the partition's day
+    one_day: bool = False  # all its times lie within the partition
     event: str = ""  # where that is another: the column of the event, never after `time`
     finite: tuple[str, ...] = ()  # columns where even NaN is no value
     texts: tuple[str, ...] = ()  # columns whose texts have a largest size
 
 
 def of_view(view: View) -> Dataset:
-    """A partition holds what became known on its day: late rows are the day's on which they arrived."""
+    """A partition holds what became known in it: late rows are of the one in which they arrived."""
     columns = {**dict.fromkeys(view.keys, KEY), "event_timestamp": "TIMESTAMP", **_types(view.features)}
     unique = (*view.keys, "event_timestamp")
     if not view.created:
@@ -75,14 +76,14 @@ def _texts(features: tuple[Feature, ...]) -> tuple[str, ...]:
     return tuple(feature.name for feature in features if feature.dtype == "text")
 
 
-def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date, path: Path) -> int:
+def write(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: Partition | date, path: Path) -> int:
     """Run the SQL, check the rows, write them sorted as Parquet. Returns their number; raises DataError."""
     check(connection, dataset, sql, day)
     connection.execute(copy("FROM temp._result", path))
     return int(connection.execute("SELECT count(*) FROM temp._result").fetchall()[0][0])
 
 
-def check(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: date) -> None:
+def check(connection: duckdb.DuckDBPyConnection, dataset: Dataset, sql: str, day: Partition | date) -> None:
     """Run the SQL into `temp._result`, with the dataset's columns and types. Raises DataError."""
     try:
         with bounded(connection, dataset.name):
@@ -161,7 +162,7 @@ def _is_number(seen: str) -> bool:
     return seen in INTEGERS or seen in {"DOUBLE", "FLOAT"} or seen.startswith("DECIMAL")
 
 
-def _check_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset, day: date) -> None:
+def _check_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset, day: Partition | date) -> None:
     for what, sql in _offences(dataset, day):
         rows = connection.execute(f"{sql} LIMIT 3").fetchall()
         if rows:
@@ -173,7 +174,7 @@ def _check_rows(connection: duckdb.DuckDBPyConnection, dataset: Dataset, day: da
             )
 
 
-def _offences(dataset: Dataset, day: date) -> Iterator[tuple[str, str]]:
+def _offences(dataset: Dataset, day: Partition | date) -> Iterator[tuple[str, str]]:
     """(what is wrong, SQL that finds such rows)."""
     columns = quoted(*dict.fromkeys((*dataset.unique, dataset.time)))
     for name in (*dataset.unique, dataset.time):
@@ -199,5 +200,7 @@ def _offences(dataset: Dataset, day: date) -> Iterator[tuple[str, str]]:
         early = f'SELECT {columns} FROM temp._result WHERE "{dataset.time}" < "{dataset.event}"'
         yield f"{dataset.time!r} must not be before {dataset.event!r}", early
     if dataset.one_day:
-        inside = f"\"{dataset.time}\" >= DATE '{day}' AND \"{dataset.time}\" < DATE '{day + timedelta(days=1)}'"
-        yield f"{dataset.time!r} must lie within the day", f"SELECT {columns} FROM temp._result WHERE NOT ({inside})"
+        own = Partition.of(day)
+        inside = f"\"{dataset.time}\" >= TIMESTAMP '{own.start}' AND \"{dataset.time}\" < TIMESTAMP '{own.end}'"
+        what = "the day" if own.is_day else f"the partition, {own.start} to {own.end} UTC"
+        yield f"{dataset.time!r} must lie within {what}", f"SELECT {columns} FROM temp._result WHERE NOT ({inside})"

@@ -1,28 +1,29 @@
-"""Days that were made from other raw partitions than are there now: one of their look-back landed late, or one landed again.
+"""Partitions that were made from other raw partitions than are there now: one of their look-back landed late, or landed again.
 
 A day's features read its own raw partitions and those of `data.lookback_days` before it. What was there is in the request of its
 result, partition by partition with a digest. A day without some of them is published all the same, and its result says which it
-lacked. This finds the days to be made again by holding what each has read against what is there.
+lacked. This finds the days to be made again by holding what each has read against what is there. A partition of another length
+is a day here, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from include.core.digest import digest_json
 from include.core.errors import PermanentError
 from include.core.ledger import Ledger
+from include.core.partition import DAILY, Cadence, Partition
 from include.core.request import Ref, Result
 from include.core.spec import Data
-from include.core.time import days_between, instant
+from include.core.time import instant
 from include.data.raw import RawPartitions
 
 CLOCKS = timedelta(hours=1)  # that the clocks of a storage and of a worker may differ, and a run take from reading to its commit
-Partitions = Mapping[str, Mapping[str, str]]  # {source: {YYYY-MM-DD: digest}}
+Partitions = Mapping[str, Mapping[str, str]]  # {source: {partition: digest}}
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,9 @@ class Made:
 class Late:
     """A day to be made again: (source, day) of the partitions that landed, or landed once more, since it was made."""
 
-    day: date
-    landed: tuple[tuple[str, date], ...]
-    again: tuple[tuple[str, date], ...]
+    day: Partition
+    landed: tuple[tuple[str, Partition], ...]
+    again: tuple[tuple[str, Partition], ...]
 
     @property
     def words(self) -> str:
@@ -63,10 +64,10 @@ class Digests:
 
     def __init__(self, *, trust_times: bool) -> None:
         self._trust_times = trust_times
-        self._known: dict[tuple[str, date], tuple[datetime, str]] = {}
+        self._known: dict[tuple[str, Partition], tuple[datetime, str]] = {}
 
-    def now(self, raw: RawPartitions, source: str, changed: Mapping[date, datetime], made: Iterable[Made]) -> dict[str, str]:
-        """{YYYY-MM-DD: digest} of a source's partitions that are there and that one of the days has read.
+    def now(self, raw: RawPartitions, source: str, changed: Mapping[Partition, datetime], made: Iterable[Made]) -> dict[str, str]:
+        """{partition: digest} of a source's partitions that are there and that one of the days has read.
 
         `changed`: the time of each partition's last write.
         """
@@ -80,7 +81,7 @@ class Digests:
             return {day.isoformat(): digest for day, digest in zip(wanted, found, strict=True)}
 
     def _digest(
-        self, raw: RawPartitions, source: str, day: date, changed: datetime, readers: Sequence[tuple[str, datetime]]
+        self, raw: RawPartitions, source: str, day: Partition, changed: datetime, readers: Sequence[tuple[str, datetime]]
     ) -> str:
         digest, agreed = readers[0][0], len({digest for digest, _ in readers}) == 1
         if self._trust_times and agreed and changed < min(at for _, at in readers) - CLOCKS:
@@ -91,7 +92,7 @@ class Digests:
         return known[1]
 
 
-def late_days(raw: RawPartitions, data: Data, made: Mapping[date, Made], digests: Digests) -> list[Late]:
+def late_days(raw: RawPartitions, data: Data, made: Mapping[Partition, Made], digests: Digests) -> list[Late]:
     """Those of the days that were made from less, or from other bytes, than are there now; oldest first.
 
     A partition that is gone since counts for none, and a day whose own partitions are gone is left out: it cannot be made again.
@@ -103,11 +104,11 @@ def late_days(raw: RawPartitions, data: Data, made: Mapping[date, Made], digests
     return [late for late in found if late.landed or late.again]
 
 
-def _late(data: Data, day: date, made: Made, now: Partitions, changed: Mapping[str, Mapping[date, datetime]]) -> Late:
+def _late(data: Data, day: Partition, made: Made, now: Partitions, changed: Mapping[str, Mapping[Partition, datetime]]) -> Late:
     landed, again = [], []
     for source in data.sources:
         read = made.partitions.get(source, {})
-        for past in (each for each in lookback(data, day) if each in changed[source]):
+        for past in (each for each in data.lookback(day) if each in changed[source]):
             if past.isoformat() not in read:
                 landed.append((source, past))
             elif read[past.isoformat()] != now[source][past.isoformat()]:
@@ -115,31 +116,21 @@ def _late(data: Data, day: date, made: Made, now: Partitions, changed: Mapping[s
     return Late(day, tuple(landed), tuple(again))
 
 
-def _changed(raw: RawPartitions, source: str) -> dict[date, datetime]:
-    """The days of a source that are there, each with the time of its last write."""
-    found = {}
-    for path, at in raw.storage.changed(f"raw/{raw.model}/{source}"):
-        with suppress(ValueError):  # an unexpected folder, which is no day
-            day = date.fromisoformat(path.rpartition("/date=")[2].partition("/")[0])
-            if path == raw.path(source, day):
-                found[day] = at
-    return found
+def _changed(raw: RawPartitions, source: str) -> dict[Partition, datetime]:
+    """The partitions of a source that are there, each with the time of its last write."""
+    folder = f"raw/{raw.model}/{source}/"
+    found = ((raw.partition_of(path.removeprefix(folder)), at) for path, at in raw.storage.changed(folder.rstrip("/")))
+    return {day: at for day, at in found if day is not None}
 
 
-def lookback(data: Data, day: date) -> list[date]:
-    """The days whose partitions a day's features read, itself the last."""
-    first = max(data.first, day - timedelta(days=data.lookback_days))
-    return days_between(first, day)
-
-
-def lacked(data: Data, day: date, partitions: Partitions) -> dict[str, list[str]]:
-    """The days of the look-back, by source, that a day is made without; only sources that lack some."""
-    days = [past.isoformat() for past in lookback(data, day)]
+def lacked(data: Data, day: Partition, partitions: Partitions) -> dict[str, list[str]]:
+    """The partitions of the look-back, by source, that one is made without; only sources that lack some."""
+    days = [past.name for past in data.lookback(day)]
     found = {source: [past for past in days if past not in partitions.get(source, {})] for source in data.sources}
     return {source: missing for source, missing in found.items() if missing}
 
 
-def made_of(ledger: Ledger, refs: Mapping[date, Ref], known: dict[str, Made]) -> dict[date, Made]:
+def made_of(ledger: Ledger, refs: Mapping[Partition, Ref], known: dict[str, Made]) -> dict[Partition, Made]:
     """What published days were made from; without those whose result is gone or damaged. `known` keeps them by the digests of
     their results: those never change."""
 
@@ -156,11 +147,13 @@ def made_of(ledger: Ledger, refs: Mapping[date, Ref], known: dict[str, Made]) ->
         return {day: made for day, made in found if made is not None}
 
 
-def ranges(days: Iterable[date], there: Callable[[date], bool]) -> list[tuple[date, date]]:
-    """The days as few ranges, both ends included, which hold no day that is not there: a run of such a day would wait for it."""
-    found: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        between = [found[-1][1] + timedelta(days=n) for n in range(1, (day - found[-1][1]).days)] if found else []
+def ranges(
+    days: Iterable[Partition], there: Callable[[Partition], bool], cadence: Cadence = DAILY
+) -> list[tuple[Partition, Partition]]:
+    """The partitions as few ranges, both ends included, which hold none that is not there: a run of such a one would wait."""
+    found: list[tuple[Partition, Partition]] = []
+    for day in map(cadence.of, sorted(set(days))):
+        between = cadence.touching(found[-1][1].end, day.start) if found else []
         if found and len(between) <= 31 and all(map(there, between)):
             found[-1] = found[-1][0], day
         else:
@@ -168,10 +161,10 @@ def ranges(days: Iterable[date], there: Callable[[date], bool]) -> list[tuple[da
     return found
 
 
-def _words(partitions: Sequence[tuple[str, date]], what: str) -> list[str]:
+def _words(partitions: Sequence[tuple[str, Partition]], what: str) -> list[str]:
     sources = dict.fromkeys(source for source, _ in partitions)
     return [f"{source} of {_few([day for each, day in partitions if each == source])} {what}" for source in sources]
 
 
-def _few(days: Sequence[date]) -> str:
+def _few(days: Sequence[Partition]) -> str:
     return ", ".join(map(str, days[:3])) + (f" and {len(days) - 3} more" if len(days) > 3 else "")

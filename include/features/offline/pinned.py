@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
 from include.core.ledger import Ledger
+from include.core.partition import Cadence, Partition
 from include.core.request import Result
 from include.data.authored import admitted
 from include.data.raw import RawPartitions
@@ -29,8 +29,8 @@ def pinned_rows(
     if not definitions:
         return
     made = ledger.request(result.key)
-    day, empty = date.fromisoformat(result.value["day"]), bool(made.params.get("empty_days"))
-    raw = RawPartitions(ledger.storage, made.model, empty)
+    day, empty = Partition.read(result.value), bool(made.params.get("empty_days"))
+    raw = RawPartitions(ledger.storage, made.model, empty, Cadence.read(made.params))
     paths = [scratch / f"earlier-{place}.parquet" for place in range(len(definitions))]
     with open_sources(raw, made.params["partitions"], day, made.params["expectations"], scratch / "raw", paths) as connection:
         connection.execute("USE memory.main")

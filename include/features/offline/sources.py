@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.data.authored import memory
 from include.data.columns import EXACT, NULL, Types, culprit, same, stored
 from include.data.raw import RawPartitions
@@ -17,12 +18,17 @@ from include.data.session import open_session, seal
 from include.data.sql import identifier, parquet
 from include.row_rules.predicate import good_rows
 
-Partitions = Mapping[str, Mapping[str, str]]  # {source: {YYYY-MM-DD: digest}}
+Partitions = Mapping[str, Mapping[str, str]]  # {source: {partition: digest}}
 
 
 @contextmanager
 def open_sources(
-    raw: RawPartitions, partitions: Partitions, day: date, expectations: str, scratch: Path, files: Sequence[Path | str] = ()
+    raw: RawPartitions,
+    partitions: Partitions,
+    day: Partition | date,
+    expectations: str,
+    scratch: Path,
+    files: Sequence[Path | str] = (),
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection whose tables are the sources; rows that break a row expectation are left out.
 
@@ -30,6 +36,7 @@ def open_sources(
     One thread, so that sums of floats come out the same every time. Raises DataError for a partition that is missing,
     empty, truncated or of another schema than its neighbours, IntegrityError for changed bytes.
     """
+    day = Partition.of(day)
     with open_session(1, memory(), spill=scratch / "spill", nan_counts=True, lock=False) as connection:
         connection.execute("CREATE SCHEMA today")
         for source, digests in partitions.items():
@@ -48,20 +55,20 @@ def open_sources(
         yield connection
 
 
-def _fetch(raw: RawPartitions, source: str, digests: Mapping[str, str], day: date, scratch: Path) -> dict[date, Path]:
+def _fetch(raw: RawPartitions, source: str, digests: Mapping[str, str], day: Partition, scratch: Path) -> dict[Partition, Path]:
     """Local, checked files by day, oldest first."""
-    if day.isoformat() not in digests:
+    if day.name not in digests:
         raise DataError(
             f"The {source} partition of {day} is missing.",
             seen=sorted(digests),
             safe="the published partitions stay.",
             hint=f"land {raw.storage.uri(raw.path(source, day))} and run the day again.",
         )
-    days = {date.fromisoformat(text): digest for text, digest in sorted(digests.items())}
+    days = {raw.cadence.parse(text): digest for text, digest in sorted(digests.items())}
     return {d: raw.fetch(source, d, digest, scratch) for d, digest in days.items()}
 
 
-def _check_schemas(source: str, types: Mapping[date, Types]) -> Types:
+def _check_schemas(source: str, types: Mapping[Partition, Types]) -> Types:
     """The type of each column over all partitions. Every one must have the columns of the oldest; new columns may appear."""
     first = min(types)
     names = list(dict.fromkeys(name for found in types.values() for name in found))
@@ -85,7 +92,11 @@ def _check_schemas(source: str, types: Mapping[date, Types]) -> Types:
 
 
 def _check_exact(
-    connection: duckdb.DuckDBPyConnection, source: str, paths: Mapping[date, Path], types: Mapping[date, Types], targets: Types
+    connection: duckdb.DuckDBPyConnection,
+    source: str,
+    paths: Mapping[Partition, Path],
+    types: Mapping[Partition, Types],
+    targets: Types,
 ) -> None:
     """Raises DataError where integers of one day would lose digits as the doubles of another."""
     for name, target in targets.items():
@@ -103,9 +114,9 @@ def _check_exact(
                 )
 
 
-def _alike(days: Sequence[date], types: Mapping[date, Types]) -> list[list[date]]:
+def _alike(days: Sequence[Partition], types: Mapping[Partition, Types]) -> list[list[Partition]]:
     """The days in groups whose files have the same columns and types, so that one scan reads each group."""
-    groups: dict[tuple[tuple[str, str], ...], list[date]] = {}
+    groups: dict[tuple[tuple[str, str], ...], list[Partition]] = {}
     for day in days:
         groups.setdefault(tuple(sorted(types[day].items())), []).append(day)
     return list(groups.values())
@@ -119,7 +130,11 @@ def _united(groups: Sequence[tuple[Types, str]], targets: Types) -> str:
 
 
 def _load(
-    connection: duckdb.DuckDBPyConnection, table: str, rows: str, paths: Mapping[date, Path], types: Mapping[date, Types]
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    rows: str,
+    paths: Mapping[Partition, Path],
+    types: Mapping[Partition, Types],
 ) -> None:
     try:
         connection.execute(f"CREATE TABLE {table} AS {rows}")

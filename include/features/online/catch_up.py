@@ -8,7 +8,6 @@ where everything is there. What a store has lost without losing its epoch is fou
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,18 @@ from include.core import fault
 from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.ledger import Ledger
+from include.core.partition import BEGINNING, Partition
 from include.core.request import Ref, Result
 from include.core.spec import PartitionOwner, View
 from include.core.time import instant, utc_now
-from include.data.published import newest, published
+from include.data.published import newest, published_within
 from include.data.session import open_session
 from include.features.offline.newest import newest_rows
 from include.features.online.presence import MATERIALIZATIONS, Published, named, of_epochs
 from include.model_contract.definition import Pins, views_of
 from include.online_store.store import OnlineStore
-from include.point_in_time.known import first_day
+from include.point_in_time.known import first_reach
+from include.point_in_time.partition import partition_of
 
 
 def record(control: ControlStore, model: str, result: Result, pins: Pins, store: OnlineStore, views: Sequence[View]) -> None:
@@ -51,11 +52,11 @@ def record_all(
 def pending(
     control: ControlStore,
     spec: PartitionOwner,
-    days: Iterable[date],
+    days: Iterable[Partition],
     results: Mapping[str, Result],
     pins: Pins,
     store: OnlineStore,
-) -> list[date]:
+) -> list[Partition]:
     """The days whose published result is not online, or not with all that is pinned, or is of an epoch that the store has
     lost; oldest first."""
     records = MATERIALIZATIONS.about(control, spec.name)
@@ -66,13 +67,13 @@ def pending(
         stands = {name for name, epoch in record.body.get("epochs", {}).items() if present.get(name) == epoch}
         brought.setdefault(record.body.get("result", ""), set()).update(stands)
     recorded = {record.key for record in records}  # those from before epochs were kept name what they brought by their key alone
-    made = {day: results[day.isoformat()] for day in sorted(days)}
+    made = {day: results[day.name] for day in sorted(map(spec.data.cadence.of, days))}
     return [
         day
         for day, result in made.items()
         if not (
             _wanted(spec, result, pins) <= brought.get(_named(result), set())
-            or _key(spec.name, day.isoformat(), result.key, result.generation, pins) in recorded
+            or _key(spec.name, day.name, result.key, result.generation, pins) in recorded
         )
     ]
 
@@ -102,15 +103,15 @@ def lost_days(
     store: OnlineStore,
     known: Published,
     folder: Path,
-) -> dict[date, int]:
+) -> dict[Partition, int]:
     """How many rows of each day are not online, neither themselves nor newer ones: the store is asked for all of them.
 
     What has outlived its ttl since it was brought online is lost to nobody.
     """
-    now, found = utc_now(), dict[date, int]()
+    now, found = utc_now(), dict[Partition, int]()
     with open_session() as connection:
         for text, result in sorted(results.items()):
-            day, created, lost = date.fromisoformat(text), instant(result.committed_at), 0
+            day, created, lost = partition_of(text, result), instant(result.committed_at), 0
             for view in views_of(result, spec.features):
                 if known.lives(day, view, now):
                     rows = newest_rows(connection, view, ledger.fetch(result, f"{view.name}.parquet", folder))
@@ -120,14 +121,14 @@ def lost_days(
     return found
 
 
-def recent(control: ControlStore, spec: PartitionOwner, *, everything: bool = False) -> dict[date, Ref]:
+def recent(control: ControlStore, spec: PartitionOwner, *, everything: bool = False) -> dict[Partition, Ref]:
     """The published days whose values may still be served: within the longest time to live of the newest, all where a view
     has none; or all of them anyhow."""
     last = newest(control, spec.name)
     if last is None:
         return {}
-    first = date.min if everything else first_day(spec.features.own, datetime.combine(last, time()))
-    return published(control, spec.name, first, last)
+    first = BEGINNING if everything else first_reach(spec.features.own, last.start)
+    return published_within(control, spec.name, first, last.end)
 
 
 def _key(model: str, day: str, result: str, generation: int, pins: Pins) -> str:

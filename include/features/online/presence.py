@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from include.core.control import ControlStore
 from include.core.documents import DocumentKind
+from include.core.partition import Partition
 from include.core.spec import PartitionOwner, View
-from include.core.time import end_of_day, parse_time, utc_now
+from include.core.time import parse_time, utc_now
 from include.core.versioned import Format
 from include.data.published import rows_in
 from include.online_store.store import OnlineStore
@@ -33,8 +34,8 @@ def named(view: View) -> str:
 class Published:
     """What the control store says of a model's published rows, and of when each day was last brought online."""
 
-    rows: Mapping[date, Mapping[str, int]]  # by day and dataset
-    brought: Mapping[date, datetime]  # UTC, without zone
+    rows: Mapping[Partition, Mapping[str, int]]  # by day and dataset
+    brought: Mapping[str, datetime]  # by the name of the day; UTC, without zone
     records: Sequence[Mapping[str, Any]] = ()  # of the materializations
     sets: Mapping[str, Published] = field(default_factory=dict)  # the same of the feature sets that the model reads
 
@@ -46,14 +47,14 @@ class Published:
         """Whether some published row of a view should be online at `now` (UTC, without zone)."""
         whose = self.of(view)
         days = [day for day, rows in whose.rows.items() if rows.get(view.name, 0) > 0]
-        return any(end_of_day(day) > outlived(view, now) or whose._lives(day, view, now) for day in days)
+        return any(day.end > outlived(view, now) or whose._lives(day, view, now) for day in days)
 
-    def lives(self, day: date, view: View, now: datetime) -> bool:
+    def lives(self, day: Partition | str, view: View, now: datetime) -> bool:
         """Whether what was brought online of a day is still to be there: it lives a ttl from then on."""
         return self.of(view)._lives(day, view, now)
 
-    def _lives(self, day: date, view: View, now: datetime) -> bool:
-        return day in self.brought and self.brought[day] > outlived(view, now)
+    def _lives(self, day: Partition | str, view: View, now: datetime) -> bool:
+        return str(day) in self.brought and self.brought[str(day)] > outlived(view, now)
 
 
 NOTHING = Published({}, {})
@@ -96,7 +97,7 @@ def published_rows(control: ControlStore, model: str, views: Iterable[View] = ()
 def _published_in(connection: sa.Connection, owner: str) -> Published:
     rows = rows_in(connection, owner)
     brought = MATERIALIZATIONS.about_in(connection, owner)
-    at = {date.fromisoformat(record.body["day"]): parse_time(record.at) for record in brought}
+    at = {str(record.body["day"]): parse_time(record.at) for record in brought}
     return Published(rows, at, [record.body for record in brought])
 
 
@@ -131,7 +132,7 @@ def _lost(published: Published, view: View, epoch: str, now: datetime) -> tuple[
     were kept says nothing of that; what has outlived its ttl is lost to nobody."""
     epochs: dict[str, set[str]] = {}
     for record in published.of(view).records:
-        if published.lives(date.fromisoformat(record["day"]), view, now):
+        if published.lives(record["day"], view, now):
             epochs.setdefault(record["day"], set()).add(record.get("epochs", {}).get(named(view), epoch))
     return len(epochs), sum(epoch not in seen for seen in epochs.values())
 

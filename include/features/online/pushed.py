@@ -2,6 +2,8 @@
 
     pushed/{model}/{view}/date=YYYY-MM-DD/{digest}.parquet    immutable, named by its content; the day the rows belong to
 
+Of partitions of another length in their folders, as raw ones (include/core/partition.py).
+
 A view asks for it by `pushed=True`. The day's `features` step publishes the rows with those of its SQL; where both have
 the same keys and event time, the SQL's stands.
 """
@@ -9,7 +11,7 @@ the same keys and event time, the SQL's stands.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
@@ -19,6 +21,7 @@ import pyarrow.parquet as pq
 
 from include.core.digest import digest_bytes, digest_file
 from include.core.errors import IntegrityError
+from include.core.partition import DAILY, Cadence, Partition
 from include.core.spec import View
 from include.core.storage import Storage
 from include.data.sql import parquet, quoted
@@ -33,18 +36,19 @@ EVENT = "event_timestamp"
 class LoggedWriter:
     """Writes online, and keeps the rows of such views offline first: those refused there are written nowhere."""
 
-    def __init__(self, store: RowWriter, storage: Storage) -> None:
-        self._store, self._storage = store, storage
+    def __init__(self, store: RowWriter, storage: Storage, cadence_of: Callable[[str], Cadence] = lambda _: DAILY) -> None:
+        """`cadence_of`: the cadence of a model."""
+        self._store, self._storage, self._cadence_of = store, storage, cadence_of
 
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
         """As `RowWriter.write`; raises what the storage raises, too."""
         if view.pushed:
             pack(Layout.of(model, view), rows, created)  # what the online store would refuse is not kept either
-            append(self._storage, model, view, rows, created)
+            append(self._storage, model, view, rows, created, self._cadence_of(model))
         return self._store.write(model, view, rows, created)
 
 
-def append(storage: Storage, model: str, view: View, rows: pa.Table, created: datetime) -> list[str]:
+def append(storage: Storage, model: str, view: View, rows: pa.Table, created: datetime, cadence: Cadence = DAILY) -> list[str]:
     """Keep rows (keys, event_timestamp, features); each was created at `created` unless it says otherwise. Returns the paths.
 
     The same rows of the same moment are kept once, however often they are sent.
@@ -55,22 +59,34 @@ def append(storage: Storage, model: str, view: View, rows: pa.Table, created: da
     names = [*view.keys, EVENT, *(feature.name for feature in view.features)]
     table = rows.select(names).append_column(CREATED, stamp)
     table = table.set_column(len(view.keys), EVENT, rows[EVENT].cast(pa.timestamp("us"), safe=False))
-    days = pc.cast(table[CREATED if view.created else EVENT], pa.date32())
+    days, own = _partitions(table[CREATED if view.created else EVENT], cadence)
     paths = []
-    for day in pc.unique(days).to_pylist():
+    for place, day in enumerate(own):
         buffer = io.BytesIO()
-        pq.write_table(table.filter(pc.equal(days, day)).sort_by([(name, "ascending") for name in names[:-1]]), buffer)
+        pq.write_table(table.filter(pc.equal(days, place)).sort_by([(name, "ascending") for name in names[:-1]]), buffer)
         paths.append(f"{_folder(view.owner(model), view.name, day)}/{digest_bytes(buffer.getvalue())}.parquet")
         storage.create(paths[-1], buffer.getvalue())
     return paths
 
 
-def pushed(storage: Storage, model: str, view: View, day: date) -> list[str]:
+def _partitions(times: pa.ChunkedArray, cadence: Cadence) -> tuple[pa.ChunkedArray, list[Partition]]:
+    """The partitions of some times, and for each time the place of its own among them."""
+    seconds = pc.floor_temporal(times, unit="second")  # no partition begins within one
+    found = {second: cadence.at(second) for second in pc.unique(seconds).to_pylist()}
+    own = list(dict.fromkeys(found.values()))
+    places = {partition: place for place, partition in enumerate(own)}
+    of_seconds = pa.array([places[found[second]] for second in found])
+    return of_seconds.take(pc.index_in(seconds, pa.array(list(found), seconds.type))), own
+
+
+def pushed(storage: Storage, model: str, view: View, day: Partition) -> list[str]:
     """Names of the files with a day's pushed rows, sorted: they are digests, and go into the day's request."""
     return sorted(Path(path).stem for path in storage.list(_folder(view.owner(model), view.name, day)))
 
 
-def fetch(storage: Storage, model: str, day: date, names: Mapping[str, Sequence[str]], scratch: Path) -> dict[str, list[str]]:
+def fetch(
+    storage: Storage, model: str, day: Partition, names: Mapping[str, Sequence[str]], scratch: Path
+) -> dict[str, list[str]]:
     """Local files by view. Raises IntegrityError for one whose bytes are not those of its name."""
     found: dict[str, list[str]] = {}
     for view, digests in names.items():
@@ -102,5 +118,5 @@ def merged(view: View, sql: str, files: Sequence[str]) -> str:
         ) ANTI JOIN ({sql}) USING ({unique})"""
 
 
-def _folder(model: str, view: str, day: date) -> str:
-    return f"pushed/{model}/{view}/date={day.isoformat()}"
+def _folder(model: str, view: str, day: Partition | date) -> str:
+    return f"pushed/{model}/{view}/{Partition.of(day).path}"

@@ -6,6 +6,7 @@ Tables reach back over the spec's lookback in `views`; `today.x`, and all of `en
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 LATE_MINUTES = 15
@@ -14,13 +15,19 @@ ASKED_BEFORE = "INTERVAL 2 HOUR"  # before the scheduled departure
 
 def views(day: date) -> dict[str, str]:
     """View name to SQL: keys, event_timestamp (UTC), features. Rows of `day` only."""
+    hours = f"(SELECT unnest(generate_series(TIMESTAMP '{day}', TIMESTAMP '{day} 23:00:00', INTERVAL 1 HOUR)) AS h)"
+    return views_of(hours, f"TIMESTAMP '{day}'", lambda time: f"{time}::DATE = DATE '{day}'")
+
+
+def views_of(hours: str, begins: str, own: Callable[[str], str]) -> dict[str, str]:
+    """The same for partitions of any length, by SQL: a relation of hours `h`, the first moment, and whether a time is its own."""
     return {
-        "weather": _weather(day),
-        "carrier_delays": _delays(day, "carrier", "carrier"),
-        "route_delays": _delays(day, "route", "origin, dest"),
-        "origin_delays": _delays(day, "origin", "origin"),
-        "rotation": _rotation(day),
-        "plane": _plane(day),
+        "weather": _weather(own("observed_at")),
+        "carrier_delays": _delays(hours, "carrier", "carrier"),
+        "route_delays": _delays(hours, "route", "origin, dest"),
+        "origin_delays": _delays(hours, "origin", "origin"),
+        "rotation": _rotation(own("event_timestamp")),
+        "plane": _plane(begins),
     }
 
 
@@ -43,20 +50,16 @@ def labels() -> str:
     """
 
 
-def _hours(day: date) -> str:
-    return f"(SELECT unnest(generate_series(TIMESTAMP '{day}', TIMESTAMP '{day} 23:00:00', INTERVAL 1 HOUR)) AS h)"
-
-
-def _weather(day: date) -> str:
+def _weather(own: str) -> str:
     """Hourly observations; a duplicated hour keeps its last row in the order of all columns."""
     return f"""
         SELECT DISTINCT ON (origin, observed_at) origin, observed_at AS event_timestamp,
             temp, dewp, humid, wind_speed, wind_gust, precip, pressure, visib
-        FROM weather WHERE observed_at::DATE = DATE '{day}' ORDER BY ALL
+        FROM weather WHERE {own} ORDER BY ALL
     """
 
 
-def _delays(day: date, kind: str, keys: str) -> str:
+def _delays(hours: str, kind: str, keys: str) -> str:
     """Late share and mean delay over 6 h and 168 h; the week leans to the whole network, 6 h to its own week."""
     return f"""
         WITH sums AS (
@@ -66,7 +69,7 @@ def _delays(day: date, kind: str, keys: str) -> str:
             FROM (
                 SELECT {keys}, h, (arr_delay >= {LATE_MINUTES})::INT AS late, greatest(least(arr_delay, 180), -30) AS delay,
                     landed_at > h - INTERVAL 6 HOUR AS recent
-                FROM landings JOIN {_hours(day)} ON landed_at <= h AND landed_at > h - INTERVAL 168 HOUR
+                FROM landings JOIN {hours} ON landed_at <= h AND landed_at > h - INTERVAL 168 HOUR
             ) GROUP BY ALL
         ), week AS (
             SELECT *, (late + 20 * sum(late) OVER hourly / sum(n) OVER hourly) / (n + 20) AS late_week,
@@ -81,19 +84,19 @@ def _delays(day: date, kind: str, keys: str) -> str:
     """
 
 
-def _rotation(day: date) -> str:
+def _rotation(own: str) -> str:
     """The plane's own last landing: it flies on, and brings its delay along."""
     return f"""
         SELECT tailnum, date_trunc('hour', landed_at - INTERVAL 1 MICROSECOND) + INTERVAL 1 HOUR AS event_timestamp,
             greatest(least(arg_max(arr_delay, (landed_at, flight_id)), 300), -60) AS last_arr_delay
-        FROM landings WHERE tailnum IS NOT NULL AND event_timestamp::DATE = DATE '{day}' GROUP BY tailnum, event_timestamp
+        FROM landings WHERE tailnum IS NOT NULL AND {own} GROUP BY tailnum, event_timestamp
     """
 
 
-def _plane(day: date) -> str:
+def _plane(begins: str) -> str:
     """The registry as it stood when the day began."""
     return f"""
-        SELECT tailnum, TIMESTAMP '{day}' AS event_timestamp, max(year)::DOUBLE AS plane_year, max(seats)::DOUBLE AS plane_seats,
+        SELECT tailnum, {begins} AS event_timestamp, max(year)::DOUBLE AS plane_year, max(seats)::DOUBLE AS plane_seats,
             max(engine) AS engine
         FROM today.planes GROUP BY tailnum
     """

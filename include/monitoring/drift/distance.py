@@ -116,10 +116,14 @@ def left_out(past: Windows, numeric: bool, floor: Floor) -> Floats:
 
 
 def _shift(one: Windows, past: Windows, floor: Floor) -> tuple[Floats, Floats]:
-    """(multiples of the usual spread, standard deviations of a row) [...] of windows [...] from past ones [..., K]."""
+    """(multiples of the usual spread, standard deviations of a row) [...] of windows [...] from past ones [..., K].
+
+    The window's noise is by its own variance where that is larger: a few huge values move its mean and vary as much. By the
+    past's alone a column that is mostly 0 (rain, a rare word) alarmed by chance, and its odd past windows hid other drift.
+    """
     center, rows = past.mean.mean(axis=-1), np.maximum(past.n.sum(axis=-1), 1)
     within = (past.variance * past.n).sum(axis=-1) / rows
-    scale = _scale(past.mean, within[..., None] / past.n, within / one.n, floor.mean**2 * within)
+    scale = _scale(past.mean, within[..., None] / past.n, np.maximum(within, one.variance) / one.n, floor.mean**2 * within)
     move = one.mean - center
     return _divided(move, scale), _divided(move, np.sqrt(within))
 

@@ -67,14 +67,20 @@ def gather(
     monitored: Result,
     busy: Sequence[str] = (),
     probe: Mapping[str, Any] | None = None,
+    money: Mapping[str, Any] | None = None,
 ) -> Facts:
     """The facts of a window: the `monitor` result, the labels published since, what runs and what was rejected."""
     with control.transaction() as connection:
-        return _facts(connection, spec, monitored.value, busy, probe)
+        return _facts(connection, spec, monitored.value, busy, probe, money)
 
 
 def _facts(
-    connection: sa.Connection, spec: ModelSpec, value: Mapping[str, Any], busy: Sequence[str], probe: Mapping[str, Any] | None
+    connection: sa.Connection,
+    spec: ModelSpec,
+    value: Mapping[str, Any],
+    busy: Sequence[str],
+    probe: Mapping[str, Any] | None,
+    money: Mapping[str, Any] | None,
 ) -> Facts:
     model = spec.name
     champion = Champion(**value["champion"]) if value["champion"] else None
@@ -91,6 +97,7 @@ def _facts(
         rejected=tuple(_rejected(connection, model, champion, value["as_of"])) if champion else (),
         probe=probe or {},
         loss=of_spec(spec).loss_words,
+        money=money or {},
     )
 
 
@@ -102,11 +109,12 @@ def decide_window(
     busy: Sequence[str] = (),
     probe: Mapping[str, Any] | None = None,
     *,
+    money: Mapping[str, Any] | None = None,
     quiet: bool = False,
 ) -> tuple[Decision, bool]:
     """Decide on the window of a `monitor` result and store it. A window run again gets its stored decision."""
     with control.transaction() as connection:
-        facts = _facts(connection, spec, monitored.value, busy, probe)
+        facts = _facts(connection, spec, monitored.value, busy, probe, money)
         past = _history(connection, spec.name)
     decision = decide(past, facts, spec.retraining)
     if decision.action == "retrain" and not spec.managed:

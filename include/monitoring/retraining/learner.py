@@ -30,7 +30,7 @@ class Tuning:
 
     rate: float = 0.3
     careful: float = 0.3
-    first: float = 0.98
+    first: float = 0.998
     majority: float = 0.5
 
     @property
@@ -86,7 +86,8 @@ class Learned:
 @dataclass(frozen=True)
 class Choice:
     """`retrain`, by the rule of `member`, which holds `trust` of the weight. `cost`: of each member, the mean of the windows
-    served on paper. `readings`: the weight of those that would retrain. `weights`: of MEMBERS."""
+    served on paper. `readings`: the weight of those that would retrain. `older`: the member's model is older than the champion,
+    so the forecast was asked. `weights`: of MEMBERS."""
 
     retrain: bool
     member: str
@@ -94,6 +95,7 @@ class Choice:
     cost: Mapping[str, float]
     served: int
     readings: float
+    older: bool = False
     weights: tuple[float, ...] = ()
 
 
@@ -108,6 +110,12 @@ def learn(
 ) -> tuple[Learned, Choice]:
     """The decision before the window to come. `base`: the number of the first window of `sight`; `champion`: the row of the model
     that serves. A state of a later window, or of one out of the probe's sight, is of no use here."""
+    now, trust = advance(known, sight, base, champion, tuning)
+    return now, choose(now, sight, base, champion, draw, trust, tuning)
+
+
+def advance(known: Learned | None, sight: Sight, base: int, champion: int, tuning: Tuning = CHOSEN) -> tuple[Learned, Floats]:
+    """What is learned before the window to come, and the weights of READINGS: the same whoever is followed, whatever serves."""
     window = base + sight.now
     if known is None or not 0 < window - known.window <= sight.now + 1:
         known = begun(window, base + champion)
@@ -116,9 +124,7 @@ def learn(
     rows = [min(max(model - base, 0), sight.now) for model in known.models]
     says = _says(sight, rows, trust, tuning)
     models = tuple(window if again else model for again, model in zip(says, known.models, strict=True))
-    now = replace(known, window=window, models=models, waiting=(*known.waiting, Open(window, models, tuple(says))))
-    place = (base, champion, draw)
-    return now, _choice(now, sight, place, trust, tuning)
+    return replace(known, window=window, models=models, waiting=(*known.waiting, Open(window, models, tuple(says)))), trust
 
 
 def _says(sight: Sight, rows: Sequence[int], trust: Floats, tuning: Tuning) -> list[bool]:
@@ -164,12 +170,14 @@ def mixability(before: Floats, lost: Floats, rate: float, tuning: Tuning) -> flo
     return max(float(trust @ lost) - mixed, 0.0)
 
 
-def _choice(now: Learned, sight: Sight, place: tuple[int, int, float], trust: Floats, tuning: Tuning) -> Choice:
-    """The forecast is asked about the model that serves; a comparator that is followed has its own; a newer one is fetched."""
-    (base, champion, draw), count = place, len(READINGS)
+def choose(now: Learned, sight: Sight, base: int, champion: int, draw: float, trust: Floats, tuning: Tuning = CHOSEN) -> Choice:
+    """The forecast is asked about the model that serves. A comparator that is followed has its own: a newer one is fetched. An
+    older one cannot be, and ours may err where that one does not: then the forecast is asked about ours as well."""
+    count = len(READINGS)
     mine = weights(tuning.prior, now.loss[count:], pace(now.gap, sight.price, tuning))
     member = followed(mine, draw)
-    vote = vote_on(sight, champion, trust)
-    retrain = vote > tuning.majority if member == 0 else now.models[count + member] > base + champion
+    vote, its = vote_on(sight, champion, trust), now.models[count + member]
+    older = member != 0 and its < base + champion
+    retrain = vote > tuning.majority if older or member == 0 else its > base + champion
     cost = {name: lost / max(now.served, 1) for name, lost in zip(MEMBERS, now.loss[count:], strict=True)}
-    return Choice(retrain, MEMBERS[member], float(mine[member]), cost, now.served, vote, tuple(mine.tolist()))
+    return Choice(retrain, MEMBERS[member], float(mine[member]), cost, now.served, vote, older, tuple(mine.tolist()))

@@ -25,6 +25,7 @@ Action = Literal["retrain", "hold"]
 Signal = Literal["drift", "drop"]
 ERRORS = "errors"
 LEARNED = "learned"  # of a decision's evidence: what the price's rule carries to the next one
+STALE = "stale_window"  # likewise: the money that a stale champion costs in a window, beyond a fresh one
 RULE = 2  # a decision by the price is made by include/monitoring/retraining/priced.py; the first rule's are read and made again
 MONTH = timedelta(days=30)
 NOISE = 1.645  # a drop of so many standard errors is chance one time in twenty
@@ -46,6 +47,7 @@ class Facts:
     `new_labels`: labelled rows since the champion's data. `busy`: what runs, such as "rollout of version 3". `rejected`: the
     challengers since the champion that came to nothing, oldest first, each with its reason. `probe`: the value of the step
     `shadows`; `loss`: what it counts, for sentences. `rule`: which one weighs the price; an earlier release's was 1.
+    `money`: what a retrain and an error cost, where the spec says so (include/monitoring/retraining/money.py).
     """
 
     model: str
@@ -61,6 +63,11 @@ class Facts:
     probe: Mapping[str, Any] = field(default_factory=dict)
     loss: str = ERRORS
     rule: int = RULE
+    money: Mapping[str, Any] = field(default_factory=dict)
+
+    def price(self, policy: Retraining) -> float | None:
+        """Of a retrain, in the mean loss of this window: the policy's, or what follows from money; None where it is unknown."""
+        return self.money.get("price") if policy.price == "cost" else policy.price
 
     def evidence(self) -> dict[str, Any]:
         """What a replay needs of them: the verdicts, not the columns behind."""
@@ -69,7 +76,9 @@ class Facts:
         body["quality"]["issues"] = [i for i in self.quality.get("issues", ()) if i["severity"] == "fail"][:3]
         champion = asdict(self.champion) if self.champion else None
         known = {"window": self.window, "new_labels": self.new_labels, "champion": champion, "shadows": dict(self.probe)}
-        named = {} if self.loss == ERRORS else {"loss": self.loss}
+        named: dict[str, Any] = {} if self.loss == ERRORS else {"loss": self.loss}
+        if self.money:
+            named["money"] = dict(self.money)
         return {**known, **body, "busy": list(self.busy), "rejected": list(self.rejected), **named}
 
     @classmethod
@@ -80,7 +89,17 @@ class Facts:
         judged = (kept["new_labels"], kept["quality"], kept["drift"], kept["performance"])
         work = (tuple(kept["busy"]), tuple(kept["rejected"]), kept["shadows"])
         rule = RULE if LEARNED in kept or not kept["shadows"] else 1
-        return cls(decision.model, kept["window"], decision.as_of, champion, *judged, *work, kept.get("loss", ERRORS), rule)
+        return cls(
+            decision.model,
+            kept["window"],
+            decision.as_of,
+            champion,
+            *judged,
+            *work,
+            kept.get("loss", ERRORS),
+            rule,
+            kept.get("money", {}),
+        )
 
 
 @dataclass(frozen=True)
@@ -138,10 +157,21 @@ def decide(history: Sequence[Decision], facts: Facts, policy: Retraining) -> Dec
     reasons = tuple(_reasons(past, facts, signals, policy, weighed)) if facts.champion else ()
     blocked = tuple(_guards(past, later, facts, policy)) if facts.champion else ("there is no champion to replace",)
     action: Action = "retrain" if reasons and not blocked else "hold"
-    evidence = {"signals": signals.to_json(), **facts.evidence(), **({LEARNED: dict(weighed.learned)} if weighed else {})}
-    notes = (*_notes(past, facts, signals, policy), *([weighed.words] if weighed and not weighed.retrain else []))
+    told = {} if weighed is None else {LEARNED: dict(weighed.learned), **_stale(facts, weighed)}
+    evidence = {"signals": signals.to_json(), **facts.evidence(), **told}
+    notes = (
+        *_notes(past, facts, signals, policy),
+        *_unpriced(facts, policy),
+        *([weighed.words] if weighed and not weighed.retrain else []),
+    )
     summary = _summary(action, reasons, blocked, notes)
     return Decision(f"{facts.model}:{facts.window}", facts.model, facts.as_of, action, reasons, blocked, summary, evidence)
+
+
+def _stale(facts: Facts, weighed: Weighed) -> dict[str, Any]:
+    """What the champion's age costs in a window like this one, in money; nothing where an error has no price."""
+    error, requests = facts.money.get("error"), facts.money.get("requests")
+    return {} if error is None or not requests else {STALE: round(weighed.excess * error * requests, 6)}
 
 
 def _signals(facts: Facts, policy: Retraining) -> Signals:
@@ -163,10 +193,11 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
         yield f"performance fell in {_often(past, now, 'drop', policy)}: {facts.performance.get('words', '')}"
     if weighed is not None and weighed.retrain:
         yield weighed.words
-    if facts.rule == 1 and policy.price is not None and (ahead := outlook(facts.probe, policy.price)) is not None and ahead.worth:
+    price = facts.price(policy)
+    if facts.rule == 1 and price is not None and (ahead := outlook(facts.probe, price)) is not None and ahead.worth:
         yield (
             f"staying costs {ahead.excess:.4f} {facts.loss} a request beyond a fresh model, more than the {ahead.pace:.4f} that "
-            f"retraining costs at its best pace (price {policy.price:g}; {ahead.windows} windows of the staleness probe)"
+            f"retraining costs at its best pace (price {price:g}; {ahead.windows} windows of the staleness probe)"
         )
     share = facts.new_labels / max(facts.champion.rows, 1)
     if policy.on_new_labels is not None and share >= policy.on_new_labels:
@@ -178,13 +209,13 @@ def _reasons(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retra
 
 def _weighed(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Weighed | None:
     """What the price's rule says, and learns; None without a price or a probe."""
-    if facts.rule != RULE or policy.price is None or not facts.probe.get("error"):
+    if facts.rule != RULE or (price := facts.price(policy)) is None or not facts.probe.get("error"):
         return None
     from include.monitoring.retraining.priced import Asked, weigh  # numpy is not for `slipstream status`
 
     learned: Mapping[str, Any] = next((d.evidence[LEARNED] for d in reversed(past) if d.evidence.get(LEARNED)), {})
     alarms = [said for said in (*(d.signals.drift for d in past), now.drift) if said is not None]
-    return weigh(Asked(facts.model, facts.window, facts.probe, learned, alarms, policy.price, facts.loss))
+    return weigh(Asked(facts.model, facts.window, facts.probe, learned, alarms, price, facts.loss))
 
 
 def outlook(probe: Mapping[str, Any], price: float) -> Forecast | None:
@@ -242,6 +273,11 @@ def _guards(past: Sequence[Decision], later: Sequence[Decision], facts: Facts, p
         yield f"frozen while the {work} runs"
     if later:
         yield f"a later window was decided already ({max(d.as_of for d in later)})"
+
+
+def _unpriced(facts: Facts, policy: Retraining) -> Iterator[str]:
+    if policy.price == "cost" and facts.champion and facts.price(policy) is None:
+        yield f"the price of a retrain is unknown: {facts.money.get('why', 'nothing was counted')}"
 
 
 def _notes(past: Sequence[Decision], facts: Facts, now: Signals, policy: Retraining) -> Iterator[str]:

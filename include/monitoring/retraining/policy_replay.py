@@ -7,7 +7,7 @@ Cost: the mean error of the windows served, plus the price times the share of wi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from include.core.spec import Retraining
 from include.data.window import moment
 from include.monitoring.retraining.comparators import Sight
 from include.monitoring.retraining.labelled_stream import Floats, Stream
-from include.monitoring.retraining.learner import CHOSEN, Choice, Learned, Tuning, learn
+from include.monitoring.retraining.learner import CHOSEN, Choice, Learned, Tuning, advance, choose
 from include.monitoring.retraining.policy import RULE, Decision, Facts, decide
 from include.monitoring.retraining.staleness_probe import Ageing, ageing, forecast
 
@@ -170,28 +170,39 @@ def forecasting(known: Known) -> bool:
     return forecast(known.error, known.champion, known.price).worth
 
 
+@dataclass
+class Shared:
+    """What replays of one stream may share: what the probe tells before each window; by price and tuning, what was learned."""
+
+    found: dict[int, Ageing | None] = field(default_factory=dict)
+    learned: dict[tuple[float, Tuning, int], tuple[Learned, Floats]] = field(default_factory=dict)
+
+
 class Priced:
     """The policy of `retraining.price`: it sees as much of the past as the probe does, and learns from window to window.
 
-    `draw`: the place of the model among the policies that may be followed. `choices`: what it said in the newest replay. `found`:
-    what the probe tells before each window, which replays of one stream may share.
+    `draw`: the place of the model among the policies that may be followed. `choices`: what it said in the newest replay.
+    `shared`: with replays of the same errors, labels' delay and alarms, and of no others.
     """
 
-    def __init__(self, draw: float, tuning: Tuning = CHOSEN, found: dict[int, Ageing | None] | None = None) -> None:
+    def __init__(self, draw: float, tuning: Tuning = CHOSEN, shared: Shared | None = None) -> None:
         self.draw, self.tuning = draw, tuning
         self.choices: list[Choice] = []
-        self._found = {} if found is None else found
-        self._shared = found is not None
+        self._given, self._shared = shared, Shared()
         self._learned: Learned | None = None
 
     def __call__(self, known: Known) -> bool:
         if known.now == 1:
-            self._learned, self.choices = None, []
-        base = max(known.now - REACH, 0)
+            self._learned, self.choices, self._shared = None, [], self._given or Shared()
+        base, shared = max(known.now - REACH, 0), self._shared
         seen = known.error[base:, base:]
-        if not self._shared or known.now not in self._found:
-            self._found[known.now] = ageing(seen)
-        sight = Sight(seen, self._found[known.now], known.price, known.alarms)
-        self._learned, choice = learn(self._learned, sight, base, max(known.champion - base, 0), self.draw, self.tuning)
+        if known.now not in shared.found:
+            shared.found[known.now] = ageing(seen)
+        sight = Sight(seen, shared.found[known.now], known.price, known.alarms)
+        champion, which = max(known.champion - base, 0), (known.price, self.tuning, known.now)
+        if which not in shared.learned:
+            shared.learned[which] = advance(self._learned, sight, base, champion, self.tuning)
+        self._learned, trust = shared.learned[which]
+        choice = choose(self._learned, sight, base, champion, self.draw, trust, self.tuning)
         self.choices.append(choice)
         return choice.retrain

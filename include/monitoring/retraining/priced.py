@@ -23,11 +23,13 @@ EPOCH = moment("1970-01-01")
 
 @dataclass(frozen=True)
 class Weighed:
-    """`words` say why, either way; `learned` is kept with the decision."""
+    """`words` say why, either way; `learned` is kept with the decision. `excess`: what the champion errs beyond a fresh model in
+    the window to come, cautiously, a request."""
 
     retrain: bool
     words: str
     learned: Mapping[str, Any]
+    excess: float
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,12 @@ def weigh(asked: Asked) -> Weighed:
     base = int((window.end - EPOCH) // (window.end - window.start)) - sight.now
     known = Learned.from_json(asked.learned) if asked.learned else None
     learned, choice = learn(known, sight, base, champion, place(asked.model))
-    return Weighed(choice.retrain, _words(asked, sight, choice, champion), learned.to_json())
-
-
-def _words(asked: Asked, sight: Sight, choice: Choice, champion: int) -> str:
-    """What the probe says, and the record of who is followed beside the best of the others."""
     ahead = Forecast(0.0, asked.price, 0.0, 0) if sight.found is None else told(sight.found, champion, asked.price)
+    return Weighed(choice.retrain, _words(asked, ahead, choice), learned.to_json(), max(ahead.excess, 0.0))
+
+
+def _words(asked: Asked, ahead: Forecast, choice: Choice) -> str:
+    """What the probe says, and the record of who is followed beside the best of the others."""
     outlook = (
         f"staying costs {ahead.excess:.4f} {asked.loss} a request beyond a fresh model and retraining {ahead.pace:.4f} at its "
         f"best pace (price {asked.price:g}; {ahead.windows} windows of the staleness probe, {percent(choice.readings)} of whose "
@@ -69,6 +71,8 @@ def _words(asked: Asked, sight: Sight, choice: Choice, champion: int) -> str:
     )
     if choice.member == FORECAST:
         return f"{outlook}{_beside(choice)}"
+    if choice.older:
+        return f"{outlook}; {choice.member} is followed, whose model would be older{_beside(choice)}"
     what = "whose model would be newer by now" if choice.retrain else "whose model would be no newer"
     return f"{choice.member} is followed, {what}{_beside(choice)}; by itself, {outlook}"
 

@@ -48,6 +48,7 @@ class HttpRequest:
     path: str
     headers: Headers
     body: bytes = b""
+    query: bytes = b""
 
     def header(self, name: bytes) -> str | None:
         """By lower-case name."""
@@ -65,6 +66,17 @@ class Response:
 
 def answer(value: Any, status: int = 200) -> Response:
     return Response(encode(value), status)
+
+
+Handler = Callable[..., Awaitable[Response]]  # the call, and the names in its path
+
+
+def page(made: Callable[[], Response]) -> Handler:
+    async def handler(call: HttpRequest) -> Response:
+        del call
+        return made()
+
+    return handler
 
 
 async def read_body(scope: Scope, receive: Receive) -> bytes:

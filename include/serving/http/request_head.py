@@ -102,7 +102,7 @@ def read_head(text: bytes) -> Head:
         end=len(text) + length if length >= 0 else CHUNKED,
         keep=minor == 1 and not _closes(fields), expects=_expects(fields) and minor == 1,
         model=model.group(1) if model else "",
-        direct=model is not None and not compressed and minor == 1 and 0 < length <= LARGEST_DIRECT,
+        direct=model is not None and b"async" not in query and not compressed and minor == 1 and 0 < length <= LARGEST_DIRECT,
     )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ class Route:
 
 ROUTES = (
     Route("POST", "/predict/{model}", PREDICT),
+    Route("GET", "/predictions/{model}/{id}", PREDICT),
     Route("POST", "/recommend/{model}", PREDICT),
     Route("POST", "/feedback/{model}", FEEDBACK),
     Route("POST", "/push/{model}/{view}", PUSH),

@@ -10,6 +10,7 @@ from typing import Any
 
 from include.core.spec import ModelSpec, View
 from include.routing.route import Route
+from include.serving.http.request_error import RequestError
 from include.serving.models.computing import Computing
 from include.serving.models.loaded_model import LoadedModel
 
@@ -87,3 +88,12 @@ def _named(model: LoadedModel) -> str:
     """Versions that read the same views and compute the same of a request are fed with the same rows."""
     views = ",".join(f"{view.name}@{view.version}" for view in model.views or () if view.version)
     return views if model.computing is None else f"{views}|{model.computing.digest}"
+
+
+def check_live(deployment: Deployment) -> None:
+    """Raises RequestError (404) where no version may answer yet."""
+    if not deployment.route.live:
+        model = deployment.spec.name
+        raise RequestError(
+            404, f"No version of {model} is in service yet.", field="model", value=model, allowed="roll one out first"
+        )

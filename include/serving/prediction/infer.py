@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from include.core.spec import Feature
 from include.core.spec.dtypes import Kind, kind_of, length_of
 from include.model_contract.batch import Encoded, Floats
+from include.serving.http.asgi import DIGITS, HttpRequest
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswered
@@ -252,3 +253,13 @@ def _numbers(values: Any, field: str) -> NDArray[np.float32]:
     if np.isinf(numbers).any():
         raise RequestError(400, "Not a finite number.", field=field, allowed=NUMBERS)
     return numbers
+
+
+def header_length_of(call: HttpRequest) -> int | None:
+    """The length of the JSON before binary tensors. Raises RequestError."""
+    text: Any = call.header(b"inference-header-content-length")
+    if text is not None and not (text.isdecimal() and text.isascii() and len(text) <= DIGITS):
+        raise RequestError(
+            400, "Not a length.", field="Inference-Header-Content-Length", value=text, allowed="bytes of the JSON part"
+        )
+    return int(text) if text is not None else None

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 KEPT_SECONDS, WAIT_SECONDS = 15.0, 2.0
 Source = Callable[[ModelSpec], Iterable[Sample]]
 
-MODEL = ("model",)
+MODEL, OF_VERSION = ("model",), ("model", "version", "currency")
 UP = Family("slipstream_health_up", "Whether a source of the lines below could be read.", "gauge", ("source",))
 LOG_AGE = Family("slipstream_log_waiting_seconds", "Time since the oldest segment on the disk was written to.", "gauge", MODEL)
 LOG_UNSHIPPED = Family("slipstream_log_unshipped_bytes", "Bytes of the log that are on this disk alone.", "gauge", MODEL)
@@ -47,6 +47,10 @@ HEALTH = (
     Family("slipstream_monitored_window_seconds", "Length of a monitoring window.", "gauge", MODEL),
     Family("slipstream_retrains", "Retrainings decided in the last 30 days of wall clock.", "gauge", MODEL),
     Family("slipstream_retrain_budget", "How many the policy allows in 30 days.", "gauge", MODEL),
+    Family("slipstream_cost_cpu_hour", "The price of a CPU hour.", "gauge", ("model", "currency")),
+    Family("slipstream_cost_training", "Money that the version in production has cost.", "gauge", OF_VERSION),
+    Family("slipstream_cost_thousand_predictions", "Money of a thousand, as its evaluation timed them.", "gauge", OF_VERSION),
+    Family("slipstream_cost_stale_window", "Money that a window of it costs beyond a fresh one.", "gauge", ("model", "currency")),
     LOG_AGE,
     LOG_UNSHIPPED,
     LOG_UNSHIPPED_AGE,

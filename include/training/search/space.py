@@ -43,6 +43,22 @@ def perturbed(space: Mapping[str, Space], point: Mapping[str, Json], chance: ran
     return found
 
 
+def own(space: Mapping[str, Space], params: Mapping[str, Json]) -> Point | None:
+    """The point that the parameters are, where they name one of the space."""
+    point = {name: params[name] for name in sorted(space) if name in params}
+    return point if len(point) == len(space) and all(_holds(space[name], value) for name, value in point.items()) else None
+
+
+def _holds(of: Space, value: Json) -> bool:
+    if isinstance(of, Choice):
+        return any(type(known) is type(value) and known == value for known in of.values)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    if isinstance(of, Float):
+        return of.low <= value <= of.high
+    return isinstance(value, int) and of.low <= value <= of.high and (value - of.low) % of.step == 0
+
+
 def _draw(of: Space, chance: random.Random) -> Json:
     if isinstance(of, Choice):
         picked: Json = chance.choice(of.values)

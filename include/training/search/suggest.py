@@ -11,7 +11,7 @@ from include.core.adapters import adapter
 from include.core.json_types import Json
 from include.core.spec.search import Search
 from include.training.search.schedulers import Suggest
-from include.training.search.space import Point, drawn, on_grid
+from include.training.search.space import Point, drawn, on_grid, own
 from include.training.search.trials import Trial, Trials
 
 
@@ -29,14 +29,15 @@ Tpe = Callable[[Search, int, Sequence[Seen]], Point]
 
 
 def suggester(search: Search, base: Mapping[str, Json]) -> Suggest:
-    """`base`: the parameters that are not searched."""
+    """`base`: the spec's own parameters. `tpe` tries them first, as what is to be beaten, where they are a point of the space."""
     if search.algorithm == "grid":
         points = on_grid(search.space, search.trials, random.Random(search.seed))
         return lambda trials: {**base, **points[len(trials)]} if len(trials) < len(points) else None
     if search.algorithm == "random":
         return lambda trials: {**base, **drawn(search.space, _chance(search, len(trials)))}
     tpe: Tpe = adapter("search.tpe")
-    return lambda trials: {**base, **_learnt(search, trials, tpe)}
+    begun = own(search.space, base)
+    return lambda trials: {**base, **((None if len(trials) else begun) or _learnt(search, trials, tpe))}
 
 
 def _learnt(search: Search, trials: Trials, tpe: Tpe) -> Point:

@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 from airflow.sdk import DAG, Asset, AssetAlias, AssetWatcher, Context, CronDataIntervalTimetable, ExceptionRetryPolicy, Param
 
 from include.core.errors import DataError
+from include.core.partition import DAILY
 from include.core.request import Json, Request
 from include.services.services import Services
 from operators.alert import FailureNotifier
 from operators.assets import candidate_asset
 from operators.base import ComputeOperator, ReconcileOperator, SlipstreamOperator
 from operators.lifecycle import RETRIES, RETRYING, TIMEZONE
-from operators.run import may_deploy, partition_day
+from operators.run import may_deploy, run_partition
 from operators.triggers import QuestionTrigger
 from operators.watchers import LandingTrigger
 from tests.support.airflow_steps import mark
@@ -108,7 +109,7 @@ class DayOperator(SlipstreamOperator):
     """The day that the event is about; and a failure with it, for the notifier."""
 
     def execute(self, context: Context) -> Json:
-        day = partition_day(context).isoformat()
+        day = run_partition(context, DAILY).name
         if self.task_id == "fails":
             raise DataError(f"Nobody wants {day}.")
         return day

@@ -44,6 +44,7 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("mirror", ["mirror"], 4),
         ("policy replay", ["policy", "replay", MODEL, *STREAM], 0),
         ("trace", ["trace", MODEL], 0),
+        ("cost", ["cost", MODEL], 0),
         ("search", ["search", MODEL], 0),
         ("profile", ["profile", MODEL, "events", "2013-01-02"], 0),
         ("features catch-up", ["features", "catch-up", MODEL, "--dry-run"], 0),

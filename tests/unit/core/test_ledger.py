@@ -90,6 +90,19 @@ def test_an_attempt_is_live_until_it_is_ended(ledger: Ledger) -> None:
     assert ledger.ended(KEY, 0) == ["worker died"]
 
 
+def test_attempts_are_told_with_what_they_were_given_and_why_they_ended(ledger: Ledger) -> None:
+    machine = {"backend": "ray", "workers": 2, "resources": {"cpus": 4}}
+    ledger.end_attempt(ledger.open_attempt(REQUEST.key, 0, machine), "killed")
+    again = ledger.open_attempt(REQUEST.key, 0)
+    assert ledger.open_attempt(REQUEST.key, 0, machine) == again  # who opened it has said what it runs on
+    first, second = ledger.tried(REQUEST.key, 0)
+    assert (first.number, first.machine, first.reason) == (1, machine, "killed")
+    assert first.ended is not None
+    assert first.ended >= first.opened
+    assert (second.number, second.machine, second.ended, second.reason) == (2, {}, None, "")
+    assert ledger.tried("train/nothing", 0) == []
+
+
 def test_the_first_commit_wins(ledger: Ledger, tmp_path: Path) -> None:
     first = commit(ledger, tmp_path / "1", b"first", number=1)
     second = commit(ledger, tmp_path / "2", b"second", number=2)

@@ -19,7 +19,7 @@ from include.core.spec import Features
 from include.core.task import perform
 from include.features.online.stream import stream_rows
 from include.features.skew.comparison import Finding, compare
-from include.features.skew_step import check, first_day, read_sample, served_table, snapshot
+from include.features.skew_step import check, first_reach, read_sample, served_table, snapshot
 from include.online_store.open import open_online
 from include.prediction_log.record import Record
 from include.prediction_log.shared import log_of
@@ -56,7 +56,7 @@ def serve(shop: Shop, folder: Path, change: Change = dict, *, degraded: tuple[st
 
 
 def published(shop: Shop) -> dict[date, Ref]:
-    days = [first_day(MODEL, START), date(2013, 1, 3), DAY]
+    days = [first_reach(MODEL, START).date(), date(2013, 1, 3), DAY]
     return {day: shop.ledger.ref(shop.features(day)) for day in dict.fromkeys(days)}
 
 

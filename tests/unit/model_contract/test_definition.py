@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from include.core.errors import DataError
+from include.core.partition import DAILY
 from include.core.spec import Feature
 from include.model_contract.definition import Definition, definitions, present_views, template, views_of_model
 from include.model_contract.view_version import DAY, versions
@@ -27,7 +28,7 @@ def signature(pins: dict[str, str], **made: Definition) -> dict[str, Any]:
 
 def test_a_definition_gives_the_sql_of_any_day() -> None:
     other = date(2008, 11, 27)
-    kept = Definition(FEATURES.views[0], template(sql(DAY), sql(other)))
+    kept = Definition(FEATURES.views[0], template([sql(DAY), sql(other)], DAILY))
     assert [kept.on(day) for day in (DAY, other, date(2013, 3, 1))] == [sql(DAY), sql(other), sql(date(2013, 3, 1))]
     (made,) = definitions(FEATURES).values()
     assert made.on(date(2013, 1, 2)) == views(date(2013, 1, 2))["customer"]
@@ -45,7 +46,7 @@ def test_a_definition_gives_the_sql_of_any_day() -> None:
     ],
 )
 def test_sql_that_differs_by_more_than_dates_is_not_kept_and_reported(unlike: Any) -> None:
-    kept = Definition(FEATURES.views[0], template(unlike(DAY), unlike(date(2008, 11, 27))))
+    kept = Definition(FEATURES.views[0], template([unlike(DAY), unlike(date(2008, 11, 27))], DAILY))
     with pytest.raises(DataError, match="cannot be computed any more"):
         kept.on(date(2013, 1, 1))
 

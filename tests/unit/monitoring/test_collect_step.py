@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Collected:
         return dict(zip(self.table["request_id"].to_pylist(), self.table[name].to_pylist(), strict=True))
 
 
-def collect(ledger: Ledger, settings: Settings, published: dict[str, Ref] | None = None) -> Collected:
+def collect(ledger: Ledger, settings: Settings, published: dict[date, Ref] | None = None) -> Collected:
     return Collected(ledger, snapshot(log_of(settings), spec(), AS_OF, published or {}), settings)
 
 
@@ -87,7 +87,7 @@ def test_labels_join_once_they_have_arrived(ledger: Ledger, settings: Settings, 
     write_log(settings, [record(name, "2013-04-02T10:00:00") for name in ("landed", "flying", "never")])
     landed, flying = ("landed", 1, moment("2013-04-02T14:00")), ("flying", 1, moment("2013-04-08T01:00"))
     day = commit(ledger, "features", {}, {"labels.parquet": labels([landed, flying])}, scratch)
-    found = collect(ledger, settings, {"2013-04-02": day})
+    found = collect(ledger, settings, {date(2013, 4, 2): day})
     assert found.column("label") == {"landed": 1.0, "flying": None, "never": None}
     assert found.value["labelled"] == 1
 
@@ -100,8 +100,8 @@ def test_a_corrected_label_counts_as_corrected_and_contradicting_ones_count_for_
     first = labels([("twice", 1, early), ("fixed", 0, early), ("torn", 0, early), ("stranger", 1, early), ("twice", None, late)])
     second = labels([("twice", 1, early), ("fixed", 1, late), ("torn", 1, early)])
     published = {
-        "2013-04-02": commit(ledger, "features", {}, {"labels.parquet": first}, scratch),
-        "2013-04-03": commit(ledger, "features", {}, {"labels.parquet": second}, scratch),
+        date(2013, 4, 2): commit(ledger, "features", {}, {"labels.parquet": first}, scratch),
+        date(2013, 4, 3): commit(ledger, "features", {}, {"labels.parquet": second}, scratch),
     }
     found = collect(ledger, settings, published)
     assert found.column("label") == {"twice": 1.0, "fixed": 1.0, "torn": None}
@@ -114,7 +114,7 @@ def test_a_label_known_before_its_request_is_no_label_of_it(ledger: Ledger, sett
     asked = moment("2013-04-02T10:00:00")
     known = {"before": asked - timedelta(microseconds=1), "at": asked, "after": asked + timedelta(hours=1)}
     rows = labels([(name, 1, at) for name, at in known.items()])
-    found = collect(ledger, settings, {"2013-04-02": commit(ledger, "features", {}, {"labels.parquet": rows}, scratch)})
+    found = collect(ledger, settings, {date(2013, 4, 2): commit(ledger, "features", {}, {"labels.parquet": rows}, scratch)})
     assert found.column("label") == {"before": None, "at": 1.0, "after": 1.0}
     assert (found.value["labelled"], found.value["labels_before_request"]) == (2, 1)
     assert found.value["labels_of_unknown_requests"] == 0
@@ -211,7 +211,7 @@ def test_the_windows_before_come_along_with_their_late_labels(ledger: Ledger, se
     ]
     write_log(settings, [record("now", "2013-04-02T10:00:00"), *before])
     day = commit(ledger, "features", {}, {"labels.parquet": labels([("late", 1, moment("2013-04-05T00:00:00"))])}, scratch)
-    found = collect(ledger, settings, {"2013-03-26": day})
+    found = collect(ledger, settings, {date(2013, 3, 26): day})
     earlier = pq.read_table(ledger.storage.uri(found.result.files["earlier.parquet"].path))
     assert earlier["request_id"].to_pylist() == ["older", "late"]  # two windows back, and no further
     assert earlier["label"].to_pylist() == [None, 1.0]
@@ -227,7 +227,7 @@ def test_what_a_shadow_said_stands_beside_what_was_answered(ledger: Ledger, sett
         [record("a", "2013-04-02T10:00:00"), shadow, {**shadow, "id": "nobody"}, {**shadow, "score": None, "version": 3}],
     )
     day = commit(ledger, "features", {}, {"labels.parquet": labels([("a", 0, moment("2013-04-03T00:00:00"))])}, scratch)
-    found = collect(ledger, settings, {"2013-04-02": day})
+    found = collect(ledger, settings, {date(2013, 4, 2): day})
     pairs = pq.read_table(ledger.storage.uri(found.result.files["shadow.parquet"].path)).to_pylist()
     assert [(p["request_id"], p["version"], p["score"], p["answered"], p["answered_by"], p["label"]) for p in pairs] == [
         ("a", 2, 0.75, 0.25, 1, 0.0)
@@ -250,7 +250,7 @@ def test_classes_are_kept_by_name_with_all_outputs_and_new_ones_are_counted(ledg
         }
     )
     files = {"labels.parquet": told, "entities.parquet": pa.table({"request_id": pa.array([], pa.string())})}
-    published = {"2013-04-02": commit(ledger, "features", {}, files, settings.home)}
+    published = {date(2013, 4, 2): commit(ledger, "features", {}, files, settings.home)}
     found = Collected(ledger, snapshot(log_of(settings), model, AS_OF, published), settings)
     assert found.column("label") == {"a": "2", "b": None, "c": None}
     assert found.column("outputs")["a"] == [0.3, 0.7]
@@ -278,7 +278,7 @@ def test_labels_that_callers_sent_stand_in_for_those_that_have_not_landed(
     landed = labels([(name, value, moment("2013-04-04")) for name, value in (("landed", 1), ("both", 0))])
     folder = tmp_path / "made"
     folder.mkdir()
-    published = {"2013-04-02": commit(ledger, "features", {}, {"labels.parquet": landed}, folder)}
+    published = {date(2013, 4, 2): commit(ledger, "features", {}, {"labels.parquet": landed}, folder)}
     log, model = log_of(settings), spec()
     request = told_snapshot(log, model, moment(AS_OF), 7)
     feedback = ledger.ref(perform(request, ledger.open_attempt(request.key, 0), ledger, settings))

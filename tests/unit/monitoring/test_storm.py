@@ -17,11 +17,11 @@ from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.request import Result
 from include.core.spec import Retraining
-from include.core.time import timestamp
 from include.data.window import Window, moment
 from include.monitoring.retraining.decision import decide_window, history, resource
 from include.monitoring.retraining.policy import Decision
 from tests.support.effort import effort
+from tests.support.partition_rows import insert_day
 from tests.support.synthetic_predictions import spec
 from tests.support.weekly_facts import BROKEN, DRIFT, FELL, WHOLE
 
@@ -42,8 +42,7 @@ def alarm(day: int, **changes: Any) -> Result:
 @pytest.fixture
 def labelled(control: ControlStore) -> ControlStore:
     with control.transaction() as connection:
-        row = {"model": SPEC.name, "day": "2013-04-02", "ref": {}, "digest": "d", "rows": {"labels": 5000}, "at": timestamp()}
-        connection.execute(store.partitions.insert().values(**row))
+        insert_day(connection, SPEC.name, "2013-04-02", {"labels": 5000})
     return control
 
 

@@ -90,6 +90,14 @@ def test_a_late_commit_of_the_same_generation_is_a_no_op(services: Services, con
     assert late.digest == first["digest"]
 
 
+def test_the_ledger_knows_what_an_attempt_ran_on_and_the_processor_time_it_took(services: Services, context: Make) -> None:
+    result = services.ledger.resolve(Ref.from_json(task().execute(context())))
+    (tried,) = services.ledger.tried(result.key, result.generation)
+    assert tried.machine == {"backend": "task", "workers": 1, "resources": {}}
+    assert result.cpu_seconds is not None
+    assert result.cpu_seconds >= 0
+
+
 def test_a_damaged_result_is_computed_again(services: Services, context: Make) -> None:
     first = services.ledger.resolve(Ref.from_json(task().execute(context())))
     Path(services.storage.uri(first.files["out.txt"].path)).write_text("43")

@@ -16,11 +16,12 @@ from include.core.catalog import load_spec
 from include.core.control import ControlStore
 from include.core.digest import code_digest, digest_json
 from include.core.ledger import Ledger
+from include.core.partition import Partition
 from include.core.request import Ref, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.storage import open_storage
-from include.core.time import start_of_day
+from include.core.time import end_of_day, start_of_day
 from include.data.published import publish, resource
 from include.evaluation.request import evaluate_request
 from include.features.request import skew_request, training_set_request
@@ -75,7 +76,7 @@ def requests(spec: ModelSpec, home: Path) -> dict[str, Request]:
     asked, made = ref("training_set"), ref("train")
     withdrawn = ref("withdrawn") if spec.training.without_withdrawn else None
     start = start_of_day(DAYS[-1]) - timedelta(days=spec.data.lookback_days)
-    days = known_days(control, spec.name, spec.features.views, start, DAYS[-1])
+    days = known_days(control, spec.name, spec.features.views, start, end_of_day(DAYS[-1]))
     probed = spec.training.window_days + WINDOWS * spec.monitoring.window_days
     return {
         "training_set": training_set_request(spec, AS_OF, control, withdrawn=withdrawn),
@@ -91,7 +92,7 @@ def requests(spec: ModelSpec, home: Path) -> dict[str, Request]:
         "monitor": monitor_request(spec, ref("collect"), version, [], ref("reference")),
         "skew": skew_request(spec, AS_OF, control, ledger, log_of(settings)),
         "shadows": shadows_request(spec, asked, AS_OF.isoformat(), AS_OF.isoformat()),
-        "score": score_request(spec, DAYS[-1], version, days),
+        "score": score_request(spec, Partition.of_day(DAYS[-1]), version, days),
     }
 
 

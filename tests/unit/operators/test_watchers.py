@@ -19,13 +19,14 @@ from airflow.sdk.exceptions import AirflowSkipException
 from airflow.triggers.shared_stream import SharedStreamManager
 
 from include.core.control import ControlStore
+from include.core.partition import Cadence
 from include.core.spec import Triggers
 from include.monitoring.retraining.decision import history
 from include.versions.lifecycle import set_production
 from operators import watchers
 from operators.monitoring import CollectPredictionsOperator
 from operators.pending_events import AGAIN_SECONDS, PENDING_SECONDS, closed_window, landed_days, next_event
-from operators.run import partition_day
+from operators.run import run_partition
 from operators.training import PlanTrainingOperator
 from operators.watchers import LandingTrigger, QueueTrigger, read_message
 from tests.support.nursery import DAYS
@@ -84,7 +85,7 @@ def test_each_landed_day_is_reported_until_it_is_published(life: Life) -> None:
     events = first(trigger, 2, lambda: life.publish(day(1)))
     assert [event["day"] for event in events] == ["2013-01-01", "2013-01-02"]
     run = Run(run_type="asset_triggered", event={"from_trigger": True, "payload": events[1]})
-    assert partition_day(run.context("validate")) == day(2)
+    assert run_partition(run.context("validate"), Cadence()) == day(2)
     life.publish(day(2))
     assert landed_days(life.services, SPEC) == []
 

@@ -23,7 +23,7 @@ from include.core.spec import Feature, Features, View
 from include.core.task import Task, perform
 from include.features.skew.comparison import compare
 from include.online_store.open import open_online
-from include.point_in_time.known import first_day, known_files, oldest_day
+from include.point_in_time.known import first_reach, known_files, reach
 from include.point_in_time.partition import results
 from include.scoring.rows import rows_of_day
 
@@ -251,19 +251,19 @@ def test_only_days_within_reach_are_read_and_of_those_before_the_window_no_entit
 @pytest.mark.parametrize(
     ("ttl", "first"),
     [
-        (None, date.min),
-        (timedelta(hours=6), date(2013, 1, 9)),
-        (timedelta(hours=6, microseconds=1), date(2013, 1, 8)),
-        (timedelta(days=10**6), date.min),
-        (timedelta.max, date.min),
+        (None, "0001-01-01"),
+        (timedelta(hours=6), "2013-01-09"),
+        (timedelta(hours=6, microseconds=1), "2013-01-08T23:59:59.999999"),
+        (timedelta(days=10**6), "0001-01-01"),
+        (timedelta.max, "0001-01-01"),
     ],
 )
-def test_how_far_a_view_reaches(ttl: timedelta | None, first: date) -> None:
+def test_how_far_a_view_reaches(ttl: timedelta | None, first: str) -> None:
     start = datetime.fromisoformat("2013-01-09T06:00")
     view = VIEWS[0].model_copy(update={"ttl": ttl})
-    assert oldest_day(view, start) == first
-    assert first_day([view, VIEWS[2]], start) == min(first, date(2013, 1, 7))
-    assert first_day([], start) == date(2013, 1, 9)
+    assert reach(view, start) == datetime.fromisoformat(first)
+    assert first_reach([view, VIEWS[2]], start) == min(datetime.fromisoformat(first), start - VIEWS[2].ttl)
+    assert first_reach([], start) == start
 
 
 OTHER = {"genre": "v2", "level": "v1", "mood": "v1"}

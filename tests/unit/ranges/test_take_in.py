@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
-from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pytest
 from include.core.advisory_lock import advisory_lock
 from include.core.digest import PROJECT
 from include.core.errors import DataError, JobFailedError, NotReadyError
+from include.core.partition import Partition
 from include.core.request import Result
 from include.core.task import perform
 from include.data.published import published
@@ -38,7 +38,7 @@ POINTS = ("range.chunk.taken", "range.day.made", "range.day.published", "range.c
 def standing(life: Life) -> dict[int, Result]:
     """The published results, by the number of their day."""
     refs = published(life.services.control, MODEL, day(1), day(31))
-    return {(when - day(1)).days + 1: life.services.ledger.resolve(ref) for when, ref in refs.items()}
+    return {when.start.day: life.services.ledger.resolve(ref) for when, ref in refs.items()}
 
 
 def by_the_steps(life: Life, number: int) -> tuple[str, str]:
@@ -166,9 +166,9 @@ def test_chunks_are_brought_online_together_and_let_go_of_then(
         with ExitStack() as opened:
             return [opened.enter_context(lock) for lock in locks]
 
-    def online(spec: object, results: dict[date, Result], *others: object) -> None:
+    def online(spec: object, results: dict[Partition, Result], *others: object) -> None:
         del spec, others
-        seen.append([each.day for each in results])
+        seen.append([each.start.day for each in results])
         assert not free()[-1]
 
     monkeypatch.setattr(take_in_module, "bring_online", online)

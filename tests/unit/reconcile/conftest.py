@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.backends.process.jobs import ProcessJobs
-from include.core.control import ControlStore, audit, decisions, effects, partitions, versions
+from include.core.control import ControlStore, audit, decisions, effects, versions
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
 from include.core.settings import Settings
@@ -27,6 +27,7 @@ from include.routing.route import Route, set_route
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
 from tests.support.evidence import begun_and_published
 from tests.support.fake_airflow import FakeAirflow, RunState
+from tests.support.partition_rows import insert_day
 
 MODEL = "toy"
 ROLLOUT, TRAINING, FEATURES = (f"{MODEL}_{part}" for part in ("rollout", "training", "features"))
@@ -133,8 +134,7 @@ class Place:
     def published(self, *days: date) -> None:
         with self.control.transaction() as connection:
             for day in days:
-                row = {"model": MODEL, "day": str(day), "ref": {}, "digest": "d", "rows": {}, "at": "2026"}
-                connection.execute(partitions.insert().values(**row))
+                insert_day(connection, MODEL, day)
 
     def landing(self) -> None:
         self.spec = self.spec.model_copy(update={"triggers": Triggers(landing=True)})

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.request import Ref
 from include.core.spec import Binary, Costs, ModelSpec, MultiClass, Ranking, Regression
 from include.data.window import moment
@@ -83,7 +84,7 @@ def test_outputs_that_are_none_of_the_problems_are_not_written(problem: Any, out
 
 
 def asked(model: ModelSpec, version: Any) -> dict[str, Any]:
-    return dict(score_request(model, date(2013, 4, 1), version, {}).params)
+    return dict(score_request(model, Partition.of_day(date(2013, 4, 1)), version, {}).params)
 
 
 def test_a_request_says_its_problem_only_where_scores_depend_on_it() -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from include.core.partition import DAILY, Partition
 from include.core.spec import Data
 from include.core.storage import LocalStorage
 from include.data.raw import RawPartitions
-from include.features.offline.late import Digests, Late, Made, lacked, late_days, lookback, ranges
+from include.features.offline.late import Digests, Late, Made, lacked, late_days, ranges
 
 DATA = Data(sources=("orders", "returns"), first=date(2013, 1, 1), lookback_days=2)
 
@@ -24,16 +25,16 @@ def day(number: int) -> date:
 @dataclass
 class Store:
     raw: RawPartitions
-    made: dict[date, Made] = field(default_factory=dict)
+    made: dict[Partition, Made] = field(default_factory=dict)
 
     def land(self, number: int, content: str = "", sources: tuple[str, ...] = DATA.sources) -> None:
         for source in sources:
             self.raw.storage.write(self.raw.path(source, day(number)), f"{source} {number} {content}".encode())
 
     def make(self, number: int) -> None:
-        first = lookback(DATA, day(number))[0]
+        first = DATA.lookback(day(number))[0]
         read = {source: self.raw.digests(source, first, day(number)) for source in DATA.sources}
-        self.made[day(number)] = Made(read, datetime.now(UTC))
+        self.made[DAILY.on(day(number))] = Made(read, datetime.now(UTC))
 
     def aged(self, number: int, by: timedelta) -> None:
         """As if written that long ago."""
@@ -42,7 +43,7 @@ class Store:
             os.utime(path, (path.stat().st_mtime - by.total_seconds(),) * 2)
 
     def late(self, *, trust_times: bool = True) -> dict[int, str]:
-        return {late.day.day: late.words for late in late_days(self.raw, DATA, self.made, Digests(trust_times=trust_times))}
+        return {late.day.start.day: late.words for late in late_days(self.raw, DATA, self.made, Digests(trust_times=trust_times))}
 
 
 @pytest.fixture
@@ -55,9 +56,9 @@ def test_a_day_says_which_of_its_look_back_it_lacks(store: Store) -> None:
         store.land(number)
     store.land(2, sources=("orders",))
     read = {source: store.raw.digests(source, day(1), day(3)) for source in DATA.sources}
-    assert lacked(DATA, day(3), read) == {"returns": ["2013-01-02"]}
-    assert lacked(DATA, day(1), read) == {}, "nothing came before the first day"
-    assert lookback(DATA, day(2)) == [day(1), day(2)]
+    assert lacked(DATA, DAILY.on(day(3)), read) == {"returns": ["2013-01-02"]}
+    assert lacked(DATA, DAILY.on(day(1)), read) == {}, "nothing came before the first day"
+    assert DATA.lookback(day(2)) == [day(1), day(2)]
 
 
 def test_days_that_read_what_is_there_are_not_late(store: Store) -> None:
@@ -167,6 +168,6 @@ def test_a_day_that_is_late_by_more_has_another_key() -> None:
 def test_ranges_hold_no_day_that_a_run_would_wait_for(
     days: list[int], absent: list[int], expected: list[tuple[int, int]]
 ) -> None:
-    found = ranges(map(day, days), lambda each: each.day not in absent)
+    found = ranges(map(day, days), lambda each: each.start.day not in absent)
     assert found == [(day(first), day(last)) for first, last in expected]
     assert ranges([date(2013, 1, 1), date(2013, 12, 1)], lambda _: True) == [(date(2013, n, 1),) * 2 for n in (1, 12)]

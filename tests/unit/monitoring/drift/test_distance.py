@@ -68,3 +68,13 @@ def test_rare_bins_are_counted_together() -> None:
     groups = past.groups()
     assert groups.tolist() == [0, 2, 1, 2]
     assert past.lumped(groups).bins.tolist() == [[500, 495, 5]]
+
+
+def test_a_mean_that_a_few_huge_values_move_is_no_farther_than_they_vary() -> None:
+    """Of a column that is mostly 0: the past has seen few of its values, and cannot tell how far a window's mean may lie."""
+    one = windows([0.3])[0]
+    burst = Windows(one.n, one.mean, np.full_like(one.variance, 90.0), one.bins)
+    by_the_past = distance(one, windows([0.0] * 5), True, Floor())
+    by_itself = distance(burst, windows([0.0] * 5), True, Floor())
+    assert by_itself.shift < 1.1 < 4 < by_the_past.shift
+    assert by_itself.moved == by_the_past.moved  # the effect is what it is

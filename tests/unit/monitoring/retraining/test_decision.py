@@ -13,6 +13,7 @@ from include.core.request import Result
 from include.core.time import timestamp
 from include.monitoring.retraining.decision import decide_window, gather, history, record_decision, resource
 from include.monitoring.retraining.policy import decide
+from tests.support.partition_rows import insert_day
 from tests.support.synthetic_predictions import spec
 from tests.support.weekly_facts import CALM, DRIFT, POLICY, WHOLE, facts
 
@@ -34,11 +35,7 @@ def monitored(as_of: str, **changes: Any) -> Result:
 
 def publish(control: ControlStore, day: str, labels: int) -> None:
     with control.transaction() as connection:
-        connection.execute(
-            store.partitions.insert().values(
-                model=SPEC.name, day=day, ref={}, digest="d", rows={"labels": labels}, at=timestamp()
-            )
-        )
+        insert_day(connection, SPEC.name, day, {"labels": labels})
 
 
 def test_a_decision_is_stored_once_and_found_again(control: ControlStore) -> None:

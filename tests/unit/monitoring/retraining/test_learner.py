@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from include.monitoring.retraining.comparators import COMPARATORS, FORECAST, READINGS, Sight
-from include.monitoring.retraining.learner import CHOSEN, MEMBERS, Choice, Learned, Tuning, begun, learn, mixability, pace
+from include.monitoring.retraining.learner import CHOSEN, MEMBERS, Choice, Learned, Tuning, begun, choose, learn, mixability, pace
 from include.monitoring.retraining.staleness_probe import ageing
 
 PRICE, DELAY = 0.05, 1
@@ -128,3 +128,20 @@ def test_on_paper_the_loss_stays_within_the_bound_on_any_errors() -> None:
             total += lost
         limit = total - np.log(CHOSEN.prior) / pace(gap, PRICE, CHOSEN) + gap
         assert paper <= limit.min() + 1e-9
+
+
+def test_a_champion_newer_than_the_model_of_the_policy_that_is_followed_is_asked_about_itself() -> None:
+    """That one's older and better model cannot be fetched; ours was trained on odd windows and errs: it is not kept for that."""
+    windows = 20
+    error = np.full((windows, windows), 0.1)
+    error[10:13] = 0.5
+    error[np.tri(windows, k=-2, dtype=bool)] = np.nan
+    seen = error.copy()
+    seen[:, windows - 2 :] = np.nan
+    never = [0.0 if name == "never" else 9.0 for name in MEMBERS]
+    now = Learned(windows - 1, (0,) * (len(READINGS) + len(MEMBERS)), (*[0.0] * len(READINGS), *never), 15, 0.0, ())
+    sight, trust = Sight(seen, ageing(seen), PRICE), np.full(len(READINGS), 1 / len(READINGS))
+    bad, good = (choose(now, sight, 0, champion, 0.5, trust) for champion in (11, 8))
+    assert (bad.member, bad.older, bad.retrain) == ("never", True, True)
+    assert (good.member, good.older, good.retrain) == ("never", True, False)
+    assert not choose(now, sight, 0, 0, 0.5, trust).older

@@ -9,18 +9,10 @@ from include.monitoring.retraining.policy import LEARNED, Decision, Facts, decid
 from include.monitoring.retraining.policy_replay import REACH, decided, made_again
 from include.monitoring.retraining.priced import Asked, matrix, weigh
 from include.monitoring.shadows_step import WINDOWS
-from tests.support.weekly_facts import CALM, facts
+from tests.support.weekly_facts import CALM, facts, probe
 
 ONLY = Retraining(on_drift=False, on_performance_drop=None, on_new_labels=None, floor=None, price=0.1)
 DAYS = [f"2013-{month:02d}-{day:02d}" for month, day in ((5, 6), (5, 13), (5, 20), (5, 27), (6, 3), (6, 10))]
-
-
-def probe(gap: float, windows: int = 20, turned: int = 10) -> dict[str, Any]:
-    """The champion, the first model, errs `gap` more than the fresh ones from window `turned` on; the last two have no labels."""
-    error = [
-        [None if t < s - 1 or t >= windows - 2 else 0.2 + gap * (s < turned <= t) for t in range(windows)] for s in range(windows)
-    ]
-    return {"error": error, "champion": 0}
 
 
 def asked(gap: float, **changes: Any) -> Asked:
@@ -78,3 +70,13 @@ def test_decisions_of_the_release_before_are_read_and_made_again_by_their_own_ru
 
 def test_a_replay_sees_as_far_back_as_the_probe() -> None:
     assert REACH == WINDOWS
+
+
+def test_a_policy_with_an_older_model_is_named_and_the_forecast_decides() -> None:
+    first = weigh(asked(0.1)).learned
+    lost = [9.0 * (n >= 12) for n in range(len(first["loss"]))]
+    lost[13] = 0.0  # of "never", behind twelve readings and the forecast
+    known = {**first, "loss": lost, "models": [first["window"] - 30] * len(first["models"]), "waiting": []}
+    found = weigh(asked(0.1, learned=known, window="2013-05-31T00:00:00/2013-06-07T00:00:00"))
+    assert found.retrain
+    assert "never is followed, whose model would be older" in found.words

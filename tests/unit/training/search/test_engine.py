@@ -202,3 +202,12 @@ def test_each_finding_is_heard_once_in_order(tmp_path: Path) -> None:
     )
     trials = made.run()
     assert [number for number, _ in heard] == list(range(1, trials.told + 1))
+
+
+def test_tpe_tries_the_specs_own_parameters_first_where_they_are_in_the_space() -> None:
+    searched = Search(space=SPACE, trials=5)
+    within = suggester(searched, {"rate": 0.5, "width": 2, "other": 1})(Trials(WHOLE))
+    assert within == {"rate": 0.5, "width": 2, "other": 1}
+    beyond = suggester(searched, {"rate": 5.0, "width": 2, "other": 1})(Trials(WHOLE))
+    assert beyond is not None
+    assert beyond["rate"] != 5.0

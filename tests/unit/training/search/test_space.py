@@ -7,7 +7,7 @@ import random
 import pytest
 
 from include.core.spec.search import Choice, Float, Integer
-from include.training.search.space import drawn, on_grid, perturbed
+from include.training.search.space import drawn, on_grid, own, perturbed
 
 SPACE = {
     "rate": Float(low=1e-4, high=1e-1, log=True, points=4),
@@ -52,3 +52,11 @@ def test_a_perturbed_point_stays_beside_it_and_what_may_not_change_stays() -> No
     assert sum(ratio == pytest.approx(0.8) or ratio == pytest.approx(1.2) for ratio in near) > 200
     assert all(1e-4 <= float(each["rate"]) <= 1e-1 for each in moved)
     assert {each["depth"] for each in moved} <= set(range(1, 10))
+
+
+def test_parameters_are_a_point_of_the_space_where_each_is_there_and_within_its_bounds() -> None:
+    point = {"rate": 1e-2, "share": 0.0, "width": 16, "depth": 9, "kind": True}
+    assert own(SPACE, {**point, "epochs": 3}) == point
+    for name, value in {"rate": 0.2, "width": 17, "depth": 10, "kind": "b", "share": True}.items():
+        assert own(SPACE, {**point, name: value}) is None, name
+    assert own(SPACE, {name: point[name] for name in point if name != "depth"}) is None

@@ -1,0 +1,69 @@
+"""The stream's values are the batch's, at every watermark, in whatever order events come and whenever it is killed."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from include.core.spec import ModelSpec
+from include.event_log.port import Event
+from include.features.streams.engine import StreamEngine
+from tests.support.event_logs import CARD, DAY, HOURS, MemoryLog, card_spec, in_batches, newest_of_batch, payment
+from tests.support.memory_store import MemoryStore
+
+NOON = datetime.combine(DAY, datetime.min.time()) + timedelta(hours=22)
+CARDS = [f"c{number}" for number in range(12)]
+
+
+def drawn(seed: int, count: int, parts: int) -> tuple[MemoryLog, list[Event]]:
+    """Payments of six hours around midnight, a little out of order, 2 in 100 of them up to 50 minutes late."""
+    chance, log = random.Random(seed), MemoryLog({"payments": parts})
+    moments = sorted(NOON + timedelta(seconds=chance.randrange(6 * 3600)) for _ in range(count))
+    waits = [chance.random() * 20 + (chance.random() < 0.02) * chance.random() * 3000 for _ in moments]
+    events = []
+    for place in sorted(range(count), key=lambda n: (moments[n] - NOON).total_seconds() + waits[n]):
+        card = chance.choice(CARDS)
+        events.append(log.send("payments", payment(card, moments[place], chance.randrange(1000)), hash_of(card) % parts))
+    return log, events
+
+
+def hash_of(card: str) -> int:
+    return int(card[1:])
+
+
+def read(store: MemoryStore, view: object) -> dict[str, dict[str, object]]:
+    found = store.read_stamped("card_fraud", view, [(card,) for card in CARDS])  # type: ignore[arg-type]
+    return {
+        card: {"card": card, "event_timestamp": row.event_timestamp, **row.values}
+        for card, row in zip(CARDS, found, strict=True)
+        if row is not None
+    }
+
+
+def check(spec: ModelSpec, store: MemoryStore, engine: StreamEngine, seen: list[dict[str, object]]) -> None:
+    watermark = datetime.fromisoformat("1970-01-01") + timedelta(microseconds=engine.watermark)
+    for view in (CARD, HOURS):
+        assert read(store, view) == newest_of_batch(spec, seen, view, watermark), (view.name, watermark)
+
+
+@pytest.mark.parametrize(("seed", "parts", "key"), [(1, 3, "card"), (2, 1, ""), (3, 2, "card")])
+def test_the_values_online_are_the_batchs_at_every_watermark(tmp_path: Path, seed: int, parts: int, key: str) -> None:
+    import json
+
+    spec = card_spec(key=key)
+    _, events = drawn(seed, 600, parts)
+    engine, store, seen = StreamEngine(spec, tmp_path), MemoryStore(), []
+    for part in range(parts):
+        engine.begin(("payments", part), None, 0)
+    for batch in in_batches(events, 47):
+        taken = engine.take(batch)
+        assert not taken.poison
+        for due in taken.due:
+            store.write("card_fraud", due.view, due.newest, NOON)
+        engine.written()
+        seen += [json.loads(event.value) for event in batch]
+        check(spec, store, engine, seen)
+    engine.close()
