@@ -166,8 +166,8 @@ def _because(before: Definition | None, now: Definition | None) -> Iterator[str]
 
 
 def _whole(
-    services: Installation, owner: str, spec: PartitionOwner | None, views: Sequence[ViewImpact], results: Mapping[Partition, Result],
-    known: Readers,
+    services: Installation, owner: str, spec: PartitionOwner | None, views: Sequence[ViewImpact],
+    results: Mapping[Partition, Result], known: Readers,
 ) -> Impact:  # fmt: skip
     changed = [view for view in views if view.state != "unchanged"]
     touched = sorted({name for view in changed for name in (*view.models, *(each.model for each in view.live))})
