@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,9 +19,11 @@ from include.core.errors import DataError
 from include.core.request import Ref
 from include.data.published import published
 from include.features.online.freshness import freshness
+from include.features.online.materialize import materialize, materialize_days
 from include.governance.lineage import trace
 from include.governance.tree import render
-from include.model_contract.definition import pins_of, read_by
+from include.model_contract.definition import definitions, pins_of, present_views, read_by
+from include.online_store.open import open_online
 from include.overview.catalogue import catalogue
 from include.overview.impact import impact
 from include.reconcile.days import find
@@ -28,8 +32,11 @@ from include.routing.route import Route
 from operators.catalog import dags_of_models
 from operators.feature_sets import FeatureSetsSensor
 from plugins.slipstream_features import features_view
+from tests.support.effort import effort
 from tests.support.operator_runs import Life, Run, day, midnight
+from tests.support.pinned_sets import pin
 from tests.support.shared_life import DEAR, ONE, RETURNS, SET, SharedLife, begin, forget
+from tests.unit.operators.models.shop.orders import CUSTOMERS
 
 pytestmark = pytest.mark.lives
 
@@ -251,6 +258,41 @@ def _pinned(life: SharedLife) -> set[str]:
     """The versions of the view that are kept online beside the code's."""
     made = pins_of(life.services.control, life.services.ledger, life.services.feature_set(SET)).definitions
     return {each.view.version for each in made if each.view.name == "customer"}
+
+
+@pytest.mark.thorough
+def test_random_orders_of_publication_and_materialization_leave_the_newest_of_each_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days come in any order and again, one by one or several at once; a version of another model is kept beside the code's."""
+    life = begin(tmp_path, monkeypatch)
+    life.days(3, SET)
+    services = life.services
+    spec = services.feature_set(SET)
+    present = definitions(spec.features)["customer"]
+    old = present.view.model_copy(update={"version": "0ldversion00", "set": SET})
+    pin(services, RETURNS, 7, replace(present, view=old, sql=present.sql.replace("avg(price)", "max(price)")))
+    days = published(services.control, SET, day(1), day(3))
+    results = [services.ledger.resolve(ref) for ref in days.values()]
+    views, keys = [*present_views(spec.features)[:1], old], [(name,) for name in CUSTOMERS]
+    seen = []
+    for seed in range(effort(3, 100)):
+        chance = random.Random(seed)
+        order = chance.choices(results, k=len(results)) + chance.sample(results, len(results))
+        store = open_online(f"sqlite:///{tmp_path / f'online-{seed}.db'}", lambda: services.aws)
+        if seed % 2:
+            materialize_days(spec, chance.sample(results, 2), services.ledger, services.settings, store)
+        for each in order:
+            materialize(spec, each, services.ledger, services.settings, store)
+        seen.append([store.read_stamped(RETURNS, view.model_copy(update={"set": SET}), keys) for view in views])
+    assert [found for found in seen if _values(found) != _values(seen[0])] == []
+    for found, view in zip(seen[0], views, strict=True):
+        assert sum(row is not None for row in found) == len(keys), view.version
+    assert _values(seen[0])[0] != _values(seen[0])[1], "mean and largest price"
+
+
+def _values(found: list[Any]) -> list[Any]:
+    return [[row and (row.event_timestamp, row.values) for row in rows] for rows in found]
 
 
 def test_a_day_of_the_set_that_nobody_published_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
