@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
 
 from include.core.digest import PROJECT
@@ -38,17 +39,26 @@ class SharedLife:
 
     def land(self, number: int) -> None:
         """A day of everybody's sources."""
-        when = day(number)
-        self.of(SET).put("purchases", when, orders_of(when))
+        when, cadence = day(number), self.services.feature_set(SET).data.cadence
+        bought = orders_of(when)
+        for each in cadence.within_days(when, when):
+            within = pc.and_(pc.greater_equal(bought["ordered_at"], each.start), pc.less(bought["ordered_at"], each.end))
+            self.of(SET).put("purchases", each, bought.filter(within))
         for model in (RETURNS, DEAR):
             self.of(model).put("orders", when, orders_of(when))
         self.of(RETURNS).put("returns", when, returns_of(when))
+
+    def cut_hourly(self) -> None:
+        """From the start: the set's partitions are hours; the models' stay days."""
+        shutil.copyfile(PLACE / "buyers_hourly.txt", self.home / "models" / SET / "features.py")
+        self.edit("data=Data(", "data=Data(every=timedelta(hours=1), empty_days=True, ", "feature_set.py")
 
     def publish(self, number: int, *names: str) -> None:
         """validate → publish → materialize, of the set and the models or of some of them."""
         for name in names or (SET, RETURNS, DEAR):
             life = self.of(name)
-            life.materialize(life.publish(day(number)))
+            for each in self.services.owner(name).data.cadence.within_days(day(number), day(number)):
+                life.materialize(life.publish(each, Run({"day": each.name})))
 
     def days(self, count: int, *names: str) -> None:
         """Land the first days, and take them in as ranges do."""
@@ -57,9 +67,9 @@ class SharedLife:
         for name in names or (SET, RETURNS, DEAR):
             self.take_in(name, count)
 
-    def take_in(self, name: str, count: int) -> None:
+    def take_in(self, name: str, count: int, first: int = 1) -> None:
         services = self.services
-        span = Span.of(str(day(1)), str(day(count)), services.owner(name).data.cadence)
+        span = Span.of(str(day(first)), str(day(count)), services.owner(name).data.cadence)
         work = Range(
             spec=services.owner(name), span=span, ledger=services.ledger, control=services.control,
             settings=services.settings, store=services.online, run=f"range of {name}", holder="test", workers=0,

@@ -226,9 +226,14 @@ def test_what_else_walks_models_knows_the_set(grown: SharedLife) -> None:
 
 
 @pytest.mark.thorough
-def test_a_change_of_the_set_is_kept_for_who_pins_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("hourly", [False, True], ids=["daily", "hourly"])
+def test_a_change_of_the_set_is_kept_for_who_pins_the_old_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hourly: bool
+) -> None:
     """One model moves on, the other stays: both get what they were trained on, until nobody pins the old version."""
     life = begin(tmp_path, monkeypatch)
+    if hourly:
+        life.cut_hourly()
     life.days(4)
     for model in (RETURNS, DEAR):
         life.train(model)
@@ -236,16 +241,25 @@ def test_a_change_of_the_set_is_kept_for_who_pins_the_old_version(tmp_path: Path
     old, before = life.version(), read(life, RETURNS)["mean_price"]
     life.edit("avg(price) AS mean_price", "10 * avg(price) AS mean_price")
     assert life.version() != old
-    life.publish(4, SET)
+    seen = impact(life.services, SET)
+    assert [(view.view, view.days, [each.model for each in view.live]) for view in seen.changed] == [
+        ("customer", 4 * (24 if hourly else 1), [DEAR, RETURNS])
+    ]
+    life.take_in(SET, 4, first=4)
     with pytest.raises(DataError, match=r"more than one version of \['customer'\]"):
         life.of(RETURNS).snapshot(Run({"as_of": "2013-01-05"}))
     life.take_in(SET, 4)
     life.train(RETURNS)
     life.route(RETURNS, Route(champion=1, challenger=2, weight=50))
     assert _pinned(life) == {old, life.version()}
+    assert impact(life.services, SET).changed == ()
+    users = {
+        each.pins: each.model for row in catalogue(life.services, SET).entries for each in row.live if row.view == "customer"
+    }
+    assert set(users) == {old, life.version()}, "the catalogue shows who is on which version"
     life.route(RETURNS, Route(champion=2))  # the other model's champion still pins the old one
     life.land(5)
-    life.publish(5, SET)
+    life.take_in(SET, 5, first=5)
     assert read(life, RETURNS)["mean_price"] == pytest.approx(10 * read(life, DEAR)["mean_price"])
     assert read(life, DEAR)["mean_price"] != before, "the old version is as fresh as the new one"
     life.route(DEAR, Route(previous=1))
