@@ -206,7 +206,6 @@ ELSEWHERE = {
     "tests/unit/serving/models/test_loaded_model.py": "model_contract/model",
     "tests/unit/serving/models/test_route_switch.py": "serving/models/deployment",
     "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
-    "tests/unit/serving/prediction/test_request_types.py": "serving/prediction/ingest",
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",
