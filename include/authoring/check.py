@@ -13,9 +13,12 @@ from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Result
 from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
+from include.data.session import open_session
 from include.local.environment import quiet
+from include.point_in_time.computed import request_features
 from include.problems.of import uses_of
 from include.services.services import Services
+from include.serving.models.computing import checked_computing
 from include.step_values.features import label_words
 from include.training.job import TrainingJob
 
@@ -68,7 +71,19 @@ def _code(finding: Finding, spec: PartitionOwner) -> None:
     references = [*filter(None, named), *(uses_of(spec) if isinstance(spec, ModelSpec) else ())]
     for reference in references:
         load(reference)
-    finding.say(f"{len(references)} references of the spec lead to code")
+    computed = _computed(spec) if isinstance(spec, ModelSpec) else ""
+    finding.say(f"{len(references)} references of the spec lead to code{computed}")
+
+
+def _computed(spec: ModelSpec) -> str:
+    """That what is computed of a request is so alike in training and in the gateway. Raises SpecError for another reading."""
+    with open_session(1) as connection:
+        wanted = request_features(connection, spec.features)
+    if wanted is None:
+        return ""
+    differed = checked_computing(wanted).differed
+    how = f"by DuckDB alone, for compiled {differed}" if differed else "alike by DuckDB and by the gateway's compiled function"
+    return f"; {len(wanted.names)} features of the request are computed {how}"
 
 
 def _sample(finding: Finding, spec: PartitionOwner, services: Services, days: int, stack: ExitStack) -> Sample:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.authoring.cadence import DAY, require_template, set_cadence
 from include.authoring.places import folders
 from include.core.catalog import owner_names
 from include.core.errors import ConflictError, DataError, SpecError
@@ -45,14 +46,16 @@ class NewModel:
         return sorted(path.name for path in self.folder.iterdir() if path.is_file())
 
 
-def make(name: str, like: str, into: Path | None, models: str, known: Collection[str] = ()) -> NewModel:
+def make(name: str, like: str, into: Path | None, models: str, known: Collection[str] = (), every: str = DAY) -> NewModel:
     """Make the folder, whole or not at all.
 
     `into`: the folder of models to make it in, by default the first place of `models` (SLIPSTREAM_MODELS). `known`: names of
-    which the stores hold results. Raises SpecError for a name that no model may have, ConflictError for one that is taken,
+    which the stores hold results. `every`: how long a partition is (include/authoring/cadence.py), of the template alone. Raises
+    SpecError for a name that no model may have, ConflictError for one that is taken,
     DataError for a model to start from that is not there, or a folder that cannot be written.
     """
     _check_name(name)
+    require_template(like, every)
     source, former = _source(like, models)
     target, package = _target(into, models)
     _refuse_taken(name, target, models, known)
@@ -65,6 +68,7 @@ def make(name: str, like: str, into: Path | None, models: str, known: Collection
                 text = path.read_text().replace(f"{former}.{like}", f"{package}.{name}")
                 path.write_text(text.replace("python -m PACKAGE.", f"python -m {package}.{name}."))
             _rename(made / (SET_FILE if is_feature_set(made) else SPEC_FILE), like, name)
+            set_cadence(made, every)
             os.rename(made, target / name)  # refused if somebody else has made it meanwhile
     except OSError as error:
         raise DataError(

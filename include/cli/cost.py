@@ -9,7 +9,7 @@ from typing import Any
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
-from include.core.errors import DataError, NotReadyError
+from include.core.errors import NotReadyError
 from include.core.spec import ModelSpec
 from include.core.table import table
 from include.core.time import now, timestamp
@@ -20,7 +20,7 @@ from include.costs.version import VersionCost, told
 from include.monitoring.retraining.retrainings import newest
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import PREDICTION
-from include.versions.queries import records
+from include.versions.queries import at_version, records
 from include.versions.record import VersionRecord
 
 WINDOWS = 8  # decisions, the newest
@@ -66,16 +66,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _records(context: CliContext, options: argparse.Namespace) -> list[VersionRecord]:
-    found = records(context.control, options.model)
     if options.version is None:
-        return found[::-1]
-    mine = [record for record in found if record.version == options.version]
-    if not mine:
-        raise DataError(
-            f"{options.model} has no version {options.version}.", seen=[record.version for record in found],
-            hint=f"slipstream versions {options.model} lists them.",
-        )  # fmt: skip
-    return mine
+        return records(context.control, options.model)[::-1]
+    with context.control.engine.connect() as connection:
+        return [at_version(connection, options.model, options.version)]
 
 
 def _served(context: CliContext, spec: ModelSpec, since: str) -> list[Served]:
@@ -130,7 +124,10 @@ def _words(
 
 
 def _table_words(prices: Prices) -> str:
-    named = {"CPU hour": prices.cpu_hour, "GPU hour": prices.gpu_hour, "GiB hour": prices.memory_gb_hour}
+    named = {
+        "CPU hour": prices.cpu_hour, "GPU hour": prices.gpu_hour, "GiB hour of memory": prices.memory_gb_hour,
+        "GiB month of storage": prices.storage_gb_month,
+    }  # fmt: skip
     known = [f"{name} {price:g}" for name, price in named.items() if price is not None]
     if not known:
         return "no prices are known (SLIPSTREAM_COST_CPU_HOUR and its kin, or the spec's section `cost`)"

@@ -85,7 +85,7 @@ def _catch_up(options: argparse.Namespace) -> int:
     days, lost = (sorted(refs), {}) if options.again else _missing(context, spec, refs, made)
     rows: list[Materialized] = []
     if not days:
-        print(f"All {len(refs)} published days of {spec.name} within reach are online as they stand.")
+        print(f"All {len(refs)} published {spec.data.cadence.plural} of {spec.name} within reach are online as they stand.")
     elif options.dry_run:
         print(f"To be materialized ({len(days)} of {len(refs)}): {', '.join(map(str, days))}")
     else:

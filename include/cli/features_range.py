@@ -55,7 +55,8 @@ def _days(spec: PartitionOwner, found: Standing | None) -> Iterator[str]:
     if found is None:
         yield f"No day of {spec.name} has landed."
         return
-    yield f"{found.span} of {spec.name}: {found.published:,} of {len(found.span.days):,} days are published."
+    what = found.span.cadence.plural
+    yield f"{found.span} of {spec.name}: {found.published:,} of {len(found.span.days):,} {what} are published."
     if found.not_landed:
         yield f"Not landed: {few(list(map(str, found.not_landed)), 10)}."
     if found.missing:

@@ -37,12 +37,13 @@ def print_late(context: CliContext, spec: PartitionOwner) -> dict[str, object]:
     late = late_days(raw, data, made_of(context.ledger, refs, known), digests)
     whole = set.intersection(*(set(raw.days(source)) for source in data.sources))
     unmade = sorted(day for day in whole - set(refs) if data.holds(day))
+    what = data.cadence.plural
     if late:
-        print(f"\n{len(late)} published days of {spec.name} were made from other raw partitions than are there now:")
+        print(f"\n{len(late)} published {what} of {spec.name} were made from other raw partitions than are there now:")
         print(table(("day", "because"), [(each.day, each.words) for each in late[:SHOWN]]))
         print_more(len(late))
     if unmade:
-        print(f"\n{len(unmade)} days of {spec.name} have landed and are not published: {', '.join(map(str, unmade[:SHOWN]))}")
+        print(f"\n{len(unmade)} {what} of {spec.name} have landed and are not published: {', '.join(map(str, unmade[:SHOWN]))}")
         print_more(len(unmade))
     if late or unmade:
         print_commands(spec, [*(each.day for each in late), *unmade], whole)

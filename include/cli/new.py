@@ -21,6 +21,7 @@ SHAPES: Shapes = {
         "next": "commands to go on with",
     }
 }
+EVERY = ("15min", "30min", "hour", "6h", "day", "week")  # as include/authoring/cadence.py has them
 SAMPLE = "sample_data.py"  # the template's: made-up days
 LIKE = "a model to copy, of this installation or of the examples; by default `template`, small and with comments"
 
@@ -28,6 +29,7 @@ LIKE = "a model to copy, of this installation or of the examples; by default `te
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", help="of the model: lower case letters, digits and _")
     parser.add_argument("--like", default="template", metavar="MODEL", help=LIKE)
+    parser.add_argument("--every", default="day", choices=tuple(EVERY), help="how long a partition is; by default a day")
     into = "the folder of models to make it in; by default that of SLIPSTREAM_MODELS"
     parser.add_argument("--into", type=Path, metavar="PATH", help=into)
 
@@ -39,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     context = open_context()
     control = context.control_if_there
     known = known_models(control) if control is not None else set()
-    made = make(options.name, options.like, options.into, context.settings.models, known)
+    made = make(options.name, options.like, options.into, context.settings.models, known, options.every)
     models = _setting(context.settings.models, made.folder.parent)
     commands = [f"export SLIPSTREAM_MODELS={models}"] if models != context.settings.models else []
     commands.append(f"slipstream check {made.name}")

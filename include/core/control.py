@@ -160,6 +160,7 @@ partitions = sa.Table(
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("rows", sa.JSON, nullable=False),  # {dataset: rows}
     sa.Column("at", sa.String(40), nullable=False),
+    sa.Index("slipstream_partitions_ends", "model", "ends"),  # each publication asks what it overlaps
 )  # fmt: skip
 
 versions = sa.Table(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 
-from include.core.partition import Cadence
+from include.core.partition import ONE_MINUTE, Cadence
+from include.core.time import ONE_DAY
 
 EXAMPLE = "a cron of five fields, such as '0 2 * * *'"
 NAMES = ("minute", "hour", "day of the month", "month", "day of the week")
@@ -35,6 +36,19 @@ def daily(value: str) -> str:
     return value
 
 
+def cron_of(cadence: Cadence) -> str:
+    """A cron expression, in UTC, that fires as each partition ends; of a zone's days and weeks soon after."""
+    minutes = cadence.every // ONE_MINUTE
+    if minutes < 60:
+        return f"*/{minutes} * * * *"
+    if cadence.every < ONE_DAY:
+        return "0 * * * *" if minutes == 60 else f"0 */{minutes // 60} * * *"
+    ends = [cadence.on(day).end for day in (date(2024, 1, 17), date(2024, 7, 17))]  # with winter's time and with summer's
+    at = max(end.time() for end in ends)
+    weekday = "*" if cadence.every == ONE_DAY else (ends[0].weekday() + 1) % 7
+    return f"{at.minute} {at.hour} * * {weekday}"
+
+
 def once_in_each(value: str, cadence: Cadence) -> str:
     """A cron, in UTC, that fires once in every partition of the cadence. Raises ValueError for any other.
 
@@ -46,11 +60,11 @@ def once_in_each(value: str, cadence: Cadence) -> str:
     start = cadence.on(date(2023, 12, 31)).end
     fires = croniter(value, start.replace(tzinfo=UTC) - timedelta(seconds=1))
     here = cadence.at(start)
-    while here.start < start + timedelta(days=731 if cadence.every >= timedelta(days=1) else 8):
+    while here.start < start + timedelta(days=731 if cadence.every >= ONE_DAY else 8):
         fired = fires.get_next(datetime).replace(tzinfo=None)
         if not here.start <= fired < here.end:
             what = "leaves partitions out" if fired >= here.end else "fires more often, before a partition is over"
-            raise ValueError(f"must fire once in each {cadence.words}, such as {cadence.cron!r}: this one {what}, at {here}")
+            raise ValueError(f"must fire once in each {cadence.words}, such as {cron_of(cadence)!r}: this one {what}, at {here}")
         here = cadence.next(here)
     return value
 

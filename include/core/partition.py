@@ -16,11 +16,10 @@ every key, path and row of a daily model is what it was before there were others
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, total_ordering
-from itertools import pairwise
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
@@ -166,6 +165,11 @@ class Cadence:
         return {ONE_DAY: "YYYY-MM-DD", ONE_WEEK: "YYYY-Www"}.get(self.every, "YYYY-MM-DDTHH:MM (UTC)")
 
     @property
+    def plural(self) -> str:
+        """What several of them are called."""
+        return "days" if self.every == ONE_DAY else "partitions"
+
+    @property
     def folder(self) -> str:
         """The form of a partition's folder, for messages."""
         return {ONE_DAY: "date=YYYY-MM-DD", ONE_WEEK: "week=YYYY-Www"}.get(self.every, "date=YYYY-MM-DD/time=HHMM")
@@ -173,19 +177,6 @@ class Cadence:
     @property
     def example(self) -> str:
         return self.at(start_of_day(date(2013, 4, 1)) + timedelta(hours=6, minutes=15)).name
-
-    @property
-    def cron(self) -> str:
-        """A cron expression, in UTC, that fires as each partition ends; of a zone's days and weeks soon after."""
-        minutes = self.every // ONE_MINUTE
-        if minutes < 60:
-            return f"*/{minutes} * * * *"
-        if self.every < ONE_DAY:
-            return "0 * * * *" if minutes == 60 else f"0 */{minutes // 60} * * *"
-        ends = [self.on(day).end for day in (date(2024, 1, 17), date(2024, 7, 17))]  # with winter's time and with summer's
-        at = max(end.time() for end in ends)
-        weekday = "*" if self.every == ONE_DAY else (ends[0].weekday() + 1) % 7
-        return f"{at.minute} {at.hour} * * {weekday}"
 
     def fields(self) -> dict[str, Any]:
         """What a request says of it: nothing of days of UTC, so that those stay as they were."""
@@ -389,11 +380,6 @@ def refuse_future(partition: Partition, now: datetime | None = None) -> None:
             safe="nothing was computed or published for it.",
             hint="correct the name of the partition; if it is right, this machine's clock is behind or went back: set it first.",
         )
-
-
-def overlapping(partitions: Iterable[Partition]) -> tuple[Partition, Partition] | None:
-    """Two of them that share a moment; None where none do."""
-    return next(((one, other) for one, other in pairwise(sorted(partitions)) if other.start < one.end), None)
 
 
 def _later(start: datetime, length: timedelta) -> datetime:

@@ -87,6 +87,9 @@ class Listener(Protocol):
 class EventConsumer(Protocol):
     """Reads topics for a group: each place is read by one member of it. For one thread."""
 
+    unit: int
+    """Offsets that lag is counted in: 1 where each is an event; as many as a millisecond has where they are times."""
+
     def start(self, listener: Listener) -> None:
         """Joins the group. Raises UnreachableError, and NotReadyError for a topic that is not there."""
         ...

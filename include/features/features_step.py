@@ -55,10 +55,9 @@ def run(task: Task) -> Outcome:
         "rows": rows,
         "versions": {name: each.view.version for name, each in made.items()},
         "definitions": {name: each.to_json() for name, each in made.items()},
-        **read_of(params),
         "lacked": params.get("lacked", {}),
     }
-    return Outcome({**value, **day.fields()}, files)
+    return Outcome({**value, **day.fields(), **read_of(params)}, files)
 
 
 def read_of(params: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -42,7 +42,7 @@ def features_request(
         "partitions": partitions,
         **({"lacked": missing} if missing else {}),
         **({"empty_days": True} if spec.data.empty_days else {}),
-        "features": spec.features.computed.model_dump(mode="json"),
+        "features": spec.features.computed.stored.model_dump(mode="json"),
         "expectations": spec.expectations,
         **(rows_of(spec) if isinstance(spec, ModelSpec) else {}),
         # The entity rows have the keys of feature sets' views as well; of these views themselves the day's rows are not made.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Self
@@ -86,6 +86,7 @@ def views_of_model(signature: Mapping[str, Any], features: Features) -> tuple[Vi
     """
     pins = pinned(signature)
     if not pins:
+        _require(misfits(signature, features, [feature for view in features.views for feature in view.features]))
         return features.views
     known = _definitions_of(signature)
     present = versions(features)
@@ -105,14 +106,17 @@ def views_of_model(signature: Mapping[str, Any], features: Features) -> tuple[Vi
     looked_up = [feature for view in views for feature in view.features]
     own = RequestFeatures.of_signature(signature)
     available = [*looked_up, *features.sent, *(own.computed if own else ())]
-    problems = lacking or misfits(signature, features, looked_up) or _without_source(signature, available)
+    _require(lacking or misfits(signature, features, looked_up) or _without_source(signature, available))
+    return views
+
+
+def _require(problems: Sequence[str]) -> None:
     if problems:
         raise DataError(
             f"The model does not fit the features: {'; '.join(problems)}.",
             safe="it answers nobody.",
             hint="train a version on the present features, or restore the code it was trained by.",
         )
-    return views
 
 
 def fallback_views(signature: Mapping[str, Any], features: Features) -> tuple[View, ...]:

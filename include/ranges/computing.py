@@ -40,7 +40,7 @@ class Computer:
     """Of one model. What is learnt of its SQL on one day holds on the others."""
 
     def __init__(self, spec: PartitionOwner) -> None:
-        self.features = spec.features.computed
+        self.features = spec.features.computed.stored
         self.names = names(self.features)
         self._made = definitions(self.features)
         self._stopped = False  # whether a day's SQL ran longer, or took more memory, than a dataset's may
@@ -60,10 +60,9 @@ class Computer:
             "rows": rows,
             "versions": {name: each.view.version for name, each in self._made.items()},
             "definitions": {name: each.to_json() for name, each in self._made.items()},
-            **read_of(params),
             "lacked": params.get("lacked", {}),
         }
-        return Outcome({**value, **day.fields()}, files)
+        return Outcome({**value, **day.fields(), **read_of(params)}, files)
 
     def _write_all(
         self, asked: _Asked, day: Partition, stretch: Stretch, params: Mapping[str, Any]

@@ -68,10 +68,11 @@ class Progress:
     @property
     def words(self) -> str:
         """One line: `312 of 1,096 days (12 found), 14.8 days/s, 53 s left; failed: 2013-03-01`."""
-        parts = [f"{self.done:,} of {self.days:,} days"]
+        unit = "days" if len(self.first) == len("2013-01-01") else "partitions"
+        parts = [f"{self.done:,} of {self.days:,} {unit}"]
         parts[0] += f" ({self.found:,} found done)" if self.found else ""
         if self.made:
-            parts.append(f"{self.days_a_second:.1f} days/s")
+            parts.append(f"{self.days_a_second:.1f} {unit}/s")
         if self.state == RUNNING and self.seconds_left is not None:
             parts.append(f"{_span(self.seconds_left)} left")
         if self.elsewhere:

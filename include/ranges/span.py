@@ -115,9 +115,8 @@ def _named(name: str, value: Any, cadence: Cadence) -> list[Partition]:
     try:
         return named(str(value), cadence)
     except DataError as error:
-        hint = (
-            f'give both: --conf \'{{"from": "2013-01-01", "to": "2013-01-31"}}\'.{"" if cadence.is_daily else f" {error.hint}"}'
-        )
+        both = 'give both: --conf \'{"from": "2013-01-01", "to": "2013-01-31"}\'.'
+        hint = both if cadence.is_daily else error.hint
         what = f"The run parameter {name!r} is no {_what(cadence)}."
         raise DataError(what, seen=value, safe=SAFE, hint=hint) from None
 

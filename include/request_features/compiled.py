@@ -63,6 +63,11 @@ def compiled(expressions: Sequence[Expression], features: Mapping[str, Feature])
     return source.function()
 
 
+def whole_default(default: Any) -> int:
+    """What the default of a whole number is where an expression reads it."""
+    return round(float(default))
+
+
 class _Source:
     def __init__(self, features: Mapping[str, Feature]) -> None:
         self.features = features
@@ -98,7 +103,8 @@ class _Source:
     def default(self, local: str, feature: Feature) -> None:
         """What stands for a missing value where another expression reads it."""
         if feature.default is not None:
-            of_type = {"float": float, "int": int, "bool": bool, "text": str}[TYPES[feature.dtype]]
+            makers: dict[str, Callable[[Any], Any]] = {"float": float, "int": whole_default, "bool": bool, "text": str}
+            of_type = makers[TYPES[feature.dtype]]
             self.lines.append(f"if {local} is None: {local} = {self.bind(of_type(feature.default))}")
 
     def function(self) -> Derive:
@@ -136,12 +142,11 @@ class _Source:
         if name in _SAME:
             return self.compare(name, arguments)
         if name in ("and", "or"):
-            return self.junction(name, *arguments)
+            return self.junction(name, *map(self.write, arguments))
         if name in ("is_null", "is_not_null"):
             return f"({self.write(arguments[0])} {'is' if name == 'is_null' else 'is not'} None)"
         if name == "between":
-            of, low, high = arguments
-            return self.junction("and", Call(">=", (of, low), "bool"), Call("<=", (of, high), "bool"))
+            return self.between(*arguments)
         if name in HELPERS:  # what takes None as well
             return f"{name}({', '.join(self.write(each) for each in arguments)})"
         if name == "in":
@@ -188,15 +193,25 @@ class _Source:
         body = template.format(*locals_)
         return f"(None if {' or '.join(tests)} else {body})" if tests else f"({body})"
 
-    def compare(self, name: str, arguments: Sequence[Node]) -> str:
-        exact = arguments[0].type != "float" or all(map(_never_nan, arguments))
+    def compare(self, name: str, arguments: Sequence[Node], exact: bool | None = None) -> str:
+        if exact is None:
+            exact = arguments[0].type != "float" or all(map(_never_nan, arguments))
         return self.strict(f"{{0}} {_SAME[name]} {{1}}" if exact else _FLOAT_ORDER[name], arguments)
 
-    def junction(self, name: str, left: Node, right: Node) -> str:
+    def between(self, of: Node, low: Node, high: Node) -> str:
+        """Of a missing value neither comparison knows anything."""
+        local = self.temporary()
+        again = f" {local}"  # no column is called so: what was computed is read again
+        self.columns[again] = local
+        kept, exact = Column(again, of.type), of.type != "float" or all(map(_never_nan, (of, low, high)))
+        both = (self.compare(name, (kept, each), exact) for name, each in ((">=", low), ("<=", high)))
+        return f"(None if ({local} := {self.write(of)}) is None else {self.junction('and', *both)})"
+
+    def junction(self, name: str, left: str, right: str) -> str:
         """AND and OR of true, false and unknown."""
         decides = "False" if name == "and" else "True"
         one, other = self.temporary(), self.temporary()
-        either = f"({one} := {self.write(left)}) is {decides} or ({other} := {self.write(right)}) is {decides}"
+        either = f"({one} := {left}) is {decides} or ({other} := {right}) is {decides}"
         return f"({decides} if {either} else None if {one} is None or {other} is None else {decides != 'True'})"
 
 

@@ -97,17 +97,20 @@ def of_version(signature: Mapping[str, Any], features: Features) -> RequestFeatu
     return RequestFeatures(tuple(given.values()), (*own.computed, *(each for each in present.computed if each.name not in known)))
 
 
+def lacking(wanted: RequestFeatures, features: Features, views: Sequence[Feature]) -> list[str]:
+    """What its expressions read and nobody gives any more, a phrase each. `views`: what is looked up."""
+    there = {each.name: each.dtype for each in (*views, *features.sent)}
+    gone = (each for each in wanted.given if there.get(each.name) != each.dtype)
+    return [f"{each.name!r} ({each.dtype}), which its expressions read, does not come with a request any more" for each in gone]
+
+
 def misfits(signature: Mapping[str, Any], features: Features, views: Sequence[Feature]) -> list[str]:
     """Why a version's request features cannot be what they were when it was trained; nothing where they can.
 
     `views`: what is looked up for it.
     """
     own = RequestFeatures.of_signature(signature)
-    there = {each.name: each.dtype for each in (*views, *features.sent)}
-    lacking = [each for each in (own.given if own else ()) if there.get(each.name) != each.dtype]
-    said = [
-        f"{each.name!r} ({each.dtype}), which its expressions read, does not come with a request any more" for each in lacking
-    ]
+    said = lacking(own, features, views) if own else []
     present = {each.name for each in features.request if each.expression} - {*(own.names if own else ())}
     sent = [column["name"] for column in signature.get("inputs", ()) if column["name"] in present]
     return said + [f"input {name!r} came with the request, and is computed of it now" for name in sent]

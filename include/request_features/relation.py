@@ -6,7 +6,7 @@ from include.core.expression.checked import TIME
 from include.core.expression.tree import columns_of
 from include.core.spec import Feature
 from include.data.sql_types import default_literal, sql_type
-from include.request_features.compiled import LARGEST
+from include.request_features.compiled import LARGEST, whole_default
 from include.request_features.definition import RequestFeatures
 from include.request_features.sql import typed_sql
 
@@ -33,4 +33,7 @@ def _operand(feature: Feature) -> str:
     """A column as an expression reads it."""
     column = f'"{feature.name}"::{sql_type(feature.dtype)}'
     known = f"(CASE WHEN NOT isnan({column}) THEN {column} END)" if feature.dtype == "float" else column
-    return known if feature.default is None else f"coalesce({known}, {default_literal(feature)}::{sql_type(feature.dtype)})"
+    if feature.default is None:
+        return known
+    literal = str(whole_default(feature.default)) if feature.dtype == "int" else default_literal(feature)
+    return f"coalesce({known}, {literal}::{sql_type(feature.dtype)})"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.core.errors import DataError
 from include.core.partition import Partition
 from include.core.request import Outcome
 from include.core.spec import Binary, Features
@@ -16,7 +17,7 @@ from include.core.task import Task
 from include.model_contract.remote import model_file
 from include.problems.of import of_params, problem_of, require_same
 from include.problems.problem import Problem
-from include.request_features.definition import of_version
+from include.request_features.definition import RequestFeatures, lacking, of_version
 from include.scoring.batches import Mapper, open_mapper
 from include.scoring.rows import rows_of_day
 from include.scoring.scored import placed, schema
@@ -51,11 +52,23 @@ def run(task: Task) -> Outcome:
         task.settings.environ,
     )
     computed = of_version(signature, features)  # by the expressions that it was trained with
+    _require_given(computed, features, params.get("version"))
     rows = rows_of_day(task, features, Partition.read(params), problem.query, computed)
     path = task.workdir / "scores.parquet"
     wanted = schema(problem, features.keys)
     count = _write(path, _scored(rows, scorer, open_mapper(task.settings), problem, wanted), wanted)
     return Outcome({**Partition.read(params).fields(), "rows": count, "version": params.get("version")}, {"scores.parquet": path})
+
+
+def _require_given(computed: RequestFeatures | None, features: Features, version: object) -> None:
+    looked_up = [feature for view in features.views for feature in view.features]
+    problems = lacking(computed, features, looked_up) if computed else []
+    if problems:
+        raise DataError(
+            f"Version {version} cannot score a batch: {'; '.join(problems)}.",
+            safe="nothing was scored.",
+            hint="train a version on the present features, or restore the field in features.request_fields.",
+        )
 
 
 def _scored(rows: Iterator[pa.Table], scorer: Scorer, mapper: Mapper, problem: Problem, wanted: pa.Schema) -> Iterator[pa.Table]:

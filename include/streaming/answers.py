@@ -192,7 +192,8 @@ class AnswerLoop:
                 self.metrics.add("answers_total", status, count)
         for event in events[:: max(1, len(events) // SAMPLED)]:
             self.metrics.took(max(0.0, now().timestamp() - event.stamp / 1e6))
-        self.metrics.lag(self._lag())
+        unit = self._consumer.unit
+        self.metrics.lag({place: -(-lag // unit) for place, lag in self._lag().items()})
         self.metrics.beat()
 
 

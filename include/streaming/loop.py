@@ -234,6 +234,8 @@ class StreamLoop:
         if engine.watermark > NOTHING:
             metrics.set("watermark_seconds", engine.watermark / 1e6)
         highs = self._consumer.highs()
-        metrics.lag({place: max(0, highs[place] - engine.read_to(place)) for place in self._mine if place in highs})
+        unit = self._consumer.unit
+        lags = {place: max(0, highs[place] - engine.read_to(place)) for place in self._mine if place in highs}
+        metrics.lag({place: -(-lag // unit) for place, lag in lags.items()})
         metrics.set("held_events", engine.held())
         metrics.beat()

@@ -90,7 +90,7 @@ def open_log(services: Services, group: str, topics: Sequence[str]) -> EventCons
 
 
 def sink(services: Services, spec: ModelSpec) -> Sink:
-    return Sink(spec.name, services.online_store, services.storage, targets(services, spec))
+    return Sink(spec.name, services.online_store, services.storage, targets(services, spec), spec.data.cadence)
 
 
 def targets(services: Services, spec: ModelSpec) -> Mapping[str, Sequence[View]]:

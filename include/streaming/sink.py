@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from include.core import fault
 from include.core.housekeeping import housekeeping
+from include.core.partition import DAILY, Cadence
 from include.core.spec import View
 from include.core.storage import Storage
 from include.core.time import utc_now
@@ -27,7 +28,10 @@ BUFFER = 200_000  # rows for the offline log that are in memory before they are 
 class Sink:
     """`targets`: the views that a view's rows are written as online (its present version, and rows without one)."""
 
-    def __init__(self, owner: str, store: RowWriter, storage: Storage, targets: Mapping[str, Sequence[View]]) -> None:
+    def __init__(
+        self, owner: str, store: RowWriter, storage: Storage, targets: Mapping[str, Sequence[View]], cadence: Cadence = DAILY
+    ) -> None:
+        self._cadence = cadence
         self._owner, self._store, self._storage, self._targets = owner, store, storage, targets
         self._rows: dict[str, list[pa.Table]] = {}
         self._poison: list[Poison] = []
@@ -68,7 +72,7 @@ class Sink:
         now = utc_now()
         for name, tables in self._rows.items():
             view = self._targets[name][0]
-            append(self._storage, self._owner, view, _latest(view, tables), now)
+            append(self._storage, self._owner, view, _latest(view, tables), now, self._cadence)
         fault.point("stream.kept")
         poison.keep(self._storage, self._owner, self._poison)
         self.forget()

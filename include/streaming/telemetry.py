@@ -22,7 +22,12 @@ FAMILIES = (
     Family(
         "slipstream_stream_answers_total", "Answers that were written to the topic of answers.", "counter", ("owner", "status")
     ),
-    Family("slipstream_stream_lag", "Events of a place that are not read yet.", "gauge", ("owner", "topic", "partition")),
+    Family(
+        "slipstream_stream_lag",
+        "Events of a place that are not read yet; of Redis, milliseconds of them.",
+        "gauge",
+        ("owner", "topic", "partition"),
+    ),
     Family("slipstream_stream_watermark_seconds", "The event time up to which rows are written, since 1970.", "gauge", _OWNER),
     Family("slipstream_stream_held_events", "Events that are kept in memory.", "gauge", _OWNER),
     Family("slipstream_stream_blocked", "1 while what is written to does not answer, and nothing is read.", "gauge", _OWNER),

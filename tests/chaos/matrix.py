@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 STEPS = (
     "validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift",
-    "submit_sagemaker", "checkpoint_sagemaker", "endpoint", "search", "stream", "feature_set",
+    "submit_sagemaker", "checkpoint_sagemaker", "endpoint", "search", "experiment", "stream", "feature_set",
 )  # fmt: skip
 ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker", "endpoint")  # each of their trials needs a server
-ON_REQUEST = ("materialize_dynamodb", "experiment")  # run by name, and not on the page
+ON_REQUEST = ("materialize_dynamodb",)  # run by name, and not on the page
 SLOW: dict[str, tuple[str, ...]] = {"checkpoint": (), "search": (), "traffic": ("F2",), "submit": ("F2", "F8")}
 SERVERS = {"postgres", "redis", "dynamodb", "s3", "ray", "sagemaker", "mlflow"}
 RECORD = PROJECT / "docs" / "guarantees.json"  # kept with the sources: rows are run one by one, on whatever machine

@@ -164,7 +164,7 @@ def test_a_redis_stream_that_vanishes_or_is_made_anew_is_told(redis_url: str) ->
     consumer, _ = opened(log, topic)
     read(consumer, 1)
     log.remove(topic)
-    consumer._renewed = 0.0  # type: ignore[attr-defined]  # as if the lease were due
+    consumer._looked = 0.0  # type: ignore[attr-defined]  # as if a look were due
     with pytest.raises(NotReadyError):
         consumer.poll(1, 0.0)
     log._client.xadd(topic, {"event": b"1"}, id="5-1")

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.spec import Column, Data, EventSource, Feature, Features, ModelSpec, Streams, Training, View
 from include.event_log.port import Event, Listener, Place, Position, Standing
 
@@ -46,6 +47,8 @@ class MemoryLog:
 
 class MemoryConsumer:
     """Conforms to `EventConsumer`; the test says which places are ours."""
+
+    unit = 1
 
     def __init__(self, log: MemoryLog, places: Collection[Place] | None = None) -> None:
         self.log, self._places = log, list(log.places) if places is None else list(places)
@@ -98,19 +101,20 @@ class MemoryConsumer:
 # -- a card's payments: what a fraud score asks ------------------------------------------------------------------------------
 
 
-def views(day: date) -> dict[str, str]:
+def views(day: date | Partition) -> dict[str, str]:
     """How a card was used in the ten minutes up to each payment, and in each whole hour."""
+    own = Partition.of(day)
     return {
         "card": f"""
             SELECT card, paid_at AS event_timestamp, count(*) OVER recent AS payments, sum(cents) OVER recent AS spent
             FROM (SELECT card, paid_at, max(cents) AS cents FROM payments GROUP BY card, paid_at)
             WINDOW recent AS (PARTITION BY card ORDER BY paid_at RANGE BETWEEN INTERVAL 10 MINUTE PRECEDING AND CURRENT ROW)
-            QUALIFY paid_at >= TIMESTAMP '{day}'
+            QUALIFY paid_at >= TIMESTAMP '{own.start}'
         """,
         "hours": f"""
             SELECT card, hour AS event_timestamp, count(*) AS hour_payments
             FROM (SELECT card, unnest([INTERVAL 1 HOUR, INTERVAL 2 HOUR]) + date_trunc('hour', paid_at) AS hour FROM payments)
-            WHERE hour::DATE = DATE '{day}' GROUP BY card, hour
+            WHERE hour >= TIMESTAMP '{own.start}' AND hour < TIMESTAMP '{own.end}' GROUP BY card, hour
         """,
     }
 
@@ -137,7 +141,7 @@ CARD = View(name="card", keys=("card",), features=(Feature(name="payments", dtyp
 HOURS = View(name="hours", keys=("card",), features=(Feature(name="hour_payments", dtype="int"),), pushed=True)
 
 
-def card_spec(**streams: Any) -> ModelSpec:
+def card_spec(every: timedelta = timedelta(days=1), **streams: Any) -> ModelSpec:
     """`streams`: what differs from a stream by card, with events up to an hour late and a window of three hours."""
     given = {"sources": (PAYMENTS,), "key": "card", "late": timedelta(hours=1), "window": timedelta(hours=3), **streams}
     return ModelSpec(
@@ -145,7 +149,7 @@ def card_spec(**streams: Any) -> ModelSpec:
         owner="payments",
         description="Is this payment a fraud?",
         label="fraud",
-        data=Data(sources=("payments",), first=date(2024, 1, 1), lookback_days=1),
+        data=Data(sources=("payments",), first=date(2024, 1, 1), lookback_days=1, every=every),
         features=Features(
             build=f"{HERE}:views",
             entities=f"{HERE}:entities",
@@ -171,20 +175,19 @@ def newest_of_batch(
     import pyarrow as pa
 
     from include.core.reference import load
-    from include.core.time import days_between
 
     times = [datetime.fromisoformat(each["paid_at"].rstrip("Z")) for each in events]
     found: dict[str, dict[str, Any]] = {}
     with duckdb.connect() as connection:
         columns = {"id": [e["id"] for e in events], "card": [e["card"] for e in events], "cents": [e["cents"] for e in events]}
         connection.register("everything", pa.table({**columns, "paid_at": pa.array(times, pa.timestamp("us"))}))
-        for day in days_between(min(times).date(), watermark.date()):
-            first = day - timedelta(days=spec.data.lookback_days)
+        for own in spec.data.cadence.touching(min(times), watermark + timedelta(seconds=1)):
+            first = spec.data.lookback(own)[0].start
             connection.execute(
-                f"CREATE OR REPLACE TABLE payments AS FROM everything WHERE paid_at >= DATE '{first}' "
-                f"AND paid_at < DATE '{day + timedelta(days=1)}'"
+                f"CREATE OR REPLACE TABLE payments AS FROM everything WHERE paid_at >= TIMESTAMP '{first}' "
+                f"AND paid_at < TIMESTAMP '{own.end}'"
             )
-            sql = load(spec.features.build)(day)[view.name]
+            sql = load(spec.features.build)(own.given)[view.name]
             for row in connection.sql(sql).to_arrow_table().to_pylist():
                 if row["event_timestamp"] <= watermark:
                     before = found.get(row["card"])

@@ -45,6 +45,8 @@ class FileLog:
 class FileConsumer(FileLog):
     """Conforms to `EventConsumer` and, by `write`, to `AnswerWriter`."""
 
+    unit = 1
+
     def __init__(self, path: Path, places: Collection[Place], answers: str = "") -> None:
         super().__init__(path)
         self._places, self._answers = list(places), answers

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
     "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
+    "tests/contract/test_event_log.py": ("backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"),
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
     "tests/contract/test_storage.py": "core/storage",
@@ -105,6 +106,10 @@ ELSEWHERE = {
     "tests/unit/ranges/test_take_in.py": (
         "ranges/making ranges/online ranges/publishing ranges/status ranges/stretch ranges/worker"
     ),
+    "tests/unit/streaming/test_loop.py": (  # kills and hand-overs go through all of it
+        "event_log/poison features/streams/rows features/streams/state features/streams/taken streaming/sink streaming/standing"
+    ),
+    "tests/integration/test_stream_answers.py": "streaming/in_process streaming/run",
     # Real processes: a platform, an upgrade, the demonstration.
     "tests/e2e/test_walk_forward.py": "demo/account",
     "tests/integration/test_gateway.py": "gateway/host serving/supervisor",
@@ -166,7 +171,6 @@ ELSEWHERE = {
     "tests/unit/monitoring/test_monitor_step.py": "step_values/monitoring",
     "tests/unit/operators/test_evaluation.py": "evaluation/measure_again_step operators/links",
     "tests/unit/operators/test_monitoring.py": "operators/staleness",
-    "tests/unit/operators/test_registry.py": "operators/run",
     "tests/unit/examples/test_models.py": "operators/catalog",
     "tests/unit/operators/test_compose.py": (
         "operators/assets operators/groups/features operators/groups/group operators/groups/monitoring operators/groups/rollout "
@@ -201,8 +205,6 @@ ELSEWHERE = {
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",
     "tests/unit/request_features/test_parity.py": "request_features/interpreted",
     "tests/unit/request_features/test_values.py": "request_features/logic",
-    "tests/unit/operators/test_scoring.py": "scoring/precomputed",
-    "tests/unit/online_store/test_precomputed.py": "core/spec/scoring",
     "tests/unit/serving/models/test_loaded_model.py": "model_contract/model",
     "tests/unit/serving/models/test_route_switch.py": "serving/models/deployment",
     "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
@@ -224,6 +226,7 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems request_features zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/ranges": "cadences",
     "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",
     "tests/unit/models": "former_imports",

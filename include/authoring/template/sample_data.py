@@ -11,12 +11,16 @@ import io
 import random
 import sys
 from datetime import date, datetime, time, timedelta
+from importlib import import_module
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from include.core.partition import Partition
 from include.core.settings import Settings
 from include.core.time import days_between
+from include.data.raw import RawPartitions
 
 MODEL = (__package__ or "").rpartition(".")[2]  # the folder's name
 ORDERS = 100  # a day
@@ -54,14 +58,22 @@ def _habit(customer: str) -> float:
     return 0.35 if int(customer.rpartition("-")[2]) % 3 == 0 else -0.1
 
 
+def of_partition(part: Partition, source: str) -> pa.Table:
+    """A source's rows of a partition, whatever its length."""
+    make, time = (orders, "ordered_at") if source == "orders" else (outcomes, "known_at")
+    rows = pa.concat_tables([make(day) for day in days_between(part.first_date, part.last_date)])
+    return rows.filter((pc.field(time) >= part.start) & (pc.field(time) < part.end))
+
+
 def main(first: str, last: str) -> None:
     """Write the days from the first to the last, both included."""
-    storage = Settings.from_env().storage()
-    for day in days_between(date.fromisoformat(first), date.fromisoformat(last)):
-        for source, table in (("orders", orders(day)), ("outcomes", outcomes(day))):
+    storage, spec = Settings.from_env().storage(), import_module(f"{__package__}.spec").SPEC
+    raw = RawPartitions.of(storage, spec)
+    for part in spec.data.cadence.within_days(date.fromisoformat(first), date.fromisoformat(last)):
+        for source in spec.data.sources:
             written = io.BytesIO()
-            pq.write_table(table, written)
-            storage.write(f"raw/{MODEL}/{source}/date={day}/part.parquet", written.getvalue())
+            pq.write_table(of_partition(part, source), written)
+            storage.write(raw.path(source, part), written.getvalue())
     print(f"landed {first} to {last} under {storage.uri(f'raw/{MODEL}')}")
 
 

@@ -28,6 +28,8 @@ MADE_ANEW = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_R
 
 
 class KafkaConsumer:
+    unit = 1
+
     def __init__(self, options: Options, group: str, topics: Sequence[str]) -> None:
         self._topics, self._address = tuple(topics), str(options["bootstrap.servers"])
         self._consumer: Any = Consumer(

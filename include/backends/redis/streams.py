@@ -25,11 +25,13 @@ from include.core.address import shown
 from include.core.connection import Connection
 from include.core.errors import DataError, NotReadyError, UnreachableError
 from include.event_log.port import Answer, Event, Listener, Place, Position, Standing
+from include.serving.recurring import Recurring
 
 log = logging.getLogger(__name__)
 SEQUENCE = 20  # bits of an offset that say an entry's sequence within its millisecond
-LEASE = 10_000  # milliseconds
-RENEWED = 2.0  # seconds between two renewals, and two looks at the streams' ends
+LEASE = 30_000  # milliseconds
+BEAT = 3.0  # seconds between two renewals, however long a batch takes
+LOOKED = 2.0  # seconds between two looks at the streams' ends
 
 # Keeps positions, and writes answers, if the lease is ours: all in one step.
 COMMIT = """
@@ -57,13 +59,16 @@ class RedisConsumer:
         authorities = {name: options[name] for name in AUTHORITIES if name in options}
         self._client: Any = redis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5, **authorities)
         self._url, self._topics = url, tuple(topics)
+        self.unit = 1 << SEQUENCE
         self._lease, self._positions = (f"slipstream:stream:{group}:{name}" for name in ("lease", "positions"))
         self._token = uuid.uuid4().hex
         self._commit, self._renew, self._release = map(self._client.register_script, (COMMIT, RENEW, RELEASE))
         self._listener: Listener | None = None
         self._next: dict[str, int] = {}
         self._highs: dict[Place, int] = {}
-        self._renewed = 0.0
+        self._looked = 0.0
+        self._beat: Recurring | None = None
+        self._lost = False
 
     def start(self, listener: Listener) -> None:
         self._listener = listener
@@ -71,6 +76,8 @@ class RedisConsumer:
             for topic in self._topics:
                 self._look(topic)
         self._take_over()
+        self._beat = Recurring(f"lease-{self._lease}", self._keep, BEAT)
+        self._beat.start()
 
     def poll(self, limit: int, seconds: float) -> Sequence[Event]:
         with self._answering():
@@ -124,6 +131,8 @@ class RedisConsumer:
 
     def close(self) -> None:
         self._next = {}
+        if self._beat is not None:
+            self._beat.stop()
         try:
             self._release(keys=[self._lease], args=[self._token])
         except (redis.RedisError, OSError):
@@ -132,28 +141,35 @@ class RedisConsumer:
     # -- the lease -----------------------------------------------------------------------------------------------------------
 
     def _held(self) -> bool:
-        """Whether we read: renewed now and then, taken over where nobody holds it."""
+        """Whether we read; taken over where nobody does."""
         now = time.monotonic()
-        if now - self._renewed < RENEWED and self._next:
-            return True
         if not self._next:
             return self._take_over()
-        if not self._renew(keys=[self._lease], args=[self._token, LEASE]):
+        if self._lost:
             assert self._listener is not None
             self._listener.lost([(topic, 0) for topic in self._next])
             self._next = {}
             return False
-        for topic in self._topics:
-            self._look(topic)
-        self._renewed = now
+        if now - self._looked >= LOOKED:
+            for topic in self._topics:
+                self._look(topic)
+            self._looked = now
         return True
+
+    def _keep(self) -> None:
+        """In a thread of its own: a process that is stopped renews nothing, one that computes for long does."""
+        try:
+            if self._next and not self._renew(keys=[self._lease], args=[self._token, LEASE]):
+                self._lost = True
+        except (redis.RedisError, OSError) as error:
+            log.warning("the lease %s was not renewed: %s", self._lease, words_of(error, self._url))
 
     def _take_over(self) -> bool:
         assert self._listener is not None
         with self._answering():
             if not self._client.set(self._lease, self._token, nx=True, px=LEASE):
                 return False
-            self._renewed = time.monotonic()
+            self._looked, self._lost = time.monotonic(), False
             found = {(topic, 0): self._standing(topic) for topic in self._topics}
         starts = self._listener.assigned(found)
         self._next = {topic: at for (topic, _), at in starts.items()}

@@ -8,11 +8,15 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from include.core.expression.functions import CASTS, NAMED
-from include.core.expression.tree import Call, Case, Cast, Column, Constant, Node
+from include.core.expression.tree import Call, Case, Cast, Column, Constant, Node, is_small
 
 LONGEST = 2000  # characters
-DEEPEST = 40  # brackets, calls and CASEs within each other
+DEEPEST = 40  # levels of a tree: each operator, call and CASE is one; a chain of operators has as many as operators
+LARGEST = 1000  # parts: columns, constants and operators
 INT64 = 2**63
+TOO_DEEP = (
+    f"is nested too deep: at most {DEEPEST} levels are taken, where each operator, call and CASE is one; divide it into several"
+)
 _TOKEN = re.compile(
     r"""\s*(?:
     (?P<number>(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?)
@@ -44,6 +48,8 @@ def parse(text: str) -> Node:
     node = parser.expression(0)
     if parser.kind != "end":
         parser.fail("here the expression should end")
+    if not is_small(node, DEEPEST, LARGEST):
+        raise ValueError(TOO_DEEP)
     return node
 
 
@@ -99,7 +105,7 @@ class _Parser:
     def expression(self, least: int) -> Node:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise ValueError(f"is nested too deep; at most {DEEPEST} levels are taken")
+            raise ValueError(TOO_DEEP)
         node = self.prefix()
         while (further := self.infix(node, least)) is not None:
             node = further

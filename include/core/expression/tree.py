@@ -71,6 +71,18 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
+def is_small(node: Node, deepest: int, most: int) -> bool:
+    """Whether it has at most so many levels, and parts: an operand that several branches of a CASE compare counts in each."""
+    levels, parts = [(node, 1)], 0
+    while levels:
+        each, level = levels.pop()
+        parts += 1
+        if level > deepest or parts > most:
+            return False
+        levels += [(child, level + 1) for child in children(each)]
+    return True
+
+
 def columns_of(node: Node) -> tuple[str, ...]:
     """The names that an expression reads, each once, in the order of their first use."""
     return tuple(dict.fromkeys(each.name for each in walk(node) if isinstance(each, Column)))

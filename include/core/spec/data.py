@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
-from include.core.cron import daily, once_in_each
+from include.core.cron import cron_of, daily, once_in_each
 from include.core.partition import ONE_MINUTE, Cadence, Partition, wrong_length, wrong_zone
 from include.core.spec.base import Cron, Frozen, Name
 from include.core.spec.warehouse import Warehouse
@@ -67,7 +67,7 @@ class Data(Frozen):
             cadence = Cadence(_LENGTH.validate_python(given.get("every", ONE_DAY)), given.get("zone", "UTC"))
         except ValueError:  # said of its own field
             return given
-        return {**given, "schedule": cadence.cron}
+        return {**given, "schedule": cron_of(cadence)}
 
     @field_validator("every")
     @classmethod

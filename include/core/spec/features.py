@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, timedelta
-from typing import Any, Self
+from typing import Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from include.core.expression.checked import Written, checked
 from include.core.partition import Cadence
@@ -36,7 +36,7 @@ class Feature(Frozen):
     description: str = ""
     """What the value means, for the pages and the feature registry that show it."""
 
-    expression: str = ""
+    expression: str = Field("", exclude_if=lambda value: not value)
     """Of a feature of the request: what computes it of other features, of `features.request_fields` and of event_timestamp, in a
     closed part of SQL (docs/features.md). By default the caller sends it."""
 
@@ -46,11 +46,6 @@ class Feature(Frozen):
         if problem:
             raise ValueError(f"default: {problem} (seen: {self.default!r:.120})")
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_expression(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A feature that is sent is written as ever: it is part of the keys of results."""
-        return {name: value for name, value in dump(self).items() if name != "expression" or value}
 
 
 def _default_problem(dtype: str, default: Default | None) -> str:
@@ -167,7 +162,7 @@ class Features(Frozen):
     """The features that come with the request, or are computed of it (`expression`). They follow those of the views in the
     model's inputs."""
 
-    request_fields: tuple[Feature, ...] = ()
+    request_fields: tuple[Feature, ...] = Field((), exclude_if=lambda value: not value)
     """What else comes with the request for expressions to read, and is no input of the model. The SQL of `features.entities`
     selects it, too."""
 
@@ -185,10 +180,6 @@ class Features(Frozen):
             known = [*(each for view in self.views for each in view.features), *self.sent]
             checked(computed, {each.name: each.dtype for each in known})
         return self
-
-    @model_serializer(mode="wrap")
-    def _without_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in dump(self).items() if name != "request_fields" or value}
 
     @property
     def sent(self) -> tuple[Feature, ...]:
@@ -242,6 +233,13 @@ class Features(Frozen):
         if not self.shared:
             return self
         return self.model_copy(update={"views": self.own, "sets": (), "request": self.sent, "request_fields": ()})
+
+    @property
+    def stored(self) -> Features:
+        """What a day's partition depends on: what is computed of a request changes none of its rows."""
+        if not any(each.expression for each in self.request):
+            return self
+        return self.model_copy(update={"request": self.sent, "request_fields": ()})
 
     @property
     def inputs(self) -> tuple[Feature, ...]:

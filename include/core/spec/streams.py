@@ -19,7 +19,7 @@ class Column(Frozen):
     """The field of the event's JSON object, and the column of the raw source."""
 
     type: ColumnType = "float"
-    """`text`, `int` (64 bits), `float`, `bool`, or `time`: ISO 8601 text, or a number of milliseconds since 1970, kept in UTC."""
+    """One of `text`, `int` (64 bits), `float`, `bool`, or `time`: ISO 8601 text or milliseconds since 1970, kept in UTC."""
 
     required: bool = False
     """Whether an event without it is set aside. By default it is null there. The event's time and key are always required."""

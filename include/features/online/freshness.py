@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from include.core.spec import PartitionOwner, View
-from include.core.time import utc_now
+from include.core.time import MICROSECOND, utc_now
 from include.online_store.store import OnlineStore
 
 AGE, LIMIT = "slipstream_feature_age_seconds", "slipstream_feature_freshness_seconds"
@@ -37,7 +37,7 @@ def freshness(store: OnlineStore, spec: PartitionOwner, now: datetime, views: Se
 
 def _age(spec: PartitionOwner, view: View, at: datetime | None, now: datetime) -> timedelta | None:
     last = view.last if view.set else spec.data.last
-    until = now if last is None else min(now, view.cadence.end_of_day(last))
+    until = now if last is None else min(now, view.cadence.at(view.cadence.end_of_day(last) - MICROSECOND).end)
     return None if at is None else max(until - at, timedelta(0))
 
 

@@ -1,24 +1,25 @@
-"""A set's views, computed as its events arrive: the SQL of the daily partitions over the events that still count.
+"""A set's views, computed as its events arrive: the SQL of the partitions over the events that still count.
 
-What was touched is computed anew: the keys of new events, from the oldest of these on; every key when a day begins. A row is due
-once the watermark has passed it: the newest event time of its partition while that lags behind, else of all. The
-engine writes nothing: `take` gives what is due, and `written` says that it is in.
+What was touched is computed anew: the keys of new events, from the oldest of these on; every key when a partition begins. A row
+is due once the watermark has passed it: the newest event time of its partition of the topic while that lags behind, else of all.
+The engine writes nothing: `take` gives what is due, and `written` says that it is in.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from include.core.errors import DataError
+from include.core.partition import Partition
 from include.core.reference import load
 from include.core.spec import ModelSpec
 from include.core.spec.streams import EventSource
-from include.core.time import days_between, utc_now
+from include.core.time import utc_now
 from include.data.authored import admitted
 from include.event_log.decode import EPOCH, Decoded, EventDecoder, Poison
 from include.event_log.port import Event, Place, Position
@@ -50,9 +51,9 @@ class StreamEngine:
         self._restoring: dict[Place, Position] = {}  # what was committed, until the events before it are here
         self.watermark = NOTHING
         self._marks: dict[int, int] = {}  # by partition, or of WHOLE: rows up to there are due
-        self._first = _micro(datetime.combine(spec.data.first, datetime.min.time()))
+        self._first = _micro(spec.data.earliest.start)
         self._alone = bool(self._streams.key) and len(self.state.topics) == 1
-        self._day: date | None = None  # the last one that was computed
+        self._last: Partition | None = None  # that was computed
         self._admitted: set[tuple[str, str]] = set()
         self._swept = NOTHING
 
@@ -160,7 +161,9 @@ class StreamEngine:
         parts = np.array([event.partition for event in decoded.events], np.int64)
         for part in np.unique(parts).tolist():
             places = np.flatnonzero(parts == part)
-            again = [self._known(decoded.events[place]) for place in places] if self._restoring else [False] * len(places)
+            again = (
+                [self._known(decoded.events[place]) for place in places.tolist()] if self._restoring else [False] * len(places)
+            )
             dropped = np.where(np.asarray(again) | bool(self._streams.key), NOTHING, self._marks.get(WHOLE, NOTHING))
             late, ahead = self._arrivals.on_time(part, decoded.times[places], latest, dropped)
             early = np.flatnonzero(decoded.times[places] < self._first).tolist()
@@ -244,32 +247,41 @@ class StreamEngine:
         self.watermark = max(self.watermark, min(self._marks.values()))
         if (top := max(self._marks.values())) == NOTHING:
             return
-        today = _moment(top).date()
-        if self._day is None:
-            self._day = today
-        elif today > self._day:
-            self.state.touch_all(_micro(datetime.combine(self._day + timedelta(days=1), datetime.min.time())))
-            self._day = today
+        last = self._spec.data.cadence.at(_moment(top))
+        if self._last is None:
+            self._last = last
+        elif last > self._last:
+            self.state.touch_all(_micro(self._last.end))
+            self._last = last
 
     def _compute(self) -> None:
         span = self.state.touched()
-        if span is None or self._day is None:
+        if span is None or self._last is None:
             return
         connection, data = self.state.connection, self._spec.data
-        last = min(span[1] + timedelta(days=data.lookback_days) if span[1].year < 9999 else self._day, self._day)
         connection.execute("USE memory.main")
-        for day in days_between(max(span[0], data.first), last):
-            queries: Mapping[str, str] = load(self._spec.features.build)(day)
+        for own in data.cadence.touching(max(span[0], data.earliest.start), min(self._reached(span[1]), self._last.end)):
+            queries: Mapping[str, str] = load(self._spec.features.build)(own.given)
             missing = [rows.view.name for rows in self.rows if rows.view.name not in queries]
             if missing:
                 what = f"{self._spec.features.build} gives no SQL for view {missing}."
                 raise DataError(what, seen=sorted(queries), hint="add it, or name the views of the stream in streams.views.")
             chosen = {rows.view.name: queries[rows.view.name] for rows in self.rows}
-            self.state.load(day, today=any("today" in sql.lower() for sql in chosen.values()))
+            self.state.load(own, today=any("today" in sql.lower() for sql in chosen.values()))
             for rows in self.rows:
-                check(connection, rows.dataset, self._admit(rows.view.name, chosen[rows.view.name]), day)
-                rows.replace(day)
+                check(connection, rows.dataset, self._admit(rows.view.name, chosen[rows.view.name]), own)
+                rows.replace(own)
         self.state.done()
+
+    def _reached(self, moment: datetime) -> datetime:
+        """Rows from there on follow from no event of that moment."""
+        assert self._last is not None
+        if moment >= self._last.end:
+            return self._last.end
+        data, window = self._spec.data, self._streams.window
+        if window is not None:
+            return moment + window + MICROSECOND
+        return data.cadence.reading_until(data.cadence.at(moment), timedelta(days=data.lookback_days))
 
     def _admit(self, name: str, sql: str) -> str:
         if (name, sql) not in self._admitted:

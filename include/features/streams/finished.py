@@ -67,7 +67,7 @@ class FinishedRows:
             if mine and (due := self._due(view, topic, mine, taken)) is not None:
                 taken.due.append(due)
         for event in events:
-            self._read[event.place] = event.offset + 1
+            self._read[event.place] = max(self._read.get(event.place, 0), event.offset + 1)
         return taken
 
     def _due(self, view: View, topic: str, events: Sequence[Event], taken: Taken) -> Due | None:

@@ -6,11 +6,11 @@ known.{view}    the view's columns; the newest stamp of what a row was made of; 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, timedelta
 
 import duckdb
 import pyarrow as pa
 
+from include.core.partition import Partition
 from include.core.spec import View
 from include.data.sql import literal, quoted
 from include.features.offline.dataset import Dataset, of_view
@@ -32,8 +32,8 @@ class KnownRows:
         upto = f"\"{self.dataset.time}\" <= coalesce((SELECT max(upto) FROM temp._marks WHERE true{its}), TIMESTAMP '0001-01-01')"
         self._due = f"WHERE NOT __sent AND {upto}"
 
-    def replace(self, day: date) -> None:
-        """`temp._result` is what the day's SQL gives for the touched keys now. Rows before a key was touched stay as they are."""
+    def replace(self, own: Partition) -> None:
+        """`temp._result` is what the partition's SQL gives for the touched keys now. Rows from before they were touched stay."""
         if not self._made:
             self._make()
         run, data = self._connection.execute, self.dataset
@@ -49,7 +49,7 @@ class KnownRows:
                 CASE WHEN {same} THEN old.__again ELSE coalesce(old.__sent OR old.__again, false) END AS __again
             FROM temp._result AS new JOIN {ABOUT} AS about ON {its} AND new."{data.time}" >= about.since
             LEFT JOIN {self._table} AS old ON {keys}""")
-        start, end = literal(day), literal(day + timedelta(days=1))
+        start, end = literal(own.start), literal(own.end)
         run(f"""
             DELETE FROM {self._table} AS known USING {ABOUT} AS about WHERE known.__key = about.key
             AND known."{data.time}" >= about.since AND known."{data.time}" >= {start}

@@ -8,25 +8,26 @@ today.{source}   of these the day's own
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import date, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from include.core.errors import SpecError
+from include.core.partition import Partition
 from include.core.spec import ModelSpec
 from include.core.spec.streams import EventSource
 from include.data.authored import memory
 from include.data.session import open_session, seal
 from include.data.sql import identifier, literal, quoted
-from include.event_log.decode import SQL
+from include.event_log.decode import EPOCH, SQL
 from include.event_log.port import Place
 from include.features.streams.arrivals import NOTHING
 from include.row_rules.predicate import is_unique, predicates, quarantine_rules
 
 KEY, PART, TOPIC, OFFSET, STAMP = (f"__slipstream_{name}" for name in ("key", "part", "topic", "offset", "stamp"))
-ABOUT = "temp._about"  # the keys that a day is evaluated for
+ABOUT = "temp._about"  # the keys that a partition is evaluated for
 
 
 class EventState:
@@ -97,18 +98,18 @@ class EventState:
                 f'max({STAMP}) FROM held."{source.source}" WHERE {among} GROUP BY ALL'
             )
 
-    def touched(self) -> tuple[date, date] | None:
-        """The first and the last day that may change; None where no key was touched."""
-        first, last = self.connection.execute("SELECT min(since)::DATE, max(upto)::DATE FROM _touched").fetchall()[0]
+    def touched(self) -> tuple[datetime, datetime] | None:
+        """Since when, and up to when, keys were touched; None where none was."""
+        first, last = self.connection.execute("SELECT min(since), max(upto) FROM _touched").fetchall()[0]
         return None if first is None else (first, last)
 
     def done(self) -> None:
         self.connection.execute("DELETE FROM _touched")
 
-    def load(self, day: date, *, today: bool) -> None:
-        """The tables of a day, of the touched keys alone; `today`: whether the SQL reads the day's own as well."""
-        days, window, run = self._spec.data.lookback_days, self._spec.streams.window, self.connection.execute
-        first, after = literal(day - timedelta(days=days)), literal(day + timedelta(days=1))
+    def load(self, own: Partition, *, today: bool) -> None:
+        """The tables of a partition, of the touched keys alone; `today`: whether the SQL reads its own events as well."""
+        window, run = self._spec.streams.window, self.connection.execute
+        first, after = literal(self._spec.data.lookback(own)[0].start), literal(own.end)
         key = "key, any_value(part) AS part" if self._spec.streams.key else "key, NULL::INTEGER AS part"
         run(
             f"CREATE OR REPLACE TEMP TABLE _about AS SELECT {key}, min(since) AS since, max(stamp) AS stamp FROM _touched "
@@ -123,7 +124,7 @@ class EventState:
                 f"ON held.{KEY} = about.key WHERE {time} >= {first} AND {time} < {after}{since}"
             )
             if today:
-                run(f'CREATE OR REPLACE TABLE today.{name} AS FROM main.{name} WHERE "{source.time}" >= {literal(day)}')
+                run(f'CREATE OR REPLACE TABLE today.{name} AS FROM main.{name} WHERE "{source.time}" >= {literal(own.start)}')
 
     def mark(self, moments: Mapping[int, int]) -> None:
         """Up to when rows are due, by partition (microseconds)."""
@@ -142,11 +143,11 @@ class EventState:
 
     def forget(self, part: int, newest: int, late: timedelta) -> None:
         """Drop what no row of that partition can need any more, its newest event time being that (microseconds)."""
-        at = f"make_timestamp({newest}::BIGINT) - {_interval(late)}"
+        at, data = EPOCH + timedelta(microseconds=newest) - late, self._spec.data
         if (window := self._spec.streams.window) is not None:
-            bound = f"{at} - {_interval(window)}"
+            bound = literal(at - window)
         else:
-            bound = f"date_trunc('day', {at}) - INTERVAL {self._spec.data.lookback_days} DAY"
+            bound = literal(data.lookback(data.cadence.at(max(at, data.earliest.start)))[0].start)
         for source in self.sources:
             self.connection.execute(f'DELETE FROM held."{source.source}" WHERE {PART} = {part} AND "{source.time}" < {bound}')
 

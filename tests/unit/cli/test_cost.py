@@ -57,7 +57,7 @@ def test_what_was_kept_is_told_by_the_prices_of_its_day(
 def test_a_version_that_is_not_there_is_refused(slipstream: Slipstream) -> None:
     status, _, err = slipstream("cost", MODEL, "--version", "9")
     assert status != 0
-    assert "has no version 9" in err
+    assert "There is no version 9 of toy" in err
 
 
 def test_a_setting_that_is_no_price_is_named(slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:

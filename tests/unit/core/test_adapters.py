@@ -33,6 +33,7 @@ OPENERS = {
     "include/monitoring/drift_report.py",
     "include/core/error_reports.py",
     "include/core/tracing.py",
+    "include/event_log/open.py",
     "include/online_store/open.py",
     "include/retrieval/nearest.py",
     "include/rollout/endpoint_rails.py",

@@ -60,7 +60,7 @@ def test_the_gateways_bounds_are_the_lists() -> None:
 
 
 def test_the_stores_addresses_are_asked_to_no_job() -> None:
-    assert {"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL"} == STORES
+    assert {"SLIPSTREAM_CONTROL_URL", "SLIPSTREAM_ONLINE_URL", "SLIPSTREAM_STREAM_URL"} == STORES
     assert [variable.name for variable in VARIABLES if variable.store and variable.jobs] == []
 
 

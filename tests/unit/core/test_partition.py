@@ -7,8 +7,9 @@ from itertools import pairwise
 
 import pytest
 
+from include.core.cron import cron_of
 from include.core.errors import DataError, SpecError
-from include.core.partition import DAILY, PARTS_OF_A_DAY, Cadence, Partition, overlapping, refuse_future
+from include.core.partition import DAILY, PARTS_OF_A_DAY, Cadence, Partition, refuse_future
 from include.core.spec import Data
 
 HOURLY, QUARTERS, WEEKLY = Cadence(timedelta(hours=1)), Cadence(timedelta(minutes=15)), Cadence(timedelta(days=7))
@@ -64,7 +65,6 @@ def test_partitions_leave_no_gap_and_their_names_sort(cadence: Cadence) -> None:
     assert {len(cadence.touching(each.start, each.end)) for each in year[:50]} == {1}
     assert len(year) == {DAILY: 365, BERLIN: 365, HOURLY: 8760}.get(cadence, 52)
     assert cadence.between(year[0], year[-1]) == year
-    assert overlapping(year) is None
 
 
 def test_a_day_of_a_zone_has_23_or_25_hours_and_none_where_it_was_left_out() -> None:
@@ -114,17 +114,12 @@ def test_a_partition_in_the_future_is_refused_with_both_times() -> None:
     refuse_future(partition)
 
 
-def test_two_that_share_a_moment_are_found() -> None:
-    day, hour = DAILY.parse("2013-04-01"), HOURLY.parse("2013-04-01T06:00")
-    assert overlapping([hour, day]) == (day, hour)
-
-
 @pytest.mark.parametrize("every", [*PARTS_OF_A_DAY, timedelta(days=1), timedelta(days=7)])
 def test_a_schedule_follows_the_cadence(every: timedelta) -> None:
     data = Data(sources=("orders",), first=date(2013, 1, 1), every=every)
     assert data.cadence == Cadence(every)
     assert data.model_validate(data.model_dump(mode="json")) == data
-    assert data.schedule == Cadence(every).cron
+    assert data.schedule == cron_of(Cadence(every))
 
 
 def test_a_zones_days_end_before_their_run() -> None:

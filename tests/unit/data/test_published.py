@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, audit
-from include.core.errors import DataError, FencedError
+from include.core.errors import ConflictError, DataError, FencedError
+from include.core.partition import Cadence, Partition
 from include.core.request import Ref
 from include.data.published import (
     extent,
@@ -104,3 +105,20 @@ def test_what_others_ask_of_the_published_days(control: ControlStore) -> None:
         assert list(rows_in(connection, "bakery")) == [date(2013, 2, 1)]
         assert models_in(connection) == {"shop", "bakery"}
     assert sorted((model, day, ref.digest[0]) for model, day, ref in references(control))[0] == ("bakery", "2013-02-01", "b")
+
+
+def test_a_partition_that_overlaps_another_is_refused_and_one_beside_it_is_not(control: ControlStore) -> None:
+    def of(partition: Partition) -> bool:
+        return publish(control, "shop", partition, OLD, {}, control.take(resource("shop", partition), "test"))
+
+    hourly, weekly, berlin = Cadence(timedelta(hours=1)), Cadence(timedelta(days=7)), Cadence(zone="Europe/Berlin")
+    assert of(Partition.of_day(DAY))
+    within, around, beside = hourly.parse("2013-01-02T23:00"), weekly.at(datetime.fromisoformat("2013-01-02")), berlin.on(DAY)
+    for partition in (within, around, beside):
+        with pytest.raises(ConflictError, match=r"(?s)overlaps 2013-01-02, which is published.*data.every or data.zone"):
+            of(partition)
+    assert of(hourly.parse("2013-01-03T00:00"))
+    assert [str(each) for each in published(control, "shop", DAY, date(2013, 1, 3))] == ["2013-01-02", "2013-01-03T00:00"]
+    with control.transaction() as connection:
+        (first, last) = rows_in(connection, "shop")
+    assert (first, last.end) == (DAY, datetime.fromisoformat("2013-01-03T01:00"))

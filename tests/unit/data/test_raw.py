@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.core.errors import DataError, IntegrityError, NotReadyError
+from include.core.partition import Cadence
 from include.core.storage import LocalStorage
 from include.data.raw import RawPartitions
 
@@ -101,3 +102,21 @@ def test_a_folder_where_a_file_is_expected_is_refused_by_name(raw: RawPartitions
     raw.storage.write(f"{raw.path('orders', DAY)}/part-0000.parquet", b"x")
     with pytest.raises(DataError, match="orders partition of 2013-01-01 is a folder"):
         raw.digest("orders", DAY)
+
+
+def test_partitions_of_other_lengths_lie_where_hive_reads_their_columns(tmp_path: Path) -> None:
+    storage = LocalStorage(tmp_path / "store")
+    for cadence, name, folder in (
+        (Cadence(timedelta(minutes=15)), "2013-01-01T06:15", "date=2013-01-01/time=0615"),
+        (Cadence(timedelta(days=7)), "2013-W01", "week=2013-W01"),
+        (Cadence(zone="Europe/Berlin"), "2013-01-01", "date=2013-01-01"),
+    ):
+        raw = RawPartitions(storage, f"shop{len(name)}", cadence=cadence)
+        part = cadence.parse(name)
+        assert raw.path("orders", part) == f"raw/{raw.model}/orders/{folder}/part.parquet"
+        storage.write(raw.path("orders", part), b"x")
+        storage.write(f"raw/{raw.model}/orders/date=2013-01-01/time=0610/part.parquet", b"x")  # of no quarter of an hour
+        assert raw.days("orders") == [part]
+        assert list(raw.digests("orders", cadence.previous(part), cadence.next(part))) == [name]
+        with pytest.raises(DataError, match="is no partition here"):
+            raw.digests("orders", Cadence(timedelta(hours=12)).at(part.start), part)

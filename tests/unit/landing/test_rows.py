@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 
 from include.core.digest import digest_file
 from include.core.errors import DataError
+from include.core.partition import Cadence
 from include.landing.rows import Days, split
 
 ONE, TWO = date(2013, 5, 1), date(2013, 5, 2)
@@ -53,6 +54,21 @@ def test_a_day_may_be_a_date_a_time_or_a_text(tmp_path: Path, kind: pa.DataType)
     pq.write_table(table, tmp_path / "f.parquet")
     made = split([tmp_path / "f.parquet"], both(), tmp_path / "x", "q")
     assert [rows for _, rows in made.values()] == [1, 1]
+
+
+@pytest.mark.parametrize(("name", "count"), [("2013-05-01T07:00", 0), ("2013-05-01T08:00", 1), ("2013-05-02T07:00", 1)])
+def test_each_row_is_in_its_hour(tmp_path: Path, name: str, count: int) -> None:
+    hourly = Cadence(timedelta(hours=1))
+    hours = tuple(hourly.within_days(ONE, TWO))
+    made = split(files(tmp_path / "a", ROWS), Days(hours, "at", may_be_empty=True), tmp_path / "x", "q")
+    assert (len(made), sum(rows for _, rows in made.values())) == (48, 20)
+    path, rows = made[hourly.parse(name)]
+    assert (rows, [str(row["at"])[:13].replace(" ", "T") for row in pq.read_table(path).to_pylist()]) == (
+        count,
+        [name[:13]] * count,
+    )
+    with pytest.raises(DataError, match=r"(?s)rows of days that were not asked for.*Seen: .*2013-05-02 09:00:00"):
+        split(files(tmp_path / "b", ROWS), Days(hours[:33], "at", may_be_empty=True), tmp_path / "y", "q")
 
 
 def test_a_day_without_rows_has_the_columns_of_the_others_or_of_another_day(tmp_path: Path) -> None:

@@ -135,3 +135,17 @@ def test_a_closed_gate_is_an_answer_not_a_failure(registered: Life, nursery: Nur
     gate = {"passed": False, "reasons": ["auc 0.51 is below the floor"]}
     run.xcom["evaluate"] = registered.commit("evaluate", {"gate": gate}, {})
     assert run(CheckGateOperator(task_id="gate", model=MODEL)) == gate
+
+
+def test_the_gate_says_what_a_thousand_predictions_cost(
+    registered: Life, nursery: Nursery, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = nursery.run()
+    value = {"gate": {"passed": True, "reasons": []}, "latency_ms": {"p50": 0.2, "p99": 0.3, "mean": 0.25}}
+    run.xcom["evaluate"] = registered.commit("evaluate", value, {})
+    run(CheckGateOperator(task_id="gate", model=MODEL))
+    monkeypatch.setenv("SLIPSTREAM_COST_CPU_HOUR", "cheap")
+    run(CheckGateOperator(task_id="gate", model=MODEL))
+    said = capsys.readouterr().out
+    assert "1,000 predictions take 0.25 s of one CPU, which costs unknown" in said
+    assert "what that costs is unknown: SLIPSTREAM_COST_CPU_HOUR is no price." in said

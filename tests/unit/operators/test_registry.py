@@ -17,6 +17,7 @@ from include.core.digest import PROJECT
 from include.core.errors import FencedError
 from include.core.repository import Commits, commit_of
 from include.core.request import Ref
+from include.costs.kept import kept
 from include.governance.registry import register
 from include.rollout.machine import open_rollout
 from include.rollout.restore import restore
@@ -210,6 +211,25 @@ def test_the_commits_of_a_version_are_its_models_repositorys_and_the_platforms(t
     assert commits(MODEL, version="b1", path=tmp_path) == Commits("b1", "b1")  # the platform's own bundle
     assert commits("ant") == commits("ant", version="b1", path=PROJECT) == Commits("", here)  # its folder is in no repository
     assert commits("ant", version="b1", path=tmp_path / "bundle") == Commits("b1", here)  # a bundle of the model's repository
+
+
+def test_what_a_version_has_cost_is_kept_with_it_once(registered: Life) -> None:
+    services = registered.services
+    found = kept(services.control, MODEL)
+    (version,) = found
+    steps = {each.step for each in found[version].spent}
+    assert {"training_set", "train", "evaluate"} <= steps
+    assert found[version].seconds[1] == 0  # each attempt was timed
+    assert all(each.cpu_hours is not None for each in found[version].spent if each.step != "train")
+    (record,) = versions.records(services.control, MODEL)
+    assert not services.keep_cost(record, found[version])
+
+
+def test_a_setting_that_is_no_price_stops_no_registration(published: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trained(published)
+    monkeypatch.setenv("SLIPSTREAM_COST_CPU_HOUR", "cheap")
+    assert register_in(run)["version"] == 1
+    assert kept(published.services.control, MODEL) == {}
 
 
 def test_both_commits_are_in_the_registry_and_in_the_audit_chain(registered: Life) -> None:

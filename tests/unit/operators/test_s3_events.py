@@ -56,5 +56,8 @@ def test_what_is_no_message_raises_nothing(body: str) -> None:
 
 def test_only_a_raw_partition_under_the_root_is_one() -> None:
     assert partition_of(WRITTEN, "s3://slipstream/x") == ("shop", "orders", "2013-01-01")
+    finer, week = WRITTEN.replace("/part.", "/time=0615/part."), WRITTEN.replace("date=2013-01-01", "week=2013-W01")
+    assert partition_of(finer, "s3://slipstream/x") == ("shop", "orders", "2013-01-01T06:15")
+    assert partition_of(week, "s3://slipstream/x") == ("shop", "orders", "2013-W01")
     others = [WRITTEN.replace("slipstream/", "other/"), WRITTEN.replace("part.", "tmp."), WRITTEN.replace("raw", "x/raw"), ""]
     assert [partition_of(each, "s3://slipstream/x") for each in others] == [None] * 4

@@ -14,7 +14,7 @@ from include.core.errors import SpecError
 from include.core.expression.functions import ALIKE, COMPARISONS, SIGNATURES, TESTS
 from include.core.expression.parser import parse
 from include.core.expression.tree import Call, walk
-from include.core.spec import Feature
+from include.core.spec import Feature, Features
 from include.data.session import open_session
 from include.request_features.compiled import compiled
 from include.request_features.definition import RequestFeatures
@@ -119,3 +119,57 @@ def test_rows_come_back_in_their_order() -> None:
     assert [each for each in found if each is not None][:1] == [
         value * 2 for value in rows["i"].to_pylist() if value is not None and -(2**62) <= value < 2**62
     ][:1]
+
+
+DEEP = {
+    "if(f > 1, 1, 2) + {}": "f",
+    "NOT ({})": "b",
+    "coalesce({}, b)": "b",
+    "CASE WHEN {} THEN b ELSE b END": "b",
+    "({} AND b)": "b",
+    "if({} BETWEEN 0 AND 1, 1, 2)": "f",
+    "({} IN (b, true))": "b",
+    "nullif({}, 1.5)": "f",
+    "({} || s)": "s",
+}
+
+
+def grown(part: str, text: str, dtype: str, made: list[RequestFeatures]) -> None:
+    """The same within itself, until it is refused."""
+    for _ in range(50):
+        text = part.format(text)
+        made.append(wanted(text, dtype))
+
+
+@pytest.mark.parametrize("part", DEEP)
+def test_the_deepest_tree_compiles(part: str) -> None:
+    """Python's compiler takes so many brackets within each other, and no part is written twice."""
+    made: list[RequestFeatures] = []
+    with pytest.raises(SpecError, match="nested too deep"):
+        grown(part, DEEP[part], {"f": "float", "b": "bool", "s": "category"}[DEEP[part]], made)
+    compiled(made[-1].expressions, made[-1].features)
+
+
+def test_an_operand_that_many_branches_compare_counts_in_each() -> None:
+    branches = " ".join(f"WHEN {number} THEN {number}" for number in range(9))
+    with pytest.raises(SpecError, match="nested too deep"):
+        grown(f"CASE {{}} {branches} END", "i", "int", [])
+
+
+def test_a_column_may_be_called_like_a_variable() -> None:
+    t0 = Feature(name="t0", default=1.0)
+    made = RequestFeatures.of(
+        Features(
+            request=(computed("t0 BETWEEN t1 + 0 AND t2", "bool"),),
+            request_fields=tuple(t0.model_copy(update={"name": f"t{place}"}) for place in range(12)),
+        )
+    )
+    assert made is not None
+    assert difference(made, compiled(made.expressions, made.features), generated(made.given, 200)) == ""
+
+
+def test_a_default_of_a_whole_number_is_whole() -> None:
+    odd = Feature(name="n", dtype="int", default=2.5)
+    made = RequestFeatures.of(Features(request=(computed("n * 2", "int"),), request_fields=(odd,)))
+    assert made is not None
+    assert difference(made, compiled(made.expressions, made.features), generated(made.given, 100)) == ""

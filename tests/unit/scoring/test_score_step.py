@@ -13,8 +13,9 @@ from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.settings import Settings
-from include.core.spec import Binary, Costs, Ranking
+from include.core.spec import Binary, Costs, Features, Ranking
 from include.core.task import perform
+from include.request_features.definition import signature_part
 from include.scoring import rows as rows_module
 from include.scoring import score_step, scorer
 from include.scoring.score_step import PLAIN
@@ -142,3 +143,35 @@ def test_a_cost_decides_beside_the_score(ledger: Ledger, settings: Settings, scr
     problem = Binary(costs=Costs(false_positive=1.0, false_negative="temp")).model_dump(mode="json")
     rows = table(ledger, score(ledger, settings, publish(ledger, scratch, count=9), problem=problem, threshold=0.5)).to_pylist()
     assert {row["decision"] for row in rows} == {1}  # a no costs as much as the temperature, ten and more
+
+
+def computing(expression: str, field: str = "extra") -> Features:
+    """The small model's features with `temp` computed of a field, and not looked up."""
+    whole = scoring_days.FEATURES.model_dump(mode="json")
+    whole["views"][0]["features"][0]["name"] = "seen"
+    whole["request"].insert(0, {"name": "temp", "expression": expression})
+    return Features.model_validate({**whole, "request_fields": [{"name": field}]})
+
+
+def test_a_batch_is_scored_by_the_versions_own_expression(
+    ledger: Ledger, settings: Settings, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The spec's is another by now: what the version was trained with counts."""
+    trained, present = computing("extra * 2"), computing("extra * 1000")
+    plain, view = scoring_days.entities, scoring_days.weather
+
+    def entities(day: str, count: int) -> pa.Table:
+        rows = plain(day, count)
+        return rows.append_column("extra", pa.array([float(number) for number in range(len(rows))]))
+
+    monkeypatch.setattr(scoring_days, "entities", entities)
+    monkeypatch.setattr(scoring_days, "weather", lambda day, value: view(day, value).rename_columns({"temp": "seen"}))
+    monkeypatch.setattr(scoring_days, "signature_of", lambda _: signature_part(trained))
+    inputs = publish(ledger, scratch)
+    rows = table(ledger, score(ledger, settings, inputs, features=present.model_dump(mode="json"))).to_pylist()
+    by_id = {row["request_id"]: row for row in rows}
+    # Request 0 is the last of nine as they lie: `extra` is 8, its carrier was never seen.
+    assert by_id[f"{DAYS[1]}-0"]["score"] == pytest.approx(1 / (1 + exp(-0.16)), rel=1e-6)
+    other = computing("other", "other").model_dump(mode="json")
+    with pytest.raises(DataError, match=r"'extra' .float., which its expressions read, does not come with a request any more"):
+        score(ledger, settings, inputs, features=other)

@@ -13,6 +13,7 @@ from include.core import fault
 from include.core.control import ControlStore
 from include.core.errors import FencedError
 from include.core.ledger import Ledger
+from include.core.partition import BEGINNING, Partition
 from include.core.request import Result
 from include.core.settings import Settings
 from include.core.task import perform
@@ -62,6 +63,8 @@ def test_partitions_lie_under_hives_names() -> None:
     assert path_of("m", "2013-03-01") == f"scores/m/date=2013-03-01/{FILE}"
     assert path_of("m", "2013-03-01T06:15") == f"scores/m/date=2013-03-01/time=0615/{FILE}"
     assert path_of("m", "2013-W14") == f"scores/m/week=2013-W14/{FILE}"
+    for name in ("2013-03-01", "2013-03-01T06:15", "2013-W14"):
+        assert path_of("m", name) == f"scores/m/{Partition(name, BEGINNING, BEGINNING).path}/{FILE}"
 
 
 def test_a_day_that_is_scored_again_has_one_file_of_the_later_version(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.core.errors import ConflictError, DataError, UnreachableError
+from include.core.errors import ConflictError, DataError, StorageFullError, TransientError, UnreachableError
 from include.core.spec import View
 from include.core.storage import LocalStorage
 from include.event_log.poison import kept
@@ -119,6 +119,7 @@ class KillingConsumer(MemoryConsumer):
         return done
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("key", ["card", ""])
 def test_ten_kills_at_random_change_nothing(tmp_path: Path, key: str) -> None:
     world, chance = World(tmp_path, key=key), random.Random(3)
@@ -148,6 +149,7 @@ def test_a_replay_writes_nothing_new(tmp_path: Path) -> None:
     assert world.online(CARD) == online
 
 
+@pytest.mark.thorough
 def test_partitions_go_from_one_process_to_another_and_back(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.send(150)
@@ -183,7 +185,8 @@ def test_a_reader_that_was_left_behind_overwrites_nothing(tmp_path: Path) -> Non
     assert left._mine == set()
 
 
-def test_it_reads_no_further_while_the_store_is_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [UnreachableError, StorageFullError])
+def test_it_reads_no_further_while_the_store_is_away_or_full(tmp_path: Path, kind: type[TransientError]) -> None:
     world = World(tmp_path)
     world.send(50)
     tries: list[int] = []
@@ -192,7 +195,7 @@ def test_it_reads_no_further_while_the_store_is_away(tmp_path: Path) -> None:
         def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
             tries.append(rows.num_rows)
             if len(tries) < 4:
-                raise UnreachableError("away")
+                raise kind("away")
             return world.store.write(model, view, rows, created)
 
     consumer = MemoryConsumer(world.log)

@@ -22,6 +22,7 @@ def upgrade() -> None:
         table.alter_column("day", existing_type=sa.String(10), existing_nullable=False, type_=sa.String(32))
         for name in ("starts", "ends"):
             table.alter_column(name, existing_type=sa.String(26), nullable=False)
+    op.create_index("slipstream_partitions_ends", TABLE, ["model", "ends"])
 
 
 def _fill(connection: sa.Connection) -> None:

@@ -79,3 +79,11 @@ def test_a_spec_without_expressions_is_written_as_ever() -> None:
     whole = features(computed("f + i"))
     assert Features.model_validate(whole.model_dump(mode="json")) == whole
     assert [each.name for each in whole.sent] == ["i", "j", "b", "s", "t"]
+
+
+def test_a_days_partition_does_not_depend_on_what_is_computed() -> None:
+    one, other = features(computed("f + i")), features(computed("f * i"))
+    assert one.stored.model_dump(mode="json") == other.stored.model_dump(mode="json")
+    assert [each.name for each in one.stored.request] == [each.name for each in one.sent]
+    plain = Features(request=(Feature(name="x"),))
+    assert plain.stored is plain

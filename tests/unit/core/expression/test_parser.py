@@ -48,6 +48,7 @@ def test_texts_names_and_numbers() -> None:
         ("+a", "leave it out"),
         ("a" * 2001, "2001 characters"),
         ("(" * 60 + "1" + ")" * 60, "nested too deep"),
+        (" + ".join("a" * 45), "nested too deep"),
         ("", "seen 'the end'"),
     ],
 )

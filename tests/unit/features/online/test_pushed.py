@@ -12,6 +12,7 @@ import pytest
 
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import DataError, IntegrityError
+from include.core.partition import Cadence
 from include.core.request import Request
 from include.core.task import perform
 from include.features.online.pushed import LoggedWriter, append, fetch, merged, pushed
@@ -102,3 +103,14 @@ def test_a_pushed_key_is_the_key_of_the_sql_whatever_its_type(key: str, tmp_path
         f"SELECT customer, orders FROM ({merged(VIEW, sql, [str(tmp_path / 'pushed.parquet')])}) ORDER BY ALL"
     ).fetchall()
     assert found == [("7", 2), ("7", 9), ("abc", 3)]
+
+
+def test_rows_of_a_model_by_the_hour_are_kept_under_their_hours(week: Shop) -> None:
+    storage, hourly = week.ledger.storage, Cadence(timedelta(hours=1))
+    both = rows(("ann", NOON, 1), ("bob", NOON + timedelta(minutes=59), 2), ("cid", NOON + timedelta(minutes=60), 3))
+    append(storage, SPEC.name, VIEW, both, NOON, hourly)
+    here = hourly.at(NOON)
+    assert [len(pushed(storage, SPEC.name, VIEW, hour)) for hour in (hourly.previous(here), here, hourly.next(here))] == [0, 1, 1]
+    kept = [fetch(storage, SPEC.name, hour, {VIEW.name: pushed(storage, SPEC.name, VIEW, hour)}, week.settings.home / str(hour))
+            for hour in (here, hourly.next(here))]  # fmt: skip
+    assert [pq.read_metadata(files[VIEW.name][0]).num_rows for files in kept] == [2, 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -49,11 +50,10 @@ def check(spec: ModelSpec, store: MemoryStore, engine: StreamEngine, seen: list[
         assert read(store, view) == newest_of_batch(spec, seen, view, watermark), (view.name, watermark)
 
 
-@pytest.mark.parametrize(("seed", "parts", "key"), [(1, 3, "card"), (2, 1, ""), (3, 2, "card")])
-def test_the_values_online_are_the_batchs_at_every_watermark(tmp_path: Path, seed: int, parts: int, key: str) -> None:
-    import json
-
-    spec = card_spec(key=key)
+@pytest.mark.thorough
+@pytest.mark.parametrize(("seed", "parts", "key", "hours"), [(1, 3, "card", 24), (2, 1, "", 24), (3, 2, "card", 1)])
+def test_the_values_online_are_the_batchs_at_every_watermark(tmp_path: Path, seed: int, parts: int, key: str, hours: int) -> None:
+    spec = card_spec(timedelta(hours=hours), key=key)
     _, events = drawn(seed, 600, parts)
     engine, store, seen = StreamEngine(spec, tmp_path), MemoryStore(), []
     for part in range(parts):
