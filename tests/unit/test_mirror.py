@@ -24,9 +24,7 @@ ELSEWHERE = {
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
     "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
-    "tests/contract/test_event_log.py": (
-        "backends/kafka/answers backends/kafka/consumer backends/kafka/open backends/redis/streams event_log/port"
-    ),
+    "tests/contract/test_event_log.py": ("backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"),
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
     "tests/contract/test_storage.py": "core/storage",
@@ -170,7 +168,6 @@ ELSEWHERE = {
     "tests/unit/monitoring/test_monitor_step.py": "step_values/monitoring",
     "tests/unit/operators/test_evaluation.py": "evaluation/measure_again_step operators/links",
     "tests/unit/operators/test_monitoring.py": "operators/staleness",
-    "tests/unit/operators/test_registry.py": "operators/run",
     "tests/unit/examples/test_models.py": "operators/catalog",
     "tests/unit/operators/test_compose.py": (
         "operators/assets operators/groups/features operators/groups/group operators/groups/monitoring operators/groups/rollout "
@@ -227,6 +224,7 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems request_features zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/ranges": "cadences",
     "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",
     "tests/unit/models": "former_imports",
