@@ -24,9 +24,7 @@ ELSEWHERE = {
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
     "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
-    "tests/contract/test_event_log.py": (
-        "backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"
-    ),
+    "tests/contract/test_event_log.py": ("backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"),
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
     "tests/contract/test_storage.py": "core/storage",
