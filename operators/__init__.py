@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from operators.experiment import ConcludeExperimentOperator as ConcludeExperimentOperator
     from operators.experiment import LookAtExperimentOperator as LookAtExperimentOperator
     from operators.experiment import StartExperimentOperator as StartExperimentOperator
+    from operators.feature_sets import FeatureSetsSensor as FeatureSetsSensor
     from operators.features import BuildTrainingSetOperator as BuildTrainingSetOperator
     from operators.features import ListWithdrawnOperator as ListWithdrawnOperator
     from operators.features import MaterializeFeaturesOperator as MaterializeFeaturesOperator
@@ -85,6 +86,7 @@ PUBLIC = {  # the names by the module they come from
     "operators.defaults": "RETRIES RETRYING",
     "operators.evaluation": "CheckGateOperator EvaluateModelOperator",
     "operators.experiment": "ConcludeExperimentOperator LookAtExperimentOperator StartExperimentOperator",
+    "operators.feature_sets": "FeatureSetsSensor",
     "operators.features": "BuildTrainingSetOperator ListWithdrawnOperator MaterializeFeaturesOperator PublishFeaturesOperator",
     "operators.features_range": "TakeInFeaturesOperator",
     "operators.groups.experiment": "ExperimentGroup experiment_group",

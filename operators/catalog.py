@@ -1,4 +1,4 @@
-"""The DAGs of every model that can be loaded, and the errors of those that cannot."""
+"""The DAGs of every model and feature set that can be loaded, and the errors of those that cannot."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 from airflow.sdk import DAG
 
-from include.core.catalog import broken_places, load_spec, model_names
+from include.core.catalog import broken_places, load_owner, owner_names
 from include.core.environment import DAGS_OF
 from include.core.errors import SlipstreamError, SpecError
 from include.core.places import resolved
 from include.core.requirements import require_met
 from include.core.settings import Settings
-from operators.lifecycle import lifecycle_dags
+from include.core.spec import FeatureSet
+from operators.lifecycle import feature_set_dags, lifecycle_dags
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class ModelDags:
 
 
 def dags_of_models(models: str) -> ModelDags:
-    """The DAGs of the models in these places, which are written as in SLIPSTREAM_MODELS.
+    """The DAGs of the models and feature sets in these places, which are written as in SLIPSTREAM_MODELS.
 
     A model that cannot be loaded, or whose requirements are not met, costs its own alone.
 
@@ -54,11 +55,11 @@ def dags_of_models(models: str) -> ModelDags:
     """
     dags: list[DAG] = []
     broken: dict[str, SlipstreamError] = {**broken_places(models)}
-    for name in model_names(models):
+    for name in owner_names(models):
         try:
-            spec = load_spec(name, models)
+            spec = load_owner(name, models)
             require_met(name, models)
-            dags += lifecycle_dags(spec)
+            dags += feature_set_dags(spec) if isinstance(spec, FeatureSet) else lifecycle_dags(spec)
         except SlipstreamError as error:
             broken[name] = error
         except Exception as error:  # noqa: BLE001 - whatever Airflow refuses in one model's DAGs is that model's error

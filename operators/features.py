@@ -50,13 +50,13 @@ class PublishFeaturesOperator(ComputeOperator):
 
         verdict = self.ref("verdict", services)
         day = day_of(self, "verdict", verdict, context, services)
-        return features_request(services.spec(self.model), day, services.storage, verdict)
+        return features_request(services.owner(self.model), day, services.storage, verdict)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Publish what is still right. Of several publishers at once the first does it; the others see that it is done."""
         from include.features.publication import lacking, publish_current
 
-        spec, day = services.spec(self.model), Partition.read(result.value)
+        spec, day = services.owner(self.model), Partition.read(result.value)
         changed = publish_current(
             spec,
             services.ledger,
@@ -77,7 +77,7 @@ class PublishFeaturesOperator(ComputeOperator):
         """Later days that read this one's partitions as they were before, or lacked them."""
         from include.features.publication import late_after
 
-        late = late_after(services.spec(self.model), services.ledger, services.control, day)
+        late = late_after(services.owner(self.model), services.ledger, services.control, day)
         for each in late:
             self.log.warning("%s is to be made again: %s.", each.day, each.words)
         if late:
@@ -126,7 +126,7 @@ class MaterializeFeaturesOperator(ReconcileOperator):
         from include.features.online.materialize import materialize
 
         result = services.ledger.resolve(self.ref("features", services))
-        self.views = materialize(services.spec(self.model), result, services.ledger, services.settings, services.online())
+        self.views = materialize(services.owner(self.model), result, services.ledger, services.settings, services.online())
         context["outlet_events"][partition_asset(self.model)].add_partitions(Partition.read(result.value).name)
         return self.views
 

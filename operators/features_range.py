@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import DataError
 from include.core.request import Json
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.time import MICROSECOND
 from operators.base import SlipstreamOperator
 from operators.hooks import open_services
@@ -43,7 +43,7 @@ class TakeInFeaturesOperator(SlipstreamOperator):
         from include.ranges.take_in import Range, take_in
 
         services = open_services()
-        spec = services.spec(self.model)
+        spec = services.owner(self.model)
         span = self._span(spec, context)
         self.log.info("The days %s of %s.", span, self.model)
         services.sweep()
@@ -66,7 +66,7 @@ class TakeInFeaturesOperator(SlipstreamOperator):
         self.log_summary(f"{span} of {self.model} are published and online, after {done.seconds:.1f} s:", [done.words])
         return {"from": done.first, "to": done.last, "days": done.days, "found": done.found, "made": done.made}
 
-    def _span(self, spec: ModelSpec, context: Context) -> Any:
+    def _span(self, spec: PartitionOwner, context: Context) -> Any:
         """The days: as arguments, else of the run's parameters, else of its data interval, as far as the source has them."""
         from include.ranges.span import Span
 

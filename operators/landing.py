@@ -12,7 +12,7 @@ from include.core.errors import DataError, PermanentError, TransientError
 from include.core.ledger import Attempt
 from include.core.partition import Partition
 from include.core.request import Json, Request, Result
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.task import perform
 from include.services.services import Services
 from operators.base import ComputeOperator
@@ -71,13 +71,13 @@ class LandFromWarehouseOperator(ComputeOperator):
     def build(self, context: Context, services: Services) -> Request:
         from include.landing.request import land_request
 
-        spec = services.spec(self.model)
+        spec = services.owner(self.model)
         first, last = self._days(context, spec)
         for day in (first, last):
             skip_outside(spec, day)
         return land_request(spec, self.source, first, last)
 
-    def _days(self, context: Context, spec: ModelSpec) -> tuple[Partition, Partition]:
+    def _days(self, context: Context, spec: PartitionOwner) -> tuple[Partition, Partition]:
         given = [said(each) for each in (self.first, self.last)]
         if not any(given):
             day = run_partition(context, spec.data.cadence, self.day)
@@ -183,7 +183,7 @@ class WarehouseSensor(SlipstreamSensor):
         from include.landing.request import section_of
 
         services = open_services()
-        spec = services.spec(self.model)
+        spec = services.owner(self.model)
         day = run_partition(context, spec.data.cadence, self.day)
         skip_outside(spec, day)
         try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronDataIntervalTimetable, PartitionedAssetTimetable
 
 from include.core.markdown import plain
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
 from operators import lifecycle_docs as docs
 from operators.alert import FailureNotifier
 from operators.assets import candidate_asset, partition_asset, retrain_asset
@@ -35,16 +35,22 @@ def lifecycle_dags(spec: ModelSpec) -> list[DAG]:
     return [make(spec) for make in (*makers, *([experiment_dag] if spec.experiments else []))]
 
 
-def features_dag(spec: ModelSpec) -> DAG:
+def feature_set_dags(spec: FeatureSet) -> list[DAG]:
+    """Every DAG of a feature set: its features, by the partition and by ranges of days."""
+    return [features_dag(spec), features_range_dag(spec)]
+
+
+def features_dag(spec: PartitionOwner) -> DAG:
     """One run a partition."""
     schedule = _schedule(spec, "features", spec.data.schedule)
     params = {"day": of_cadence(DAY, spec.data.cadence), "fresh": FRESH}
-    with _dag(spec, "features", schedule, params, docs.FEATURES, max_active_runs=8) as dag:
+    doc = docs.FEATURES if isinstance(spec, ModelSpec) else docs.SHARED
+    with _dag(spec, "features", schedule, params, doc, max_active_runs=8) as dag:
         features_group(spec, group_id=None)
     return dag
 
 
-def features_range_dag(spec: ModelSpec) -> DAG:
+def features_range_dag(spec: PartitionOwner) -> DAG:
     """Many days as one task: by hand with `from` and `to`, or by a backfill, a run a month."""
     months = CronDataIntervalTimetable("0 0 1 * *", timezone=TIMEZONE)
     params = {"from": of_cadence(FROM, spec.data.cadence), "to": of_cadence(TO, spec.data.cadence), "fresh": FRESH}
@@ -102,7 +108,7 @@ def scoring_dag(spec: ModelSpec) -> DAG:
     return dag
 
 
-def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc: str, max_active_runs: int) -> DAG:
+def _dag(spec: PartitionOwner, part: str, schedule: Any, params: dict[str, Any], doc: str, max_active_runs: int) -> DAG:
     return DAG(
         dag_id=f"{spec.name}_{part}",
         schedule=schedule,
@@ -110,7 +116,7 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
         catchup=False,
         max_active_runs=max_active_runs,
         params=params,
-        tags=["slipstream", spec.name, part],
+        tags=["slipstream", spec.name, part, *(spec.tags if isinstance(spec, FeatureSet) else ())],
         description=f"{spec.description} [{part}]",
         doc_md=doc.format(name=spec.name, owner=plain(spec.owner), description=plain(spec.description)),
         default_args={
@@ -123,17 +129,17 @@ def _dag(spec: ModelSpec, part: str, schedule: Any, params: dict[str, Any], doc:
     )
 
 
-def _start(spec: ModelSpec) -> datetime:
+def _start(spec: PartitionOwner) -> datetime:
     """Of a zone's days the first one begins before, or after, that of UTC."""
     return spec.data.earliest.start.replace(tzinfo=TIMEZONE)
 
 
-def _schedule(spec: ModelSpec, part: Literal["features", "monitoring"], cron: str) -> Any:
+def _schedule(spec: PartitionOwner, part: Literal["features", "monitoring"], cron: str) -> Any:
     """By the clock; and by what a spec's `triggers` watch for, too."""
     clock, asked = CronDataIntervalTimetable(cron, timezone=TIMEZONE), spec.triggers
     if not asked.landing and not (asked.queue and part == "monitoring"):
         return clock
     from operators.watchers import landed_asset, window_asset
 
-    asset = landed_asset(spec) if part == "features" else window_asset(spec)
+    asset = window_asset(spec) if part == "monitoring" and isinstance(spec, ModelSpec) else landed_asset(spec)
     return AssetOrTimeSchedule(timetable=clock, assets=[asset])

@@ -9,6 +9,16 @@ publishes the offline feature partition in one transaction and brings its newest
 **Safe to do at any time**: retry, clear, backfill, two runs of one day. Equal inputs give the result that is already there; a
 corrected partition is computed anew and replaces the published one; online values never go back in time.
 """
+SHARED = """### {name}: a feature set
+{description} Owner: {owner}.
+
+Waits for the day's raw partitions, validates them, publishes the day's views in one transaction and brings their newest values
+online: once, for every model that reads the set. As long as a version of any model is routed to that was trained on another
+definition of a view, that definition's values are brought online as well.
+
+**Safe to do at any time**: retry, clear, backfill, two runs of one day. What a change of a definition touches, before it lands:
+`slipstream features impact {name}`.
+"""
 FEATURES_RANGE = """### {name}: features of a range of days
 {description} Owner: {owner}.
 

@@ -12,7 +12,7 @@ from croniter import croniter  # type: ignore[import-untyped]
 
 from include.core.control import ControlStore
 from include.core.errors import DataError
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
 from include.core.time import parse_time, utc, zoned
 from include.data.published import newest, published
 from include.data.raw import RawPartitions
@@ -35,7 +35,7 @@ class EventCache:
     digests: dict[str, Digests] = field(default_factory=dict)  # by model
 
 
-def landed_days(services: Services, spec: ModelSpec, cache: EventCache | None = None) -> list[Event]:
+def landed_days(services: Services, spec: PartitionOwner, cache: EventCache | None = None) -> list[Event]:
     """Days to be made, oldest first: whose raw partitions have all landed and that are not published. After them the published
     days that were made from less, or other, than is there now (include/features/offline/late.py)."""
     raw, data = RawPartitions.of(services.storage, spec), spec.data

@@ -163,6 +163,7 @@ def make_world(services: Services, context: Context) -> Any:
     return World(
         services.settings, services.control, services.ledger, TaskAirflow(context["ti"]), services.jobs, services.spec,
         tuple(model_names(services.settings.models)), now(), f"reconciler {holder(context)}"[:255], services.elsewhere,
+        services.owner, tuple(services.feature_set_names()),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from include.core.errors import TransientError
 from include.core.nearest import nearest_day
 from include.core.partition import Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.time import utc, utc_now
 from include.services.services import Services
 from operators.defaults import DELAY, RETRIES, TRIES
@@ -70,7 +70,7 @@ class PartitionSensor(SlipstreamSensor):
 
     def poke(self, context: Context) -> bool:
         services = open_services()
-        spec = services.spec(self.model)
+        spec = services.owner(self.model)
         day = run_partition(context, spec.data.cadence, self.day)
         skip_outside(spec, day)
         try:
@@ -84,14 +84,14 @@ class PartitionSensor(SlipstreamSensor):
         return not missing
 
 
-def skip_outside(spec: ModelSpec, day: Partition) -> None:
+def skip_outside(spec: PartitionOwner, day: Partition) -> None:
     """Raises AirflowSkipException for a day that the source does not cover."""
     data = spec.data
     if not data.holds(day):
         raise AirflowSkipException(f"{day} is outside the source's days ({data.first} to {data.last or 'now'}): nothing to do.")
 
 
-def missing_paths(services: Services, spec: ModelSpec, day: Partition) -> list[str]:
+def missing_paths(services: Services, spec: PartitionOwner, day: Partition) -> list[str]:
     """URIs of the day's raw partitions that are not there yet."""
     from include.data.raw import RawPartitions
 
@@ -99,7 +99,7 @@ def missing_paths(services: Services, spec: ModelSpec, day: Partition) -> list[s
     return [services.storage.uri(raw.path(source, day)) for source in spec.data.sources if not raw.exists(source, day)]
 
 
-def landed_whole(services: Services, spec: ModelSpec) -> set[Partition]:
+def landed_whole(services: Services, spec: PartitionOwner) -> set[Partition]:
     """The days of which every source has landed."""
     from include.data.raw import RawPartitions
 
@@ -109,6 +109,8 @@ def landed_whole(services: Services, spec: ModelSpec) -> set[Partition]:
 
 class FreshnessSensor(SlipstreamSensor):
     """Succeeds when the newest online value of every view is as fresh as its definition says, as of the run's interval end.
+
+    The views are the model's own, or a feature set's; for those that a model reads of a set, the set's own DAG waits.
 
     A run without an interval, triggered by hand, means now.
 
@@ -139,7 +141,8 @@ class FreshnessSensor(SlipstreamSensor):
         end = context.get("data_interval_end")
         moment = utc(end) if end is not None else utc_now()
         try:
-            words = stale_words(freshness(services.online(), services.spec(self.model), moment))
+            spec = services.owner(self.model)
+            words = stale_words(freshness(services.online(), spec, moment, spec.features.own))
         except (TransientError, OSError) as error:
             self.log.warning("This check failed, the next comes in %g s: %s", self.poke_interval, described(error))
             return False
@@ -151,7 +154,7 @@ class FreshnessSensor(SlipstreamSensor):
 
     def _without_rows(self, services: Services) -> set[str]:
         """The views of which the run's day has no rows, where it may have none: it cannot make them any fresher."""
-        made = self.ref_or_none("features", services) if services.spec(self.model).data.empty_days else None
+        made = self.ref_or_none("features", services) if services.owner(self.model).data.empty_days else None
         rows = services.ledger.resolve(made).value["rows"] if made else {}
         return {view for view, count in rows.items() if not count}
 
@@ -181,7 +184,7 @@ def s3_partition_sensor(model: str, day: date | str | None = None, **kwargs: Any
 
         def execute(self, context: Context) -> Any:
             services = open_services()
-            spec = services.spec(model)
+            spec = services.owner(model)
             day = run_partition(context, spec.data.cadence, self.day)
             skip_outside(spec, day)
             from include.data.raw import RawPartitions

@@ -54,7 +54,7 @@ class ValidateDataOperator(_ValidateOperator):
     def build(self, context: Context, services: Services) -> Request:
         from include.validation.request import verdict_request
 
-        spec = services.spec(self.model)
+        spec = services.owner(self.model)
         return verdict_request(spec, run_partition(context, spec.data.cadence, self.day), services.storage)
 
 

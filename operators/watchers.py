@@ -22,7 +22,7 @@ from asgiref.sync import sync_to_async
 
 from include.core.errors import DataError, PermanentError, one_line
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
 from include.core.time import parse_time
 from operators.s3_events import partition_of, read_written
 from operators.triggers import described
@@ -37,7 +37,7 @@ _cache: dict[str, Any] = {}  # of this process's checks, by the store's root
 _sent: dict[tuple[str, str], dict[str, tuple[float, int]]] = {}  # events of landed days, by root and model, whoever sent them
 
 
-def landed_asset(spec: ModelSpec) -> Asset:
+def landed_asset(spec: PartitionOwner) -> Asset:
     """A day has landed. Its events carry {"day": YYYY-MM-DD}."""
     watchers, asked = [_watcher("landed_days", LandingTrigger(spec.name, "day"))], spec.triggers
     if asked.queue:
@@ -109,11 +109,10 @@ def _check(model: str, what: What) -> Sequence[Any]:
     from operators.pending_events import EventCache, closed_window, landed_days
 
     services = open_services()
-    spec = services.spec(model)
     if what == "window":
-        return closed_window(services, spec)
+        return closed_window(services, services.spec(model))
     # A store moved elsewhere is another one: its cache is its own.
-    return landed_days(services, spec, _cache.setdefault(services.storage.root, EventCache()))
+    return landed_days(services, services.owner(model), _cache.setdefault(services.storage.root, EventCache()))
 
 
 class QueueTrigger(BaseEventTrigger):

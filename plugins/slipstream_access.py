@@ -76,6 +76,17 @@ def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, Bas
     return inner
 
 
+def owner_access(request: Request, user: GetUserDep) -> BaseUser:
+    """The same of a route about a model or a feature set, which has a features DAG alone."""
+    from plugins.slipstream_features import dag_of
+    from plugins.slipstream_services import services
+
+    owner = request.path_params["model"]
+    check("GET", owner, request, user, dag_of(services(), owner))
+    _require(owner)
+    return user
+
+
 def _require(model: str) -> None:
     """Raises DataError, which answers 404 with the models there are."""
     from include.overview.models import require_model

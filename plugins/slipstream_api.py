@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -26,7 +28,8 @@ from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
-from plugins.slipstream_access import any_access, check, guard_writes, may, model_access
+from plugins.slipstream_access import any_access, check, guard_writes, may, model_access, owner_access
+from plugins.slipstream_features import dag_of, features_view
 from plugins.slipstream_input import VERSIONS, Guard, explain_input
 from plugins.slipstream_reports import headers_of, read_report
 from plugins.slipstream_services import services
@@ -38,6 +41,7 @@ app.add_exception_handler(RequestValidationError, explain_input)
 
 User = Annotated[BaseUser, Depends(any_access)]
 Reader = Annotated[BaseUser, Depends(model_access("GET"))]
+OwnerReader = Annotated[BaseUser, Depends(owner_access)]
 Operator = Annotated[BaseUser, Depends(model_access("POST"))]
 Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
 
@@ -97,6 +101,18 @@ def models_page(user: User) -> HTMLResponse:
 @app.get("/api/models")
 def models(request: Request, user: User) -> list[str]:
     return [name for name in services().model_names() if may(name, request, user)]
+
+
+@app.get("/api/features")
+def features(request: Request, user: User) -> dict[str, Any]:
+    """The catalogue, without the values' profiles."""
+    return features_view(services(), _may_read(request, user))
+
+
+@app.get("/api/features/{model}")
+def features_of(model: str, request: Request, user: OwnerReader) -> dict[str, Any]:
+    """Of one feature set or model, with what the values of its newest published day look like."""
+    return features_view(services(), _may_read(request, user), model, profile=True)
 
 
 @app.get("/api/models/{model}")
@@ -181,6 +197,11 @@ def report(path: str, request: Request, user: User) -> Response:
     about, data = read_report(services().ledger, path)
     check("GET", about, request, user)
     return Response(data, media_type="text/html; charset=utf-8", headers=headers_of(data))
+
+
+def _may_read(request: Request, user: BaseUser) -> Callable[[str], bool]:
+    """Whether the user may see a model or a feature set; each is asked about once."""
+    return cache(lambda name: may(name, request, user, dag=dag_of(services(), name)))
 
 
 def _mirror(model: str) -> None:

@@ -59,6 +59,7 @@ PARTS = {
     "objectives": "Objectives",
     "triggers": "Triggers",
     "cost": "Cost",
+    "a feature set, which models read": "FeatureSet",
 }
 
 HEAD = """\

@@ -12,7 +12,7 @@ from include.authoring.spec_imports import check_imports
 from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Result
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
 from include.data.session import open_session
 from include.local.environment import quiet
 from include.point_in_time.computed import request_features
@@ -33,16 +33,28 @@ def check_model(model: str, services: Services, *, days: int = DAYS, fit: bool =
     """
     quiet()
     report = Report(model)
-    spec = report.run("spec", lambda finding: _spec(finding, model, services))
+    spec = report.run("spec", lambda finding: _owner(finding, model, services))
     report.run("imports", lambda finding: finding.say(check_imports(model, services.settings)), "spec")
     with ExitStack() as stack:
         if spec is not None:
             report.run("code", lambda finding: _code(finding, spec), "spec")
             sample = report.run("sample", lambda finding: _sample(finding, spec, services, days, stack), "code")
             if sample is not None:
-                _steps(report, sample, fit=fit)
+                made = _days(report, sample)
+                if not isinstance(spec, FeatureSet):
+                    _steps(report, sample, made, fit=fit)
     report.run("dags", lambda finding: _dags(finding, model, services, asked=dags), "spec")
     return report
+
+
+def _owner(finding: Finding, name: str, services: Services) -> PartitionOwner:
+    return _set(finding, name, services) if name in services.feature_set_names() else _spec(finding, name, services)
+
+
+def _set(finding: Finding, name: str, services: Services) -> FeatureSet:
+    spec = services.feature_set(name)
+    finding.say(f"{len(spec.data.sources)} sources, {len(spec.features.inputs)} features in {len(spec.features.views)} views")
+    return spec
 
 
 def _spec(finding: Finding, model: str, services: Services) -> ModelSpec:
@@ -52,13 +64,15 @@ def _spec(finding: Finding, model: str, services: Services) -> ModelSpec:
     return spec
 
 
-def _code(finding: Finding, spec: ModelSpec) -> None:
+def _code(finding: Finding, spec: PartitionOwner) -> None:
     """What the spec names is there. `fit` is imported where it is run: its libraries take long."""
     features = spec.features
-    references = (features.build, features.entities, features.labels, spec.expectations, *uses_of(spec))
+    named = (features.build, features.entities, features.labels, spec.expectations)
+    references = [*filter(None, named), *(uses_of(spec) if isinstance(spec, ModelSpec) else ())]
     for reference in references:
         load(reference)
-    finding.say(f"{len(references)} references of the spec lead to code{_computed(spec)}")
+    computed = _computed(spec) if isinstance(spec, ModelSpec) else ""
+    finding.say(f"{len(references)} references of the spec lead to code{computed}")
 
 
 def _computed(spec: ModelSpec) -> str:
@@ -72,15 +86,19 @@ def _computed(spec: ModelSpec) -> str:
     return f"; {len(wanted.names)} features of the request are computed {how}"
 
 
-def _sample(finding: Finding, spec: ModelSpec, services: Services, days: int, stack: ExitStack) -> Sample:
-    sample = stack.enter_context(open_sample(spec, services.storage, services.settings, days))
-    finding.say(sample.words)
+def _sample(finding: Finding, spec: PartitionOwner, services: Services, days: int, stack: ExitStack) -> Sample:
+    sets = [services.feature_set(name) for name in spec.features.owners]
+    sample = stack.enter_context(open_sample(spec, services.storage, services.settings, days, sets))
+    finding.say("; ".join([sample.words, *(f"{each.spec.name}: {each.words}" for each in sample.sets)]))
     return sample
 
 
-def _steps(report: Report, sample: Sample, *, fit: bool) -> None:
+def _days(report: Report, sample: Sample) -> dict[Partition, Result] | None:
     report.run("expectations", lambda finding: finding.say(dry_run.judge_newest_day(sample)), "sample")
-    made = report.run("features", lambda finding: _features(finding, sample), "sample")
+    return report.run("features", lambda finding: _features(finding, sample), "sample")
+
+
+def _steps(report: Report, sample: Sample, made: dict[Partition, Result] | None, *, fit: bool) -> None:
     rows = report.run("training set", lambda finding: _training_set(finding, sample, made or {}), "features")
     job = report.run("encoder", lambda finding: _encoder(finding, sample, rows), "training set")
     report.run("fit", lambda finding: _fit(finding, sample, job, asked=fit), "encoder")

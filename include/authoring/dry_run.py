@@ -25,6 +25,7 @@ from include.features.request import features_request
 from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
+from include.point_in_time.known import OF_SET
 from include.problems.of import params_of
 from include.problems.stated import stated
 from include.row_rules.expectation import Expectation, load_suite
@@ -113,7 +114,7 @@ def make_features(sample: Sample, day: Partition) -> Result:
 
 def make_training_set(sample: Sample, made: Mapping[Partition, Result]) -> Result:
     """Of all the sample's days. Raises Inconclusive where so few days hold too little to train on."""
-    spec, days = sample.spec, [*made]
+    spec, days = sample.model, [*made]
     params = {
         "as_of": max(days).end.isoformat(),
         "window_days": -((min(days).start - max(days).end) // ONE_DAY),
@@ -124,6 +125,8 @@ def make_training_set(sample: Sample, made: Mapping[Partition, Result]) -> Resul
         **params_of(spec),
     }
     inputs = {day.name: sample.ledger.ref(result) for day, result in made.items()}
+    for each in sample.sets:
+        inputs |= {f"{each.spec.name}{OF_SET}{day.name}": sample.ledger.ref(make_features(each, day)) for day in each.days}
     try:
         return _perform(sample, Request("training_set", "include.features.training_set_step:run", spec.name, params, inputs))
     except DataError as error:
@@ -144,7 +147,7 @@ def training_job(sample: Sample, training_set: Result) -> TrainingJob:
     folder.mkdir()
     table = pq.read_table(sample.ledger.storage.uri(training_set.files["train.parquet"].path))
     pq.write_table(table.slice(max(0, len(table) - FIT_ROWS)), folder / "train.parquet")
-    request = train_request(sample.spec, sample.ledger.ref(training_set))
+    request = train_request(sample.model, sample.ledger.ref(training_set))
     task = Task(request, Attempt(request.key, 0, 1), sample.ledger, sample.settings, folder)
     try:
         train, validation, signature = read_rows(task, folder / "train.parquet")
@@ -154,7 +157,7 @@ def training_job(sample: Sample, training_set: Result) -> TrainingJob:
         raise Inconclusive(f"{error.what} More of them: --days.") from error
     _compare_encodings(Encoder.from_json(signature), pq.read_table(folder / "train.parquet"))
     store = CheckpointStore(sample.ledger.storage, task.attempt.checkpoints)
-    asked = sample.spec.training
+    asked = sample.model.training
     return TrainingJob(train, validation, signature, asked.params, store, folder / "model.onnx", asked.seed, workers=1)
 
 
@@ -196,7 +199,7 @@ def encoded_words(job: TrainingJob) -> str:
 
 def fit(sample: Sample, job: TrainingJob) -> str:
     """The author's own fit. What it raises comes out."""
-    load(sample.spec.training.fit)(job)
+    load(sample.model.training.fit)(job)
     reported = f", {len(job.history)} steps reported" if job.history else ""
     return f"on {len(job.train):,} rows{reported}"
 

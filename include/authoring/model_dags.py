@@ -16,9 +16,11 @@ _PATIENCE = 240  # seconds
 _MAKE = """
 import json, sys
 from airflow.serialization.serialized_objects import DagSerialization
-from include.core.catalog import load_spec
-from operators.lifecycle import lifecycle_dags
-dags = lifecycle_dags(load_spec(*sys.argv[1:]))
+from include.core.catalog import load_owner
+from include.core.spec import FeatureSet
+from operators.lifecycle import feature_set_dags, lifecycle_dags
+spec = load_owner(*sys.argv[1:])
+dags = feature_set_dags(spec) if isinstance(spec, FeatureSet) else lifecycle_dags(spec)
 for dag in dags:
     dag.check_cycle()
     json.dumps(DagSerialization.to_dict(dag), default=str)

@@ -1,4 +1,4 @@
-"""`slipstream new`: a model's folder made from the template, or from another model's, under a name of its own."""
+"""`slipstream new`: the folder of a model or a feature set, made from the template or from another one under its own name."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from pathlib import Path
 
 from include.authoring.cadence import DAY, require_template, set_cadence
 from include.authoring.places import folders
-from include.core.catalog import model_names
+from include.core.catalog import owner_names
 from include.core.errors import ConflictError, DataError, SpecError
 from include.core.nearest import did_you_mean
-from include.core.places import PACKAGE, SPEC_FILE
+from include.core.places import PACKAGE, SET_FILE, SPEC_FILE, is_feature_set
 from include.core.scratch import scratch_folder
 
 TEMPLATE = "template"
-LIBRARIES = ("include.authoring", PACKAGE, "examples.models")  # of models to start from, beside those of the setting
+LIBRARIES = (
+    "include.authoring",
+    PACKAGE,
+    "examples.models",
+    "examples.feature_sets",
+)  # of models to start from, beside those of the setting
 RESERVED = {"slipstream": "the installation's own DAGs begin with it"}
+MADE_BY = ("ModelSpec", "FeatureSet")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
 
@@ -61,7 +67,7 @@ def make(name: str, like: str, into: Path | None, models: str, known: Collection
             for path in made.rglob("*.py"):
                 text = path.read_text().replace(f"{former}.{like}", f"{package}.{name}")
                 path.write_text(text.replace("python -m PACKAGE.", f"python -m {package}.{name}."))
-            _rename(made / SPEC_FILE, like, name)
+            _rename(made / (SET_FILE if is_feature_set(made) else SPEC_FILE), like, name)
             set_cadence(made, every)
             os.rename(made, target / name)  # refused if somebody else has made it meanwhile
     except OSError as error:
@@ -86,8 +92,9 @@ def starting_points(models: str) -> dict[str, tuple[Path, str]]:
         except SpecError:  # the examples are not part of every installation
             continue
         for package, folder in places:
-            for spec in sorted(folder.glob(f"[!._]*/{SPEC_FILE}")):
-                found.setdefault(spec.parent.name, (spec.parent, package))
+            for file in (SPEC_FILE, SET_FILE):
+                for spec in sorted(folder.glob(f"[!._]*/{file}")):
+                    found.setdefault(spec.parent.name, (spec.parent, package))
     return found
 
 
@@ -134,8 +141,8 @@ def _refuse_taken(name: str, target: Path, models: str, known: Collection[str]) 
     taken = ""
     if (target / name).exists():
         taken = f"{target / name} is there already"
-    elif name in model_names(models):
-        taken = f"{models} has a model of that name"
+    elif name in owner_names(models):
+        taken = f"{models} has a model or a feature set of that name"
     elif name in known:
         taken = "the stores hold versions or published days of a model of that name, which a new one would inherit"
     if taken:
@@ -156,7 +163,7 @@ def _rename(spec: Path, old: str, new: str) -> None:
             f"The spec of {old!r} does not say name={old!r} once, as text: it cannot be copied under another name.",
             seen=len(places),
             safe="nothing was written.",
-            hint="copy its folder by hand, and set the name in its spec.py.",
+            hint=f"copy its folder by hand, and set the name in its {spec.name}.",
         )
     (at,) = places
     lines = text.encode().splitlines(keepends=True)
@@ -166,8 +173,8 @@ def _rename(spec: Path, old: str, new: str) -> None:
 
 
 def _names_in(tree: ast.Module) -> Iterator[ast.Constant]:
-    """The keyword `name` of every ModelSpec(...), where it is written as text."""
+    """The keyword `name` of every ModelSpec(...) or FeatureSet(...), where it is written as text."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "ModelSpec":
+        if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in MADE_BY:
             values = (each.value for each in node.keywords if each.arg == "name")
             yield from (value for value in values if isinstance(value, ast.Constant))

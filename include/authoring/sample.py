@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
 from include.core.storage import LocalStorage, Storage
 from include.data.landed import whole_days
 from include.data.raw import RawPartitions
@@ -29,11 +29,18 @@ SYNTHETIC_DAYS = 8
 class Sample:
     """Raw days in a storage of their own, whose ledger nobody else sees. It goes with the check."""
 
-    spec: ModelSpec
+    spec: PartitionOwner
     ledger: Ledger
     settings: Settings
     days: tuple[Partition, ...]  # oldest first: those to make features of; their look-back is there as well
     synthetic: bool
+    sets: tuple[Sample, ...] = ()  # of the feature sets that the model reads, in the same storage
+
+    @property
+    def model(self) -> ModelSpec:
+        """Of a sample that more than features is made of."""
+        assert isinstance(self.spec, ModelSpec)
+        return self.spec
 
     @property
     def raw(self) -> RawPartitions:
@@ -47,8 +54,11 @@ class Sample:
 
 
 @contextmanager
-def open_sample(spec: ModelSpec, storage: Storage, settings: Settings, days: int) -> Iterator[Sample]:
-    """At most `days` of the newest landed days; synthetic ones where none has landed whole.
+def open_sample(
+    spec: PartitionOwner, storage: Storage, settings: Settings, days: int, sets: Sequence[FeatureSet] = ()
+) -> Iterator[Sample]:
+    """At most `days` of the newest landed days; synthetic ones where none has landed whole. `sets`: feature sets that the model
+    reads, whose same days are there as well.
 
     Raises DataError where nothing has landed and a source declares no column.
     """
@@ -56,15 +66,27 @@ def open_sample(spec: ModelSpec, storage: Storage, settings: Settings, days: int
         here = replace(settings, home=folder, root=str(folder / "store"), registry="none", environ={})
         ledger = Ledger(LocalStorage(here.root))
         landed = whole_days(spec, storage)[-days:]
-        if landed:
-            _copy(spec, storage, ledger.storage, landed, folder / "fetched")
-        else:
-            _make(spec, ledger.storage)
-        made = _synthetic_days(spec)
-        yield Sample(spec, ledger, here, tuple(landed or made), synthetic=not landed)
+        wanted = landed or _synthetic_days(spec)
+        shared = []
+        for each in sets:
+            there = [day for day in whole_days(each, storage) if min(wanted) <= day <= max(wanted)]
+            _fill(each, storage, ledger.storage, there, wanted, folder / "fetched" / each.name)
+            shared.append(Sample(each, ledger, here, tuple(there or wanted), synthetic=not there))
+        _fill(spec, storage, ledger.storage, landed, wanted, folder / "fetched")
+        yield Sample(spec, ledger, here, tuple(wanted), not landed, tuple(shared))
 
 
-def _copy(spec: ModelSpec, source: Storage, target: Storage, days: list[Partition], folder: Path) -> None:
+def _fill(
+    spec: PartitionOwner, source: Storage, target: Storage, landed: list[Partition], days: list[Partition], folder: Path
+) -> None:
+    """The landed days, or where there is none, made up ones."""
+    if landed:
+        _copy(spec, source, target, landed, folder)
+    else:
+        _make(spec, target, days)
+
+
+def _copy(spec: PartitionOwner, source: Storage, target: Storage, days: list[Partition], folder: Path) -> None:
     """Those days and their look-back, as far as it has landed."""
     raw = RawPartitions.of(source, spec)
     wanted = {each for day in days for each in spec.data.lookback(day)} | set(days)
@@ -76,7 +98,7 @@ def _copy(spec: ModelSpec, source: Storage, target: Storage, days: list[Partitio
                 target.upload(source.fetch(raw.path(name, day), place), raw.path(name, day))
 
 
-def _make(spec: ModelSpec, target: Storage) -> None:
+def _make(spec: PartitionOwner, target: Storage, days: list[Partition]) -> None:
     without = [source for source in spec.data.sources if not declared_columns(load_suite(spec.expectations, source).rules)]
     if without:
         raise DataError(
@@ -86,13 +108,13 @@ def _make(spec: ModelSpec, target: Storage) -> None:
             f"{RawPartitions(target, spec.name).path(without[0], spec.data.earliest)} under the storage root.",
         )
     raw = RawPartitions.of(target, spec)
-    for day in _synthetic_days(spec):
+    for day in days:
         for source, table in sources_of(spec, day).items():
             written = io.BytesIO()
             pq.write_table(table, written)
             target.write(raw.path(source, day), written.getvalue())
 
 
-def _synthetic_days(spec: ModelSpec) -> list[Partition]:
+def _synthetic_days(spec: PartitionOwner) -> list[Partition]:
     first = spec.data.earliest
     return spec.data.cadence.touching(first.start, first.start + SYNTHETIC_DAYS * first.length)

@@ -13,8 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from include.authoring.places import package_of
+from include.core.catalog import is_set
 from include.core.digest import PROJECT
 from include.core.errors import SpecError
+from include.core.places import SET_FILE, SPEC_FILE
 from include.core.settings import Settings
 
 # Known to cost from a tenth of a second to many; what else costs more than SLOW is named as well.
@@ -56,7 +58,8 @@ def check_imports(model: str, settings: Settings) -> str:
 def imports(model: str, settings: Settings) -> list[Import]:
     """The libraries that the spec brings in, beside the standard library and what the spec's own types need."""
     folder = f"{package_of(model, settings.models)}.{model}"
-    command = [sys.executable, "-X", "importtime", "-c", _READ, f"{folder}.spec"]
+    file = SET_FILE if is_set(model, settings.models) else SPEC_FILE
+    command = [sys.executable, "-X", "importtime", "-c", _READ, f"{folder}.{file.removesuffix('.py')}"]
     done = subprocess.run(
         command, env=child_environment(settings), capture_output=True, text=True, check=False, timeout=_PATIENCE
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from include.core.partition import Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.row_rules.expectation import KINDS, Expectation, load_suite
 
 ROWS = 250  # a day and source
@@ -65,7 +65,7 @@ class Draw:
         return self.chance.randint(int(low), int(high)) if kind == "integer" else self.chance.uniform(low, high)
 
 
-def sources_of(spec: ModelSpec, day: Partition | date) -> dict[str, pa.Table]:
+def sources_of(spec: PartitionOwner, day: Partition | date) -> dict[str, pa.Table]:
     """A day's rows by source; a source of which no column is declared is left out."""
     day = spec.data.cadence.of(day)
     suites = {source: load_suite(spec.expectations, source).rules for source in spec.data.sources}

@@ -20,7 +20,7 @@ from include.backup.manifest import CONTROL, DATA, LEDGER, SEALS, TOKENS, Manife
 from include.backup.parts import FOLDER, Writer
 from include.core import fault
 from include.core.address import shown
-from include.core.catalog import folder_of, model_names
+from include.core.catalog import folder_of, owner_names
 from include.core.control import ControlStore
 from include.core.digest import PROJECT, digest_bytes
 from include.core.entity_key import entity_key, is_kept
@@ -165,7 +165,7 @@ def _code(settings: Settings) -> dict[str, str]:
 
 
 def _model_commits(settings: Settings) -> Iterator[tuple[str, str]]:
-    for model in model_names(settings.models):
+    for model in owner_names(settings.models):
         try:
             yield model, commits_of(folder_of(model, settings.models)).model
         except SlipstreamError:  # it cannot be found: what was trained of it names its commit itself

@@ -10,12 +10,12 @@ from datetime import date
 from functools import cache
 
 from include.cli.context import CliContext
-from include.core.catalog import load_spec, model_names
+from include.core.catalog import load_owner, owner_names
 from include.core.digest import code_digest
 from include.core.errors import SlipstreamError
 from include.core.moved import present
 from include.core.request import Ref, Request
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, ModelSpec
 from include.core.table import table
 from include.data.published import published
 from include.features.request import uses
@@ -29,7 +29,7 @@ Code = Callable[[str], str]  # a function by its import string, to the digest of
 
 def anew(context: CliContext) -> Iterator[str]:
     """In words, for people; nothing where every result is of the present code."""
-    rows = [row for name in model_names(context.settings.models) for row in _model(context, name) if row[3]]
+    rows = [row for name in owner_names(context.settings.models) for row in _model(context, name) if row[3]]
     if rows:
         yield "Results of other code than this release's, which their keys name:"
         yield table(("model", "what", "stored", "other code", "what follows"), rows)
@@ -42,7 +42,7 @@ def anew(context: CliContext) -> Iterator[str]:
 
 def _model(context: CliContext, name: str) -> Iterator[Row]:
     try:
-        spec = load_spec(name, context.settings.models)
+        spec = load_owner(name, context.settings.models)
     except SlipstreamError as error:
         yield name, f"its spec cannot be loaded: {error}", 0, 1, "nothing is known of it"
         return
@@ -50,6 +50,8 @@ def _model(context: CliContext, name: str) -> Iterator[Row]:
     days = list(published(control, name, date.min, date.max).values())
     following = f"they stay published; to look at them: slipstream features catch-up {name} --dry-run"
     yield name, "published days", len(days), _others(context, days, uses(spec)), following
+    if isinstance(spec, FeatureSet):
+        return
     known = records(control, name)
     trained = [record.entry.lineage.train for record in known]
     following = "they stay registered and serve; the next training computes its own"

@@ -16,7 +16,7 @@ from include.core.digest import code_digest
 from include.core.errors import DataError, IntegrityError, NotReadyError, PermanentError
 from include.core.partition import Partition
 from include.core.request import Request, Result
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.table import table
 from include.data.landed import whole_days
 from include.data.published import published
@@ -35,13 +35,13 @@ CHANGED = {
 }
 
 
-def make_changed(context: CliContext, spec: ModelSpec, *, dry_run: bool) -> dict[str, object]:
+def make_changed(context: CliContext, spec: PartitionOwner, *, dry_run: bool) -> dict[str, object]:
     """Say which days are of another definition, and make them again. Oldest first; interrupted, it goes on where it was.
 
     Returns them by the names of CHANGED.
     """
     days = _results(context, spec)
-    changed = changed_days(days, versions(spec.features))
+    changed = changed_days(days, versions(spec.features.computed))
     of_views = {each.day for each in changed}
     other = _print_other_code(context, spec, {day: each for day, each in days.items() if day not in of_views})
     if not changed:
@@ -68,7 +68,7 @@ def make_changed(context: CliContext, spec: ModelSpec, *, dry_run: bool) -> dict
     }
 
 
-def _print_other_code(context: CliContext, spec: ModelSpec, days: Mapping[Partition, Result]) -> list[dict[str, Partition]]:
+def _print_other_code(context: CliContext, spec: PartitionOwner, days: Mapping[Partition, Result]) -> list[dict[str, Partition]]:
     """Views have versions. Of what else a day is made of, entities, labels and the rules of quarantine, only the code's digest
     is known, which Slipstream's own releases change as well: that is said, and left to a person."""
     present = code_digest(FUNCTION, *uses(spec))
@@ -90,12 +90,12 @@ def _code(context: CliContext, made: Result) -> str:
         return ""
 
 
-def _whole(context: CliContext, spec: ModelSpec) -> set[Partition]:
+def _whole(context: CliContext, spec: PartitionOwner) -> set[Partition]:
     """The days that have landed with all their sources."""
     return set(whole_days(spec, context.ledger.storage))
 
 
-def _results(context: CliContext, spec: ModelSpec) -> dict[Partition, Result]:
+def _results(context: CliContext, spec: PartitionOwner) -> dict[Partition, Result]:
     """Of all published days; without those whose result is gone or damaged, which say nothing."""
     found: dict[Partition, Result] = {}
     for day, ref in published(context.control, spec.name, date.min, date.max).items():
@@ -106,7 +106,7 @@ def _results(context: CliContext, spec: ModelSpec) -> dict[Partition, Result]:
     return found
 
 
-def _request(context: CliContext, spec: ModelSpec, changed: Changed, made: Result) -> Request | None:
+def _request(context: CliContext, spec: PartitionOwner, changed: Changed, made: Result) -> Request | None:
     """What computes the day now, if its verdict is of the partitions and expectations that are there."""
     try:
         verdict = context.ledger.request(made.key).inputs["verdict"]
@@ -117,7 +117,7 @@ def _request(context: CliContext, spec: ModelSpec, changed: Changed, made: Resul
         return None
 
 
-def _make(context: CliContext, spec: ModelSpec, requests: Mapping[Partition, Request]) -> list[Sequence[object]]:
+def _make(context: CliContext, spec: PartitionOwner, requests: Mapping[Partition, Request]) -> list[Sequence[object]]:
     rows: list[Sequence[object]] = []
     for day, request in requests.items():
         made = find_or_compute(request, context.ledger, context.settings)

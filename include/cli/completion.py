@@ -12,7 +12,7 @@ from include.cli.answer import Shapes, answer
 from include.cli.completion_scripts import SCRIPTS
 from include.cli.completion_words import MODELS, VERSIONS, command_words
 from include.cli.context import open_context
-from include.core.catalog import model_names
+from include.core.catalog import owner_names
 from include.core.errors import SlipstreamError
 
 SHAPES: Shapes = {shell: {"shell": "the shell", "script": "what it is to source"} for shell in SCRIPTS}
@@ -38,7 +38,7 @@ def _names(what: str, model: str) -> list[str]:
     try:
         context = open_context()
         if what == MODELS:
-            return model_names(context.settings.models)
+            return owner_names(context.settings.models)
         from include.versions.queries import records
 
         return [str(record.version) for record in reversed(records(context.control, model))]

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 
 from include.cli.answer import answer
 from include.cli.context import CliContext, open_context
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner
 from include.core.errors import DataError
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.time import timestamp
 from include.ranges.progress import Progress, few
 from include.ranges.span import Span
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
-    spec = load_spec(options.model, context.settings.models)
+    spec = load_owner(options.model, context.settings.models)
     taken_in = _take_in(context, spec, options) if options.run else None
     cadence = spec.data.cadence
     first = Span.of(options.first, options.first, cadence).first if options.first else None
@@ -51,7 +51,7 @@ def _ranges(ranges: Sequence[Progress]) -> Iterator[str]:
         yield from (f"  {day}: {why[:160]}" for day, why in sorted(each.failed.items())[:5])
 
 
-def _days(spec: ModelSpec, found: Standing | None) -> Iterator[str]:
+def _days(spec: PartitionOwner, found: Standing | None) -> Iterator[str]:
     if found is None:
         yield f"No day of {spec.name} has landed."
         return
@@ -64,7 +64,7 @@ def _days(spec: ModelSpec, found: Standing | None) -> Iterator[str]:
         yield f"  {found.command(spec.name)}"
 
 
-def _take_in(context: CliContext, spec: ModelSpec, options: argparse.Namespace) -> str:
+def _take_in(context: CliContext, spec: PartitionOwner, options: argparse.Namespace) -> str:
     """Takes the days in, and says so. Raises what `take_in` raises: 1 is the exit status where a day could not be taken in."""
     from include.ranges.take_in import Range, take_in
 

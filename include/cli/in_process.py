@@ -57,7 +57,7 @@ def _online(
     try:
         store = context.online()
         found = store.read_entity(spec.name, views, entity, naive)
-        lost = empty_views(store, spec, views, published_rows(context.control, spec.name))
+        lost = empty_views(store, spec, views, published_rows(context.control, spec.name, views))
         return found, [f"{FLAG}{name}" for name in lost]
     except UnreachableError:
         return {}, ["features"]

@@ -8,11 +8,12 @@ from include.cli.context import CliContext
 from include.core.errors import DataError
 from include.core.partition import Partition
 from include.core.request import Ref
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, PartitionOwner
 from include.core.table import table
 from include.data.published import published
 from include.data.raw import RawPartitions
 from include.features.offline.late import Digests, Made, late_days, made_of, ranges
+from include.point_in_time.known import days_of
 from include.versions.queries import training_sets
 
 SHOWN = 40
@@ -20,11 +21,11 @@ LATE = {
     "late": "published days that were made from other raw partitions: `day`, `because`",
     "unmade": "days that have landed and are not published",
     "backfills": "the days to be made again, as ranges: `first`, `last`",
-    "trained_on_late": "versions that were trained on such days: `version`, `stage`, `as_of`, `days`",
+    "trained_on_late": "versions that were trained on such days: `model`, `version`, `stage`, `as_of`, `days`",
 }
 
 
-def print_late(context: CliContext, spec: ModelSpec) -> dict[str, object]:
+def print_late(context: CliContext, spec: PartitionOwner) -> dict[str, object]:
     """Print them; nothing where every day was made from what is there now. Every raw partition is read once.
 
     Returns them by the names of LATE.
@@ -59,14 +60,14 @@ def print_more(count: int) -> None:
         print(f"... and {count - SHOWN} more")
 
 
-def as_ranges(spec: ModelSpec, days: list[Partition], whole: set[Partition]) -> list[dict[str, Partition]]:
+def as_ranges(spec: PartitionOwner, days: list[Partition], whole: set[Partition]) -> list[dict[str, Partition]]:
     """The days as ranges that a backfill takes."""
     return [
         {"first": first, "last": last} for first, last in (ranges(days, whole.__contains__, spec.data.cadence) if days else ())
     ]
 
 
-def print_commands(spec: ModelSpec, days: list[Partition], whole: set[Partition]) -> None:
+def print_commands(spec: PartitionOwner, days: list[Partition], whole: set[Partition]) -> None:
     found = ranges(days, whole.__contains__, spec.data.cadence)
     also = ", one after the other (Airflow has one active backfill a DAG)" if len(found) > 1 else ""
     print(f"\nTo make them again, published and online{also}:")
@@ -79,29 +80,32 @@ def print_commands(spec: ModelSpec, days: list[Partition], whole: set[Partition]
 
 
 def _print_versions(
-    context: CliContext, spec: ModelSpec, raw: RawPartitions, digests: Digests, known: dict[str, Made]
+    context: CliContext, spec: PartitionOwner, raw: RawPartitions, digests: Digests, known: dict[str, Made]
 ) -> list[dict[str, object]]:
     """Versions whose training set read days that would be made otherwise now, also where those are published anew since."""
     rows = []
-    for version, stage, as_of, training_set in training_sets(context.control, spec.name):
-        refs = _trained_on(context, spec, training_set)
-        late = [each.day for each in late_days(raw, spec.data, made_of(context.ledger, refs, known), digests)]
-        if late:
-            rows.append((version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
+    shared = isinstance(spec, FeatureSet)
+    models = context.model_names() if shared else [spec.name]
+    for model in models:
+        for version, stage, as_of, training_set in training_sets(context.control, model):
+            refs = _trained_on(context, spec, training_set, spec.name if shared else "")
+            late = [each.day for each in late_days(raw, spec.data, made_of(context.ledger, refs, known), digests)]
+            if late:
+                rows.append((model, version, stage, as_of[:10], f"{len(late)} of {len(refs)}", late[0], late[-1]))
     if rows:
         print("\nVersions that were trained on such days (a version keeps what it was made from):")
-        print(table(("version", "stage", "as of", "days", "first", "last"), rows))
-        print(
-            f"Once the days are made again, training makes a new one: trigger {spec.name}_training (as_of: as before, or none)."
-        )
-    names = ("version", "stage", "as_of", "days", "first", "last")
+        print(table(("model", "version", "stage", "as of", "days", "first", "last"), rows))
+        dags = ", ".join(f"{model}_training" for model in dict.fromkeys(row[0] for row in rows))
+        print(f"Once the days are made again, training makes a new one: trigger {dags} (as_of: as before, or none).")
+    names = ("model", "version", "stage", "as_of", "days", "first", "last")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _trained_on(context: CliContext, spec: ModelSpec, training_set: Ref) -> dict[Partition, Ref]:
-    """The days that a training set read; none where it is gone."""
+def _trained_on(context: CliContext, spec: PartitionOwner, training_set: Ref, owner: str) -> dict[Partition, Ref]:
+    """The days that a training set read, of the model's own or of a feature set; none where it is gone."""
     try:
         inputs = context.ledger.request(context.ledger.resolve(training_set).key).inputs
     except (DataError, FileNotFoundError):
         return {}
-    return {spec.data.cadence.parse(name): ref for name, ref in inputs.items() if ref.kind == "features"}
+    days = {name: ref for name, ref in inputs.items() if ref.kind == "features"}
+    return {spec.data.cadence.parse(name): ref for name, ref in days_of(days, owner).items()}

@@ -37,7 +37,7 @@ COMMANDS = {
     "cost": "what versions, answers and a stale champion have cost",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",
-    "features": "bring online what is published and is not there; how far ranges of days are",
+    "features": "every feature, how fresh and who uses it; what a change touches; bring online what is published",
     "stream": "compute views from events as they arrive, or answer events by events",
     "quarantine": "the rows that validation set aside, and which would pass now",
     "redact": "take a person's requests out of the prediction log",

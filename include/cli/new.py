@@ -8,6 +8,7 @@ from pathlib import Path
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import open_context
+from include.core.places import SET_FILE
 
 SHAPES: Shapes = {
     "": {
@@ -46,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     commands.append(f"slipstream check {made.name}")
     if SAMPLE in made.files:
         commands.append(f"python -m {made.package}.{made.name}.{SAMPLE.removesuffix('.py')} 2024-01-01 2024-02-15")
-    commands.append(f"slipstream evaluate {made.name}")
+    if SET_FILE not in made.files:
+        commands.append(f"slipstream evaluate {made.name}")
     value = {"model": made.name, "like": made.like, "folder": made.folder, "files": made.files}
     words = [f"{made.folder}: {', '.join(made.files)} (like {made.like})", "next:", *(f"  {command}" for command in commands)]
     answer(options, {**value, "package": made.package, "models": models, "next": commands}, words)

@@ -12,11 +12,11 @@ from tempfile import TemporaryDirectory
 from include.cli.answer import Shapes, answer
 from include.cli.arguments import day
 from include.cli.context import CliContext, open_context
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
 from include.core.partition import Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.table import table
 from include.core.time import MICROSECOND
 from include.governance.invalidation import find
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
-    spec = load_spec(options.model, context.settings.models)
+    spec = load_owner(options.model, context.settings.models)
     if options.source not in (None, *spec.data.sources):
         raise DataError(
             f"{options.model} has no source {options.source!r}.",
@@ -78,7 +78,7 @@ class _Looked:
         return self.held.day, self.held.source, self.held.rows, self.held.quarantined, self.passing, self.reasons[0][0]
 
 
-def _look(context: CliContext, spec: ModelSpec, held: QuarantinedRows) -> _Looked:
+def _look(context: CliContext, spec: PartitionOwner, held: QuarantinedRows) -> _Looked:
     with TemporaryDirectory() as folder:
         path = context.ledger.fetch(held.result, held.file, Path(folder))
         return _Looked(held, would_pass(path, load_suite(spec.expectations, held.source).rules), reasons(path))
@@ -86,7 +86,7 @@ def _look(context: CliContext, spec: ModelSpec, held: QuarantinedRows) -> _Looke
 
 def _words(
     context: CliContext,
-    spec: ModelSpec,
+    spec: PartitionOwner,
     looked: Sequence[_Looked],
     release: Mapping[str, Partition] | None,
     options: argparse.Namespace,
@@ -98,7 +98,7 @@ def _words(
     yield _next(spec, release)
 
 
-def _release(spec: ModelSpec, days: list[Partition]) -> dict[str, Partition] | None:
+def _release(spec: PartitionOwner, days: list[Partition]) -> dict[str, Partition] | None:
     """The days that are made again when these are: later ones have read them, too."""
     if not days:
         return None
@@ -108,7 +108,7 @@ def _release(spec: ModelSpec, days: list[Partition]) -> dict[str, Partition] | N
     return {"first": min(days), "last": last if data.last is None else min(last, data.latest(data.last))}
 
 
-def _next(spec: ModelSpec, release: Mapping[str, Partition] | None) -> str:
+def _next(spec: PartitionOwner, release: Mapping[str, Partition] | None) -> str:
     if release is None:
         return "\nNone of them passes today's rules. Land a corrected partition, or correct the rule in expectations.py."
     first, last = spec.data.backfill(release["first"], release["last"])

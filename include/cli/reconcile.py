@@ -63,7 +63,7 @@ def _world(context: CliContext) -> World:
     return World(
         context.settings, context.control, context.ledger, _airflow(context), context.jobs, context.spec,
         tuple(context.model_names()),
-        now(), context.actor, context.elsewhere,
+        now(), context.actor, context.elsewhere, context.owner, tuple(context.feature_set_names()),
     )  # fmt: skip
 
 

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         answer(options, {"models": {}, "broken_places": {}, "constraints": locked}, locked)
         return 0
     models = open_context().settings.models
-    asked = {name: _of(name, models) for name in catalog.model_names(models)}
+    asked = {name: _of(name, models) for name in catalog.owner_names(models)}
     places = {text: one_line(error) for text, error in catalog.broken_places(models).items()}
     answer(options, {"models": asked, "broken_places": places, "constraints": []}, _lines(asked, places))
     return found(bool(places) or any(each["unmet"] or each["problem"] for each in asked.values()))

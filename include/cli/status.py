@@ -11,7 +11,7 @@ from include.cli.answer import Shapes, answer
 from include.cli.components import Component, components
 from include.cli.context import CliContext, open_context
 from include.cli.online import Online, online_facts
-from include.core.catalog import model_names
+from include.core.catalog import feature_set_names, model_names
 from include.core.errors import NotReadyError
 from include.core.request import Json
 from include.core.table import table
@@ -25,6 +25,7 @@ SHAPES: Shapes = {
         "components": "`name`, `address`, `problem` (empty where it answers)",
         "gateways": "all that report themselves: `gateway`, `place`, `host`, `pid`, `release`, `started`, `alive`, `silent` "
         "(seconds), `heard`, `serves` (by model the route's generation), `refused`",
+        "feature_sets": "`name`, `partitions` (`newest`, `days`), `online`",
         "models": "where each stands: `champion`, `weights`, `versions`, `rollout`, `decisions`, `partitions`, `target` ...",
         "jobs": "the names of those under way",
     },
@@ -41,27 +42,34 @@ def run(options: argparse.Namespace) -> int:
     known: list[Gateway] = []
     try:
         known = list_gateways(context.control)
-        models = [overview(context.control, name) for name in _names(context, options.model)]
+        models = [overview(context.control, name) for name in _names(context, options.model, sets=False)]
+        sets = [overview(context.control, name) for name in _names(context, options.model, sets=True)]
     except NotReadyError as error:
-        models = []
+        models, sets = [], []
         parts.append(Component("control store", context.settings.control_url, error.what))
     jobs = [attempt.job for attempt in live(context.ledger)]
-    online = {model.model: online_facts(context, model) for model in models}
-    words = [] if options.json else ["\n\n".join(_text(parts, known, models, jobs, online))]
-    answer(options, _json(parts, known, models, jobs, online), words)
+    online = {seen.model: online_facts(context, seen) for seen in (*models, *sets)}
+    words = [] if options.json else ["\n\n".join(_text(parts, known, models, sets, jobs, online))]
+    answer(options, _json(parts, known, models, sets, jobs, online), words)
     return 0
 
 
-def _names(context: CliContext, only: str | None) -> list[str]:
-    return [only] if only is not None else model_names(context.settings.models)
+def _names(context: CliContext, only: str | None, *, sets: bool) -> list[str]:
+    """Of feature sets, or of models: all, or the one that was asked for if it is of that kind."""
+    there = feature_set_names(context.settings.models)
+    if only is not None:
+        return [only] if (only in there) is sets else []
+    return there if sets else model_names(context.settings.models)
 
 
 def _text(
-    parts: list[Component], known: list[Gateway], models: list[Overview], jobs: list[str], online: dict[str, Online]
-) -> Iterator[str]:
+    parts: list[Component], known: list[Gateway], models: list[Overview], sets: list[Overview], jobs: list[str],
+    online: dict[str, Online],
+) -> Iterator[str]:  # fmt: skip
     yield table(("part", "address", "state"), [(part.name, part.address, part.problem or "answers") for part in parts])
     if known:
         yield table(("gateway", "listens at", "state", "serves routes"), [_gateway_row(each) for each in known])
+    yield from (_feature_set(seen, online[seen.model]) for seen in sets)
     yield from (_model(model, online[model.model]) for model in models)
     yield "jobs under way: " + (", ".join(jobs) if jobs else "none")
 
@@ -78,6 +86,15 @@ def _gateway_row(seen: Gateway) -> tuple[str, ...]:
 def _model(seen: Overview, online: Online) -> str:
     facts = [*_facts(seen), *(("online", words) for words in online.words)]
     return "\n".join([f"{seen.model}:", *(f"  {name:<11}{value}" for name, value in facts)])
+
+
+def _feature_set(seen: Overview, online: Online) -> str:
+    facts = [("partitions", _partitions(seen)), *(("online", words) for words in online.words)]
+    return "\n".join([f"{seen.model} (feature set):", *(f"  {name:<11}{value}" for name, value in facts)])
+
+
+def _partitions(seen: Overview) -> str:
+    return f"{seen.partitions.days} published, the newest {_day(seen.partitions.newest)}"
 
 
 def _tried(experiment: Mapping[str, Any]) -> str:
@@ -112,7 +129,7 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
         yield "decision", f"{last['action']} as of {last['as_of'][:16]}" + (f": {why}" if why else "")
     else:
         yield "decision", "none yet"
-    yield "partitions", f"{seen.partitions.days} published, the newest {_day(seen.partitions.newest)}"
+    yield "partitions", _partitions(seen)
     if champion and (cost := seen.costs.get(champion.version)):
         yield "cost", cost.words()
     yield "versions", str(len(seen.versions))
@@ -141,8 +158,11 @@ def _reasons(reasons: Json) -> str:
 
 
 def _json(
-    parts: list[Component], known: list[Gateway], models: list[Overview], jobs: list[str], online: dict[str, Online]
-) -> dict[str, Any]:
+    parts: list[Component], known: list[Gateway], models: list[Overview], sets: list[Overview], jobs: list[str],
+    online: dict[str, Online],
+) -> dict[str, Any]:  # fmt: skip
+    shared = [{"name": s.model, "partitions": vars(s.partitions), "online": online[s.model].to_json()} for s in sets]
     shown = [{**seen.to_json(), "online": online[seen.model].to_json()} for seen in models]
     gateways = [each.to_json() for each in known]
-    return {"components": [vars(part) for part in parts], "gateways": gateways, "models": shown, "jobs": jobs}
+    components = [vars(part) for part in parts]
+    return {"components": components, "gateways": gateways, "feature_sets": shared, "models": shown, "jobs": jobs}

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
-from include.core.catalog import model_names
+from include.core.catalog import owner_names
 from include.core.errors import DataError, NotReadyError, UnreachableError, one_line
 from include.core.table import table
 from include.core.time import now
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace, context: CliContext, path: Path) -> None:
-    known = model_names(context.settings.models)
+    known = owner_names(context.settings.models)  # a feature set is pushed to as well
     for model in options.model:
         if model != "*" and model not in known:
             raise DataError("There is no such model.", seen=model, hint=f"models here: {', '.join(known) or 'none'}; or '*'.")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from include.core.spec import ModelSpec, View
+    from include.core.spec import FeatureSet, ModelSpec, PartitionOwner, View
 
 # Column -> where it stands beside the model's keys, features or label.
 COLUMNS = {
@@ -61,32 +61,70 @@ _CATALOGUES = ("duckdb_", "pg_", "sqlite_", "pragma_")  # DuckDB's own tables
 
 def clashes(spec: ModelSpec) -> Iterator[str]:
     """What is wrong with the spec's names, a phrase each: reserved, or used twice for different things."""
-    features, keys, views = spec.features, spec.features.keys, spec.features.views
+    features, keys = spec.features, spec.features.keys
     inputs = tuple(feature.name for feature in (*features.inputs, *features.request_fields))
-    yield from _repeated("features", inputs)
-    yield from _repeated("features.views", tuple(view.name for view in views))
-    yield from _repeated("data.sources", spec.data.sources)
-    yield from _reserved("features", inputs, COLUMNS)
-    yield from _reserved("features.views.keys", keys, COLUMNS)
+    yield from _of_sets(spec)
+    yield from _of_owner(spec)
     yield from _reserved("label", (spec.label,), {name: where for name, where in COLUMNS.items() if name != "label"})
-    yield from _reserved("features.views", tuple(view.name for view in views), DATASETS)
-    yield from _reserved("data.sources", spec.data.sources, SCHEMAS)
-    if spec.scoring.defaults:
-        own = dict.fromkeys(PRECOMPUTED, "precomputed scores, in the online store")
-        yield from _reserved("features", (*inputs, *(view.name for view in views)), own)
-    for name in (name for name in spec.data.sources if name.startswith(_CATALOGUES)):
-        yield f"data.sources: {name!r} is reserved, as DuckDB's own tables begin with {name.partition('_')[0]}_"
     for what, names in (("a feature", inputs), ("a key", keys)):
         if spec.label in names:
             yield f"label: {spec.label!r} is {what} too; what is to be predicted cannot be known beforehand"
-    both = [name for name in keys if name in inputs]
-    if both:
-        yield f"features: {both} are a key and a feature; give the feature a name of its own, and select it twice in the SQL"
-    for view in views:
+    if spec.scoring.defaults:
+        own = dict.fromkeys(PRECOMPUTED, "precomputed scores, in the online store")
+        yield from _reserved("features", (*inputs, *(view.name for view in spec.features.views)), own)
+    for view in spec.features.views:
         yield from _of_view(view, spec.label)
 
 
-def _of_view(view: View, label: str) -> Iterator[str]:
+def clashes_of_set(spec: FeatureSet) -> Iterator[str]:
+    """The same of a feature set."""
+    yield from _of_owner(spec)
+    for view in spec.features.views:
+        yield from _of_view(view)
+
+
+def _of_owner(spec: PartitionOwner) -> Iterator[str]:
+    features, keys, views = spec.features, spec.features.keys, spec.features.views
+    inputs = tuple(feature.name for feature in (*features.inputs, *features.request_fields))
+    if not features.shared:  # else it was said whose they are
+        yield from _repeated("features", inputs)
+        yield from _repeated("features.views", tuple(view.name for view in views))
+    yield from _repeated("data.sources", spec.data.sources)
+    yield from _reserved("features", inputs, COLUMNS)
+    yield from _reserved("features.views.keys", keys, COLUMNS)
+    yield from _reserved("features.views", tuple(view.name for view in views), DATASETS)
+    yield from _reserved("data.sources", spec.data.sources, SCHEMAS)
+    for name in (name for name in spec.data.sources if name.startswith(_CATALOGUES)):
+        yield f"data.sources: {name!r} is reserved, as DuckDB's own tables begin with {name.partition('_')[0]}_"
+    both = [name for name in keys if name in inputs]
+    if both:
+        yield f"features: {both} are a key and a feature; give the feature a name of its own, and select it twice in the SQL"
+
+
+def _of_sets(spec: ModelSpec) -> Iterator[str]:
+    """Names that a feature set shares with another one, or with the model itself: whose is meant could not be told."""
+    features = spec.features
+    if not features.shared:
+        return
+    views, named = dict[str, list[str]](), dict[str, list[str]]()
+    for view in features.views:
+        views.setdefault(view.name, []).append(_whose(view))
+        for feature in view.features:
+            named.setdefault(feature.name, []).append(f"{_whose(view)} (view {view.name})")
+    for feature in (*features.request, *features.request_fields):
+        named.setdefault(feature.name, []).append("the request")
+    hint = "read single views of a set (features.sets=('set.view',)), or give one of them another name"
+    for what, found in (("the view", views), ("the feature", named)):
+        for name, places in found.items():
+            if len(places) > 1:
+                yield f"features.sets: {what} {name!r} is in {' and in '.join(places)}; {hint}"
+
+
+def _whose(view: View) -> str:
+    return f"feature set {view.set}" if view.set else "the model's own views"
+
+
+def _of_view(view: View, label: str = "") -> Iterator[str]:
     field = f"features.views.{view.name}"
     yield from _repeated(f"{field}.keys", view.keys)
     if view.created is None:

@@ -27,6 +27,7 @@ from include.core.errors import SpecError
 
 PACKAGE = MODELS.default  # the platform's own models, and the name under which those of folders are imported
 SPEC_FILE = "spec.py"
+SET_FILE = "feature_set.py"  # of a folder that is a feature set: what a folder is can be told without importing it
 BESIDE = "@project/"  # begins a path below the folder that `include` is in: a job that brought its code cannot know where that is
 _SAFE = "the models of the other places are not touched."
 _OWN = Path(__file__).resolve().parents[1] / "models"
@@ -48,10 +49,17 @@ class Place:
 
     def models(self) -> list[Path]:
         """The folders of its models: each is a package, or holds a spec. Raises SpecError."""
-        found = [each for folder in self.folders() for each in folder.iterdir() if each.name[0] not in "._" and is_model(each)]
-        if not found and self.folder is not None:
+        found = [each for each in self._children() if is_model(each)]
+        if not found and self.folder is not None and not self.feature_sets():
             _refuse_repository(self.folder)
         return sorted(found)
+
+    def feature_sets(self) -> list[Path]:
+        """The folders of its feature sets. Raises SpecError as `models` does."""
+        return sorted(each for each in self._children() if is_feature_set(each))
+
+    def _children(self) -> Iterator[Path]:
+        yield from (each for folder in self.folders() for each in folder.iterdir() if each.name[0] not in "._")
 
 
 def places(models: str) -> tuple[Place, ...]:
@@ -73,9 +81,16 @@ def resolved(models: str) -> str:
 
 def is_model(folder: Path) -> bool:
     try:
-        return any((folder / file).is_file() for file in ("__init__.py", SPEC_FILE))
+        return (folder / SPEC_FILE).is_file() or ((folder / "__init__.py").is_file() and not (folder / SET_FILE).is_file())
     except OSError:  # a folder that may not be read: loading it says so
         return folder.is_dir()
+
+
+def is_feature_set(folder: Path) -> bool:
+    try:
+        return (folder / SET_FILE).is_file()
+    except OSError:  # such a folder is taken for a model, which says so
+        return False
 
 
 def activate(models: str) -> None:
@@ -187,7 +202,7 @@ def _roots(models: str) -> Iterator[Path]:
 
 def _holds(folder: Path, name: str) -> bool:
     try:
-        return (folder / f"{name}.py").is_file() or is_model(folder / name)
+        return (folder / f"{name}.py").is_file() or is_model(folder / name) or is_feature_set(folder / name)
     except OSError:
         return False
 
@@ -238,9 +253,9 @@ def _readable(folder: Path) -> Path:
             safe=_SAFE,
             hint="name the folder that the model folders are in, on every machine that runs their tasks.",
         ) from error
-    if (folder / SPEC_FILE).is_file():
+    if (folder / SPEC_FILE).is_file() or (folder / SET_FILE).is_file():
         raise SpecError(
-            f"{MODELS.name} names a model: the folder that model folders are in is expected.",
+            f"{MODELS.name} names a model or a feature set: the folder that model folders are in is expected.",
             seen=str(folder),
             safe=_SAFE,
             hint=f"{MODELS.name}={folder.parent}",

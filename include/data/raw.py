@@ -21,7 +21,7 @@ from pyarrow.lib import ArrowException
 from include.core.digest import digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, NotReadyError
 from include.core.partition import DAILY, Cadence, Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.storage import Storage
 from include.data.pages import damage
 
@@ -49,7 +49,7 @@ class RawPartitions:
     cadence: Cadence = DAILY
 
     @classmethod
-    def of(cls, storage: Storage, spec: ModelSpec) -> Self:
+    def of(cls, storage: Storage, spec: PartitionOwner) -> Self:
         """As the spec cuts them."""
         return cls(storage, spec.name, spec.data.empty_days, spec.data.cadence)
 

@@ -28,12 +28,14 @@ LABEL_COLUMNS = ("request_id", "label_timestamp")
 
 
 def run(task: Task) -> Outcome:
-    """Writes `{view}.parquet`, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and definitions.
+    """Writes `{view}.parquet` and, of a model, `entities.parquet` and `labels.parquet`; a value of row counts, view versions and
+    definitions.
 
     Params: `day` (with `start`, `end`, `every` and `zone` where it is no day of UTC), `partitions` {source: {day: digest}},
     `features` (the spec's section), `expectations`;
     optional `pushed` {view: [digest]}, `lacked` {source: [day]} of the look-back, `empty_days`; `label_type` and `columns` of the
-    entities (include/problems/of.py: rows_of). The value says what was `read` and `lacked`, too.
+    entities (include/problems/of.py: rows_of), and their `keys` where feature sets' views have some. The value says what was
+    `read` and `lacked`, too.
     Raises DataError for bad input, and for SQL that does not give what the spec says.
     """
     params = task.params
@@ -41,7 +43,7 @@ def run(task: Task) -> Outcome:
     raw = RawPartitions(task.storage, task.request.model, bool(params.get("empty_days")), cadence)
     rows, files = {}, {}
     kept = fetch(task.storage, task.request.model, day, params.get("pushed", {}), task.workdir / "pushed")
-    targets = {name: task.workdir / f"{name}.parquet" for name in (*(view.name for view in features.views), "entities", "labels")}
+    targets = {name: task.workdir / f"{name}.parquet" for name in names(features)}
     ours: list[str | Path] = [*(file for paths in kept.values() for file in paths), *targets.values()]
     with open_sources(raw, params["partitions"], day, params["expectations"], task.workdir / "raw", ours) as connection:
         for dataset, sql in datasets(features, day, connection, kept, params):
@@ -63,6 +65,11 @@ def read_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"read": params["partitions"]} if Cadence.read(params).every >= ONE_DAY else {}
 
 
+def names(features: Features) -> tuple[str, ...]:
+    """Of the datasets of a day: the views, and a model's entities and labels, which a feature set has none of."""
+    return (*(view.name for view in features.views), *(("entities", "labels") if features.entities else ()))
+
+
 def datasets(
     features: Features,
     day: Partition | date,
@@ -75,7 +82,7 @@ def datasets(
     `kept`: a view's files of pushed rows. `params`: of the request, which may name the label's type and further columns.
     """
     asked = params or {}
-    queries: dict[str, str] = load(features.build)(Partition.of(day).given)
+    queries: dict[str, str] = load(features.build)(Partition.of(day).given) if features.views else {}
     missing = [view.name for view in features.views if view.name not in queries]
     if missing:
         what = f"{features.build} gives no SQL for view {missing}."
@@ -84,9 +91,11 @@ def datasets(
     for view in features.views:
         sql = admitted(connection, view.name, queries[view.name])
         yield of_view(view), merged(view, sql, kept.get(view.name, ()))
+    if not features.entities:
+        return
     connection.execute("USE memory.today")
     entities = admitted(connection, "entities", load(features.entities)())
-    yield of_entities(features, asked.get("columns")), entities
+    yield of_entities(features, asked.get("columns"), asked.get("keys")), entities
     labels = admitted(connection, "labels", load(features.labels)())
     yield of_labels(_label(connection, labels), asked.get("label_type", "TINYINT")), labels
 

@@ -14,14 +14,14 @@ from include.core.errors import SupersededError
 from include.core.ledger import Ledger
 from include.core.partition import Partition, refuse_future
 from include.core.request import Result
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.data.published import publish, published_within, resource
 from include.data.raw import RawPartitions
 from include.features.offline.late import Digests, Late, late_days, made_of
 
 
 def publish_current(
-    spec: ModelSpec, ledger: Ledger, control: ControlStore, result: Result, *, holder: str, key: Callable[[], str], hint: str
+    spec: PartitionOwner, ledger: Ledger, control: ControlStore, result: Result, *, holder: str, key: Callable[[], str], hint: str
 ) -> bool:
     """Make the `features` result its day's partition; returns whether it was not. Of several publishers the first does it.
 
@@ -50,7 +50,7 @@ def lacking(result: Result) -> Iterator[str]:
         )
 
 
-def late_after(spec: ModelSpec, ledger: Ledger, control: ControlStore, day: Partition) -> list[Late]:
+def late_after(spec: PartitionOwner, ledger: Ledger, control: ControlStore, day: Partition) -> list[Late]:
     """Published days after this one that read its partitions as they were before, or lacked them."""
     until = spec.data.cadence.reading_until(day, timedelta(days=spec.data.lookback_days))
     refs = published_within(control, spec.name, day.end, until) if until > day.end else {}

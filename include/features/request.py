@@ -8,16 +8,16 @@ from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Json, Ref, Request
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
 from include.core.storage import Storage
 from include.core.time import MICROSECOND
-from include.data.published import published_within
 from include.data.raw import RawPartitions
 from include.features import skew_step
 from include.features.offline.late import lacked
 from include.features.online.pushed import pushed
 from include.model_contract.definition import computing_otherwise, of_other_versions
-from include.point_in_time.known import known_days
+from include.point_in_time.known import known_days, newest_versions
+from include.point_in_time.partition import results
 from include.prediction_log.shared import SharedLog
 from include.problems.of import params_of, rows_of
 
@@ -26,7 +26,7 @@ TRAINING_SET, TRAINING_SET_FUNCTION = "training_set", "include.features.training
 
 
 def features_request(
-    spec: ModelSpec, day: Partition | date, storage: Storage, verdict: Ref, raw: RawPartitions | None = None
+    spec: PartitionOwner, day: Partition | date, storage: Storage, verdict: Ref, raw: RawPartitions | None = None
 ) -> Request:
     """Of the raw partitions and pushed rows that are there now, by the present definitions and code.
 
@@ -42,17 +42,20 @@ def features_request(
         "partitions": partitions,
         **({"lacked": missing} if missing else {}),
         **({"empty_days": True} if spec.data.empty_days else {}),
-        "features": spec.features.stored.model_dump(mode="json"),
+        "features": spec.features.computed.stored.model_dump(mode="json"),
         "expectations": spec.expectations,
-        **rows_of(spec),
+        **(rows_of(spec) if isinstance(spec, ModelSpec) else {}),
+        # The entity rows have the keys of feature sets' views as well; of these views themselves the day's rows are not made.
+        **({"keys": list(spec.features.keys)} if spec.features.shared else {}),
         **_pushed(spec, partition, storage),
     }
     return Request.of(STEP, FUNCTION, spec.name, params=params, inputs={"verdict": verdict}, uses=uses(spec))
 
 
-def uses(spec: ModelSpec) -> tuple[str, ...]:
-    """The model's own code that the result depends on."""
-    return spec.features.build, spec.features.entities, spec.features.labels, spec.expectations
+def uses(spec: PartitionOwner) -> tuple[str, ...]:
+    """The owner's own code that the result depends on."""
+    features = spec.features
+    return tuple(filter(None, (features.build, features.entities, features.labels, spec.expectations)))
 
 
 def training_set_request(
@@ -89,16 +92,17 @@ def training_set_request(
 
 def skew_request(spec: ModelSpec, as_of: datetime, control: ControlStore, ledger: Ledger, log: SharedLog) -> Request:
     """Of the monitoring window that ends at `as_of` (UTC, without zone), as the log and the published days stand now."""
-    first = skew_step.first_reach(spec, as_of - timedelta(days=spec.monitoring.window_days))
-    days = published_within(control, spec.name, first, as_of + MICROSECOND)  # and the partition that holds the moment
-    present = ledger.resolve(days[max(days)]).value.get("versions", {}) if days else {}
+    start = as_of - timedelta(days=spec.monitoring.window_days)
+    # And the partition that holds the moment.
+    days = known_days(control, spec.name, spec.features.views, start, as_of + MICROSECOND, whole=False)
+    present = newest_versions(spec.features.views, results(ledger, days))
     others = of_other_versions(control, ledger, spec.name, present)
     computes = any(feature.expression for feature in spec.features.request)
     redefined = computing_otherwise(control, ledger, spec.name, spec.features) if computes else ()
     return skew_step.snapshot(log, spec, as_of, days, others, redefined)
 
 
-def _pushed(spec: ModelSpec, day: Partition, storage: Storage) -> dict[str, Json]:
+def _pushed(spec: PartitionOwner, day: Partition, storage: Storage) -> dict[str, Json]:
     """The day's pushed rows; nothing for a model that keeps none, whose requests stay as they were."""
-    found = {view.name: pushed(storage, spec.name, view, day) for view in spec.features.views if view.pushed}
+    found = {view.name: pushed(storage, spec.name, view, day) for view in spec.features.own if view.pushed}
     return {"pushed": found} if any(found.values()) else {}

@@ -67,14 +67,14 @@ def snapshot(
     log: SharedLog,
     spec: ModelSpec,
     end: datetime,
-    published: Mapping[Partition, Ref],
+    published: Mapping[str, Ref] | Mapping[Partition, Ref],
     left_out: Sequence[int] = (),
     redefined: Sequence[int] = (),
 ) -> Request:
     """The request of `skew` for the monitoring window that ends at `end` (UTC, without zone), as the log stands now.
 
-    `left_out`: versions of the model that were served other versions of the views than the published ones.
-    `redefined`: those that compute something else of a request than the spec does.
+    `published`: its days, as `known_days` names them. `left_out`: versions of the model that were served other versions of the
+    views than the published ones. `redefined`: those that compute something else of a request than the spec does.
     """
     start = end - timedelta(days=spec.monitoring.window_days)
     sample = read_sample(log, spec.name, start, end, left_out=left_out)
@@ -121,7 +121,7 @@ def _files(task: Task, features: Features, start: datetime) -> DailyFiles:
     """The window's entities, and each view's rows that its requests may have got: all of them, to tell what is stale from
     what is wrong. Days of another version than the newest are not what serving read."""
     days = results(task.ledger, task.request.inputs)
-    present = days[max(days)].value.get("versions", {}) if days else {}
+    present = known.newest_versions(features.views, days)
     found = known.known_files(task.ledger, features.views, days, start, task.workdir / "inputs", ("entities",), present)
     return {**found.days, **{view.name: found.of_view(view.name) for view in features.views}}
 

@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from include.core.errors import DataError
-from include.core.request import Json, Outcome
+from include.core.request import Json, Outcome, Result
 from include.core.spec import Binary, Features, MultiClass
 from include.core.task import Task
 from include.core.time import parse_time
@@ -23,7 +23,7 @@ from include.features.skew.own_event import same_instant, warnings
 from include.features.withdrawn_step import INPUT as WITHDRAWN
 from include.features.withdrawn_step import matches
 from include.point_in_time.computed import finished, request_features, sent
-from include.point_in_time.known import KnownFiles, checked_version, known_at, known_files
+from include.point_in_time.known import KnownFiles, checked_version, days_of, known_at, known_files, newest_definitions
 from include.point_in_time.partition import DailyFiles, results
 from include.problems.label_counts import LabelCounts
 from include.problems.of import PLAIN, of_params
@@ -73,6 +73,7 @@ def run(task: Task) -> Outcome:
     days = results(task.ledger, inputs)
     features = Features.model_validate(params["features"])
     views = checked_version(features.views, days, window.start)
+    _require_sets(features, days, window)
     with open_session(1, memory(), spill=task.workdir / "spill") as connection:
         files = known_files(task.ledger, features.views, days, window.start, task.workdir / "inputs")
         if left_out is not None:
@@ -80,7 +81,7 @@ def run(task: Task) -> Outcome:
         if feedback is not None:
             files.days[FEEDBACK] = [str(task.file(FEEDBACK, "labels.parquet"))]
         outcome = build(connection, features, window, files, task.workdir)
-    newest = days[max(days)].value.get("definitions", {}) if days else {}
+    newest = newest_definitions(features.views, days)
     made = {name: each for name, each in newest.items() if each["view"]["version"] == views.get(name)}
     lacked = {day: result.value["lacked"] for day, result in days.items() if result.value.get("lacked")}
     return Outcome({**outcome.value, "views": views, "definitions": made, "lacked": lacked}, outcome.files)
@@ -120,6 +121,19 @@ def build(
     instants = same_instant(connection, features.views, files, "labelled")
     warned = warnings(int(counts["rows"]), int(counts["answered"]), int(counts["at_once"]), instants)
     return Outcome({**counts, "same_instant": instants, "warnings": warned}, paths)
+
+
+def _require_sets(features: Features, days: Mapping[str, Result], window: Window) -> None:
+    """Raises DataError for a feature set of which no day is published: all of its features would be missing, without a word."""
+    for owner in features.owners:
+        if not days_of(days, owner):
+            raise DataError(
+                f"No day of the feature set {owner!r} is published in the {window.window_days} days before {window.as_of}, nor "
+                "before them in reach of its views.",
+                seen=[view.name for view in features.shared if view.set == owner],
+                safe="no snapshot was made; the champion stays.",
+                hint=f"run its DAG for the window ({owner}_features, or {owner}_features_range), then clear the task.",
+            )
 
 
 def _load_entities(connection: duckdb.DuckDBPyConnection, files: DailyFiles, window: Window, keys: Sequence[str]) -> None:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from include.core import secret_store, tracing
+from include.core.catalog import is_set
 from include.core.connection import from_env
 from include.core.environment import ORIGINS
-from include.core.errors import StorageFullError, UnreachableError
+from include.core.errors import SlipstreamError, StorageFullError, UnreachableError, one_line
 from include.core.origin import origins_of
 from include.gateway.shadow import COMMAND
 from include.routing import gateways
@@ -25,6 +26,7 @@ from include.serving.http.certificate import ServerCertificate
 from include.serving.http.connection_tokens import ConnectionTokens
 from include.serving.http.gateway_protocol import GatewayProtocol
 from include.serving.http.origin import Writes
+from include.serving.http.request_error import RequestError
 from include.serving.http.shared_tokens import SharedTokens, read_shared
 from include.serving.http.tokens import Token
 from include.serving.models.deployment_manager import DeploymentManager
@@ -44,7 +46,7 @@ from include.serving.telemetry.shared_memory import SharedMemory
 from include.serving.traced_gateway import TracedGateway
 
 if TYPE_CHECKING:
-    from include.core.spec import ModelSpec, View
+    from include.core.spec import FeatureSet, ModelSpec, View
     from include.online_store.store import OnlineStore, RowWriter
 
 
@@ -86,6 +88,7 @@ def build(
     gateway = Gateway(parts) if tracer is None else TracedGateway(parts, tracer)
     gateway.writes = Writes(lambda: services.control, origins_of(ORIGINS.read(settings.environ)))
     gateway.certificate = certificate
+    gateway.feature_set = lambda name: _feature_set(services, name)
     days = days_of(settings.environ)
     gateway.later = AsynchronousPredictions(lambda: services.storage, gateway.ask, gateway.would_refuse, days)
     gateway.threads = (SharedTokens(lambda: services.control, access),)
@@ -114,6 +117,14 @@ def _heartbeat(services: Services, identity: Identity, manager: DeploymentManage
         lambda: gateways.leave(services.control, identity),
         lambda: gateways.forget(services.control),
     )
+
+
+def _feature_set(services: Services, name: str) -> FeatureSet | None:
+    """The feature set of that name; None where there is none. Raises RequestError (404) for one that cannot be loaded."""
+    try:
+        return services.feature_set(name) if is_set(name, services.settings.models) else None
+    except SlipstreamError as error:
+        raise RequestError(404, one_line(error), field="model", value=name) from None
 
 
 def stores_of(services: Services, target: str = GATEWAY) -> Stores:
@@ -154,7 +165,7 @@ def _lost_views(services: Services, reader: FeatureReader, metrics: Metrics, man
 
     return LostViews(
         look,
-        lambda spec: published_rows(services.control, spec.name),
+        lambda spec, views: published_rows(services.control, spec.name, views),
         reader,
         metrics,
         lambda: manager.deployments,

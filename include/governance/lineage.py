@@ -57,7 +57,7 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
     """The lineage of the version in production, or of the one named. Raises DataError if there is none."""
     record = _choose(control, model, version)
     lineage = record.entry.lineage
-    walker = _Walker(ledger, model)
+    walker = _Walker(ledger)
     role = "trained elsewhere" if record.entry.origin == IMPORTED else "train"
     inputs = (walker.node(role, lineage.train), walker.node("evaluation", lineage.evaluation))
     detail: dict[str, Json] = {
@@ -91,8 +91,8 @@ def _choose(control: ControlStore, model: str, version: int | None) -> VersionRe
 class _Walker:
     """Follows Refs through the ledger. A result met twice (a day is an input of many) is checked once."""
 
-    def __init__(self, ledger: Ledger, model: str) -> None:
-        self.ledger, self.raw, self.memo = ledger, RawPartitions(ledger.storage, model), cast("Memo", {})
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger, self.memo = ledger, cast("Memo", {})
 
     def node(self, role: str, ref: Ref) -> Node:
         known = self.memo.get(ref.uri)
@@ -129,8 +129,9 @@ class _Walker:
         """The raw partitions that a verdict vouches for."""
         if request.step != "validate":
             return []
-        day = Partition.read(request.params)
-        return [self._partition(source, day, digest) for source, digest in request.params["sources"].items()]
+        raw, day = RawPartitions(self.ledger.storage, request.model), Partition.read(request.params)  # a feature set has its own
+        found = request.params["sources"].items()
+        return [self._file(f"raw {source}", raw.path(source, day), of, {"day": day.name}) for source, of in found]
 
     def _source(self, result: Result, request: Request) -> list[Node]:
         """The file that an imported model was made of, as it was given."""
@@ -148,9 +149,6 @@ class _Walker:
         except FileNotFoundError:
             state = State.MISSING
         return Node(role, state, digest, self.ledger.storage.uri(path), detail)
-
-    def _partition(self, source: str, day: Partition, digest: str) -> Node:
-        return self._file(f"raw {source}", self.raw.path(source, day), digest, {"day": day.name})
 
 
 def _definitions(request: Request) -> list[Node]:

@@ -8,7 +8,7 @@ from typing import Any
 from include.core.errors import DataError, SpecError
 from include.core.partition import Cadence, Partition
 from include.core.request import Request
-from include.core.spec import ModelSpec, Warehouse
+from include.core.spec import PartitionOwner, Warehouse
 from include.core.time import ONE_DAY
 
 STEP, FUNCTION = "land", "include.landing.land_step:run"
@@ -16,7 +16,7 @@ MOST_DAYS = 366  # of one query: what is landed at once is on one task's disk
 ASKED_FIRST = {"ready", "table", "partition"}  # fields by which one waits for a day: no rows depend on them
 
 
-def section_of(spec: ModelSpec, source: str) -> Warehouse:
+def section_of(spec: PartitionOwner, source: str) -> Warehouse:
     """The part of `data.warehouse` that brings a source. Raises SpecError where there is none."""
     found = [each for each in spec.data.warehouse if each.source == source]
     if not found:
@@ -28,7 +28,7 @@ def section_of(spec: ModelSpec, source: str) -> Warehouse:
     return found[0]
 
 
-def land_request(spec: ModelSpec, source: str, first: Partition, last: Partition) -> Request:
+def land_request(spec: PartitionOwner, source: str, first: Partition, last: Partition) -> Request:
     """Of the days `first` to `last`, both included. Raises SpecError and DataError for what cannot be landed."""
     section, cadence = section_of(spec, source), spec.data.cadence
     days = len(cadence.between(first, last))

@@ -8,22 +8,25 @@ a definition holds it with the dates as distances, `{{day-7}}` (include/model_co
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Self
 
 from include.core.control import ControlStore
-from include.core.errors import DataError
+from include.core.errors import DataError, PermanentError
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Json, Ref, Result
-from include.core.spec import Feature, Features, View
+from include.core.spec import Feature, Features, FeatureSet, PartitionOwner, View
 from include.model_contract.sql_template import filled, samples, template
 from include.model_contract.view_version import pinned, queries, version, versions
 from include.request_features.definition import RequestFeatures, misfits
-from include.routing.route import route_in
+from include.routing.route import models_in, route_in
 from include.versions.queries import stored_in
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,10 @@ def present_views(features: Features) -> tuple[View, ...]:
 
 
 def views_of(result: Result, features: Features) -> tuple[View, ...]:
-    """The views of a `features` result, as it was computed; the spec's for one from before versions were kept."""
+    """The owner's own views of a `features` result, as it was computed; the spec's for one from before versions were kept."""
     made = result.value.get("definitions")
     if not made:
-        return stamped(features.views, result.value.get("versions", {}))
+        return stamped(features.own, result.value.get("versions", {}))
     return tuple(Definition.from_json(value).view for value in made.values())
 
 
@@ -88,13 +91,18 @@ def views_of_model(signature: Mapping[str, Any], features: Features) -> tuple[Vi
     known = _definitions_of(signature)
     present = versions(features)
     names = [view.name for view in features.views if view.name in pins] + [n for n in pins if n not in present]
+    by_name = {view.name: view for view in stamped(features.views, present)}
+
+    def is_present(name: str) -> bool:
+        """A view that has moved into a feature set, or out of one, has its rows elsewhere though its definition is the same."""
+        return present.get(name) == pins[name] and (name not in known or known[name].view.set == by_name[name].set)
+
     lacking = [
         f"view {name!r} was trained on as version {pins[name]}, present is {present.get(name, 'none')}"
         for name in names
-        if present.get(name) != pins[name] and (name not in known or not known[name].sql)
+        if not is_present(name) and (name not in known or not known[name].sql)
     ]
-    by_name = {view.name: view for view in stamped(features.views, present)}
-    views = tuple(by_name[name] if present.get(name) == pins[name] else known[name].view for name in names if not lacking)
+    views = tuple(by_name[name] if is_present(name) else known[name].view for name in names if not lacking)
     looked_up = [feature for view in views for feature in view.features]
     own = RequestFeatures.of_signature(signature)
     available = [*looked_up, *features.sent, *(own.computed if own else ())]
@@ -112,8 +120,9 @@ def _require(problems: Sequence[str]) -> None:
 
 
 def fallback_views(signature: Mapping[str, Any], features: Features) -> tuple[View, ...]:
-    """What a model in service reads whose versions nobody can compute any more: what is left of them."""
-    return stamped(features.views, pinned(signature))
+    """What a model in service reads whose versions nobody can compute any more: what is left of them, where it lies."""
+    known, views = _definitions_of(signature), stamped(features.views, pinned(signature))
+    return tuple(view.model_copy(update={"set": known[view.name].view.set}) if view.name in known else view for view in views)
 
 
 def _without_source(signature: Mapping[str, Any], available: Iterable[Feature]) -> list[str]:
@@ -136,25 +145,85 @@ def _definitions_of(signature: Mapping[str, Any]) -> dict[str, Definition]:
 
 @dataclass(frozen=True)
 class Pins:
-    """Which definitions the routed versions of a model read."""
+    """Which of an owner's definitions the routed versions read: a model's own version, or of a feature set all models'."""
 
     definitions: tuple[Definition, ...]  # pinned ones, each once
     unpinned: bool  # whether a routed version pins nothing: it reads rows without a version
 
 
-def routed_pins(control: ControlStore, ledger: Ledger, model: str) -> Pins:
-    """Reads the route, the versions it names and their signatures."""
+def pins_of(control: ControlStore, ledger: Ledger, spec: PartitionOwner) -> Pins:
+    """What is pinned of the views of a model, or of a feature set."""
+    return routed_pins(control, ledger, spec.name, shared=isinstance(spec, FeatureSet))
+
+
+def routed_pins(control: ControlStore, ledger: Ledger, owner: str, *, shared: bool = False) -> Pins:
+    """Reads the route, the versions it names and their signatures; for a feature set (`shared`) those of all models.
+
+    Who reads a set is what the routed versions pin, whatever the code says of their models by now: a version of the set is
+    kept for as long as one of them pins it.
+    """
+    found: dict[tuple[str, str], Definition] = {}
+    unpinned = False
+    for model, _, signature in _routed(control, ledger, None if shared else owner):
+        unpinned |= model == owner and not shared and not pinned(signature)
+        for name, each in _pinned_of(signature, model, owner):
+            found[name, each.view.version] = each
+    return Pins(tuple(found[key] for key in sorted(found)), unpinned)
+
+
+def read_by(control: ControlStore, ledger: Ledger, model: str) -> tuple[list[View], bool]:
+    """The views, its own and those of feature sets, that the routed versions of a model pin, each once; and whether one of the
+    versions pins nothing."""
+    found: dict[tuple[str, str, str], View] = {}
+    unpinned = False
+    for _, _, signature in _routed(control, ledger, model):
+        pins = pinned(signature)
+        unpinned |= not pins
+        views = [each.view for name, each in _definitions_of(signature).items() if pins.get(name) == each.view.version]
+        found |= {(view.set, view.name, view.version): view for view in views}
+    return [found[key] for key in sorted(found)], unpinned
+
+
+def readers(control: ControlStore, ledger: Ledger) -> dict[tuple[str, str, str], list[tuple[str, int, bool]]]:
+    """By owner, view and version of the view: the routed versions that read it, as model and number, and whether the version
+    of the view can be computed by what they brought."""
+    found: dict[tuple[str, str, str], list[tuple[str, int, bool]]] = {}
+    for model, number, signature in _routed(control, ledger, None):
+        known = _definitions_of(signature)
+        for name, pins in pinned(signature).items():
+            owner = known[name].view.owner(model) if name in known else model
+            kept = name in known and known[name].view.version == pins and bool(known[name].sql)
+            found.setdefault((owner, name, pins), []).append((model, number, kept))
+    return found
+
+
+def _pinned_of(signature: Mapping[str, Any], model: str, owner: str) -> Iterator[tuple[str, Definition]]:
+    pins = pinned(signature)
+    for name, each in _definitions_of(signature).items():
+        if each.view.owner(model) == owner and pins.get(name) == each.view.version:
+            yield name, each
+
+
+def _routed(control: ControlStore, ledger: Ledger, only: str | None) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Model, number and signature of each routed version: of one model, or of all.
+
+    Of all, a version whose record is damaged for good is passed over and logged: no gateway can load it any more, and it must
+    not keep the features of the others from coming online.
+    """
     with control.transaction() as connection:
-        _, route = route_in(connection, model)
-        records = stored_in(connection, model)
-    signatures = [signature_of(ledger, records[version]) for version in sorted(route.named & records.keys())]
-    found = {
-        (name, each.view.version): each
-        for signature in signatures
-        for name, each in _definitions_of(signature).items()
-        if pinned(signature).get(name) == each.view.version
-    }
-    return Pins(tuple(found[key] for key in sorted(found)), any(not pinned(signature) for signature in signatures))
+        models = [only] if only is not None else sorted(models_in(connection))
+        named = {model: route_in(connection, model)[1].named for model in models}
+        records = {model: stored_in(connection, model) for model in models}
+    for model in models:
+        for number in sorted(named[model] & records[model].keys()):
+            try:
+                signature = signature_of(ledger, records[model][number])
+            except (PermanentError, FileNotFoundError) as error:
+                if only is not None:
+                    raise
+                log.warning("version %d of %s is routed to and cannot be read, so it pins nothing: %s", number, model, error)
+                continue
+            yield model, number, signature
 
 
 def of_other_versions(control: ControlStore, ledger: Ledger, model: str, present: Mapping[str, str]) -> list[int]:

@@ -25,22 +25,30 @@ Versions = Mapping[str, str]  # view name to version
 
 
 def versions(features: Features) -> dict[str, str]:
-    """The present version of each view. Raises DataError if `features.build` gives no SQL for one."""
+    """The present version of each view. Raises DataError if `features.build`, or a feature set's, gives no SQL for one."""
     asked = queries(features, lambda cadence: [cadence.on(DAY)])
     return {view.name: version(view, asked[view.name][0]) for view in features.views}
 
 
 def queries(features: Features, samples: Callable[[Cadence], Sequence[Partition]]) -> dict[str, list[str]]:
-    """The SQL of each view for some partitions of its cadence. Raises DataError if there is none for one."""
+    """The SQL of each view for some partitions of its cadence: of the model's own, and of the feature sets' that it reads.
+    Raises DataError if there is none for one."""
+    given: dict[tuple[str, Cadence], list[Mapping[str, str]]] = {}
+    for view in features.views:
+        asked = view.build if view.set else features.build, view.cadence
+        if asked in given:
+            continue
+        if view.set:
+            given[asked] = [load(view.build)(partition.given) for partition in samples(view.cadence)]
+        else:
+            given[asked] = [load(features.build)(partition.given) for partition in samples(view.cadence)]
     found: dict[str, list[str]] = {}
-    for cadence in dict.fromkeys(view.cadence for view in features.views):
-        given: list[Mapping[str, str]] = [load(features.build)(partition.given) for partition in samples(cadence)]
-        wanted = [view.name for view in features.views if view.cadence == cadence]
-        missing = [name for name in wanted if any(name not in each for each in given)]
-        if missing:
-            what = f"{features.build} gives no SQL for view {missing}."
-            raise DataError(what, seen=sorted(given[0]), hint="add it, or drop the view.")
-        found |= {name: [each[name] for each in given] for name in wanted}
+    for (build, cadence), theirs in given.items():
+        names = [v.name for v in features.views if (v.build if v.set else features.build, v.cadence) == (build, cadence)]
+        if missing := [name for name in names if any(name not in each for each in theirs)]:
+            what = f"{build} gives no SQL for view {missing}."
+            raise DataError(what, seen=sorted(theirs[0]), hint="add it, or drop the view.")
+        found |= {name: [each[name] for each in theirs] for name in names}
     return found
 
 

@@ -15,7 +15,7 @@ from include.core.compute import Computed, find_or_compute
 from include.core.errors import SlipstreamError, StorageFullError, UnreachableError
 from include.core.partition import Partition
 from include.core.request import Request
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.features.publication import publish_current
 from include.features.request import features_request
 from include.services.services import Services
@@ -36,7 +36,7 @@ class MadeDay:
     words: str = ""
 
 
-def make_days(services: Services, spec: ModelSpec, days: Sequence[Partition], actor: str, say: Say) -> list[MadeDay]:
+def make_days(services: Services, spec: PartitionOwner, days: Sequence[Partition], actor: str, say: Say) -> list[MadeDay]:
     """Make and publish the days, oldest first. One that fails is named and holds up no other; killed, the rest stands.
 
     Raises what concerns all days: a full disk, a server that does not answer.
@@ -54,7 +54,7 @@ def make_days(services: Services, spec: ModelSpec, days: Sequence[Partition], ac
     return made
 
 
-def _make(services: Services, spec: ModelSpec, day: Partition, actor: str) -> MadeDay:
+def _make(services: Services, spec: PartitionOwner, day: Partition, actor: str) -> MadeDay:
     try:
         verdict = find_or_compute(verdict_request(spec, day, services.storage), services.ledger, services.settings).result
         files = {name: services.storage.uri(file.path) for name, file in verdict.files.items()}
@@ -69,7 +69,7 @@ def _make(services: Services, spec: ModelSpec, day: Partition, actor: str) -> Ma
     return MadeDay(day, "reused" if found.reused else "computed")
 
 
-def publish_day(services: Services, spec: ModelSpec, day: Partition, request: Request, made: Computed, actor: str) -> bool:
+def publish_day(services: Services, spec: PartitionOwner, day: Partition, request: Request, made: Computed, actor: str) -> bool:
     """Make the result the day's partition; returns whether it was not. Raises SupersededError where it is of what was before."""
     return publish_current(
         spec,

@@ -16,7 +16,7 @@ from include.core.nearest import nearest_day
 from include.core.needs import Needs
 from include.core.request import Ref, Request
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner, View
 from include.data.landed import whole_days
 from include.data.published import newest, published_within
 from include.evaluation.request import evaluate_request, measured_again
@@ -226,32 +226,41 @@ class Model:
             )
         return max(last).end
 
-    def _nearest(self, spec: ModelSpec, at: datetime) -> str:
+    def _nearest(self, spec: PartitionOwner, at: datetime) -> str:
         return nearest_day(spec.data.cadence.at(at), whole_days(spec, self.services.storage))
 
     def _need_days(self, spec: ModelSpec, at: datetime, missing: Missing) -> None:
-        """Days that the training set may read, that have landed and that are not published: made, or refused."""
-        first = first_reach(spec.features.views, at - timedelta(days=spec.training.window_days))
-        there = published_within(self.services.control, self.name, first, at)
+        """Days that the training set may read, the model's own and those of its feature sets, that have landed and that are not
+        published: made, or refused."""
+        self._need_days_of(spec, spec.features.own, spec.training.window_days, at, missing)
+        for name in spec.features.owners:
+            views = [view for view in spec.features.shared if view.set == name]
+            self._need_days_of(self.services.owner(name), views, spec.training.window_days, at, missing)
+
+    def _need_days_of(
+        self, spec: PartitionOwner, views: Sequence[View], window_days: int, at: datetime, missing: Missing
+    ) -> None:
+        first = first_reach(views, at - timedelta(days=window_days))
+        there = published_within(self.services.control, spec.name, first, at)
         landed = [day for day in whole_days(spec, self.services.storage) if day.end > first and day.end <= at]
         wanted = [day for day in landed if day not in there]
         if not landed and not there:
             raise DataError(
-                f"No day of the {spec.training.window_days} before {at} has landed with all its sources, and none is published.",
-                seen=self.services.storage.uri(f"raw/{self.name}"),
+                f"No day of {spec.name} in the {window_days} before {at} has landed with all its sources, and none is published.",
+                seen=self.services.storage.uri(f"raw/{spec.name}"),
                 safe="nothing was computed.",
                 hint=f"land days there, or move as_of; {self._nearest(spec, at)}",
             )
         if wanted and missing == "refuse":
             raise DataError(
-                f"{len(wanted)} of {len(landed)} days that have landed are not published.",
+                f"{len(wanted)} of {len(landed)} days of {spec.name} that have landed are not published.",
                 seen=", ".join(map(str, wanted[:SHOWN])),
                 safe="nothing was computed.",
-                hint=f"slipstream training-set {self.name} makes them, or trigger the DAG {self.name}_features for each.",
+                hint=f"slipstream training-set {self.name} makes them, or trigger the DAG {spec.name}_features for each.",
             )
         if not wanted:
             return
-        self._say(f"{len(wanted)} of {len(landed)} days are not published: their features are made here.")
+        self._say(f"{len(wanted)} of {len(landed)} days of {spec.name} are not published: their features are made here.")
         failed = [made for made in make_days(self.services, spec, wanted, _actor(), self._say) if made.state == "failed"]
         if failed:
             self._say(f"warning: the training set lacks {len(failed)} days that failed: {', '.join(str(m.day) for m in failed)}")

@@ -1,6 +1,8 @@
 """How one version of a view lies in the store: the keys of its rows, and its values in a payload.
 
-    flight_delay:weather@3f9a0c21:["JFK"]    model, view, the version of its definition, the entity's keys as JSON texts
+    flight_delay:weather@3f9a0c21:["JFK"]    owner, view, the version of its definition, the entity's keys as JSON texts
+
+The owner is the model, or the feature set whose view it is.
 
 A key is text, whatever its column's type (include/core/keys.py): whole numbers are written as their digits, in quotes. A
 payload is one MessagePack array without names: a changed schema is another version, with rows of its own.
@@ -52,10 +54,11 @@ class Layout:
 
     @classmethod
     def of(cls, model: str, view: View) -> Layout:
+        """As the model reads it: a feature set's view lies under the set's name, for all of its readers once."""
         numbers = tuple(feature.name for feature in view.features if feature.dtype in NUMBERS)
         others = tuple(feature.name for feature in view.features if feature.dtype not in NUMBERS)
         ttl = None if view.ttl is None else view.ttl // MICROSECOND
-        return cls(view, f"{model}:{view.name}@{version_of(view)}", numbers, others, ttl)
+        return cls(view, f"{view.owner(model)}:{view.name}@{version_of(view)}", numbers, others, ttl)
 
     @cached_property
     def names(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from include.core.digest import digest_json
 from include.core.json_types import Json
 from include.core.ledger import Ledger
 from include.core.request import Ref, Request, Result
+from include.point_in_time.known import OF_SET, days_of
 from include.step_values.validation import CheckValue
 from include.versions.record import VersionRecord
 
@@ -90,8 +91,8 @@ def _read(request: Request, result: Result, ledger: Ledger) -> Iterator[Data]:
     if request.step in READ_THE_LOG:
         yield Data(f"predictions/{model}", facts={"window": str(result.value.get("window", ""))})
     days = {name: ref for name, ref in request.inputs.items() if ref.kind == "features"}
-    if days:
-        yield from _published(days, ledger)
+    for owner in dict.fromkeys(name.rpartition(OF_SET)[0] for name in days):
+        yield from _published(days_of(days, owner), ledger)
     for ref in request.inputs.values():
         if ref.kind != "features":
             yield _result(model, ledger.resolve(ref))

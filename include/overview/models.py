@@ -1,10 +1,10 @@
-"""Which models there are: those with a spec, and those that the control store still knows of. Any other name is refused."""
+"""Which models and feature sets there are: those with a spec, and those that the stores know of. Others are refused."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from include.core.catalog import model_names
+from include.core.catalog import owner_names
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.nearest import did_you_mean
@@ -24,8 +24,11 @@ def known_models(control: ControlStore) -> set[str]:
 
 
 def require_model(name: str, package: str, control: Callable[[], ControlStore | None]) -> None:
-    """Raises DataError with the models there are, and the closest, for a name of none. Without a store the specs alone count."""
-    specs = model_names(package)
+    """Raises DataError with the models there are, and the closest, for a name of none. Without a store the specs alone count.
+
+    A feature set's name passes: what it is not asked for, loading its spec as a model's says.
+    """
+    specs = owner_names(package)
     if name in specs:  # the usual case asks no store: a command may be for when it is down
         return
     store = control()

@@ -20,13 +20,13 @@ from include.core.errors import DataError
 from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Outcome
-from include.core.spec import Features, ModelSpec
+from include.core.spec import Features, PartitionOwner
 from include.core.task import Task
 from include.data.authored import admitted, bounded
 from include.data.sql import copy, identifier, quoted
 
 # The module they stand in is part of the key of every result, so that nothing in it is renamed.
-from include.features.features_step import _label, read_of
+from include.features.features_step import _label, names, read_of
 from include.features.offline.dataset import KEY, VECTOR, Dataset, _cast, _offences, check, of_entities, of_labels, of_view
 from include.model_contract.definition import definitions
 from include.ranges.stretch import NotPlain, Stretch
@@ -39,10 +39,10 @@ ALONE = "GROUP BY"  # the question about several rows at once: whether a key com
 class Computer:
     """Of one model. What is learnt of its SQL on one day holds on the others."""
 
-    def __init__(self, spec: ModelSpec) -> None:
-        self.features = spec.features
-        self.names = (*(view.name for view in spec.features.views), "entities", "labels")
-        self._made = definitions(spec.features)
+    def __init__(self, spec: PartitionOwner) -> None:
+        self.features = spec.features.computed.stored
+        self.names = names(self.features)
+        self._made = definitions(self.features)
         self._stopped = False  # whether a day's SQL ran longer, or took more memory, than a dataset's may
         self._known: dict[tuple[object, ...], str] = {}  # of SQL by dataset and columns: what was learnt
 
@@ -100,9 +100,11 @@ class Computer:
         connection.execute("USE memory.main")
         for view in self.features.views:
             yield of_view(view), self._admitted(connection, view.name, asked.views[view.name], columns)
+        if not self.features.entities:
+            return
         connection.execute("USE memory.today")
         entities = self._admitted(connection, "entities", asked.entities, columns)
-        yield of_entities(self.features, params.get("columns")), entities
+        yield of_entities(self.features, params.get("columns"), params.get("keys")), entities
         labels = self._admitted(connection, "labels", asked.labels, columns)
         key = "label", labels, columns
         if key not in self._known:
@@ -149,10 +151,12 @@ class _Asked:
 
     @classmethod
     def of(cls, features: Features, day: Partition) -> _Asked:
-        queries: dict[str, str] = load(features.build)(day.given)
+        queries: dict[str, str] = load(features.build)(day.given) if features.views else {}
         if any(view.name not in queries for view in features.views):
             raise NotPlain
         views = {view.name: queries[view.name] for view in features.views}
+        if not features.entities:
+            return cls(views, "", "")
         return cls(views, load(features.entities)(), load(features.labels)())
 
     def reads(self, sources: Iterable[str]) -> set[tuple[str, str]]:

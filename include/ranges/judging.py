@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from include.core.partition import Partition
 from include.core.request import Outcome
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.task import Task
 from include.data.columns import Types, canonical
 from include.data.session import open_session
@@ -57,7 +57,7 @@ class _Rule:
 class Judge:
     """Of one model's sources: which aggregates to measure, and the verdict that follows from them."""
 
-    def __init__(self, spec: ModelSpec) -> None:
+    def __init__(self, spec: PartitionOwner) -> None:
         self.suites = {source: load_suite(spec.expectations, source) for source in spec.data.sources}
         self._rules: dict[tuple[str, tuple[tuple[str, str], ...]], list[_Rule] | None] = {}
         self._empty: dict[tuple[str, tuple[tuple[str, str], ...]], SourceVerdict] = {}

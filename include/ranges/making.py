@@ -19,7 +19,7 @@ from include.core.reference import load
 from include.core.request import Outcome, Ref, Request, Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.task import Step, Task, perform
 from include.features.request import features_request
 from include.ranges.computing import Computer
@@ -70,7 +70,7 @@ class Failed:
 class Maker:
     """Makes days of one model. Pure but for the ledger: it publishes nothing."""
 
-    def __init__(self, spec: ModelSpec, ledger: Ledger, settings: Settings, fresh: str = "", *, aside: bool = False) -> None:
+    def __init__(self, spec: PartitionOwner, ledger: Ledger, settings: Settings, fresh: str = "", *, aside: bool = False) -> None:
         """`fresh`: the run's token where everything is to be computed anew, else empty.
 
         `aside`: what days have read is cleared away by a thread, while the next ones are made; for a process that does no more.

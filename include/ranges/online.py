@@ -9,14 +9,14 @@ from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Result
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.features.online.catch_up import pending
-from include.model_contract.definition import routed_pins
+from include.model_contract.definition import pins_of
 from include.online_store.store import OnlineStore
 
 
 def bring_online(
-    spec: ModelSpec,
+    spec: PartitionOwner,
     results: Mapping[Partition, Result],
     ledger: Ledger,
     control: ControlStore,
@@ -26,7 +26,7 @@ def bring_online(
     """The days that were brought online now: the others are, with all that routed models pin."""
     if not results:
         return []
-    pins = routed_pins(control, ledger, spec.name)
+    pins = pins_of(control, ledger, spec)
     made = {day.name: result for day, result in results.items()}
     days = pending(control, spec, results, made, pins, store)
     if days:

@@ -9,7 +9,7 @@ from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Result
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.features.offline.late import Late
 from include.features.publication import lacking, late_after, publish_current
 from include.features.request import features_request
@@ -21,7 +21,7 @@ from include.ranges.making import Made
 class Publisher:
     """Of one run of one range. `holder` is shown to an attempt that is refused."""
 
-    spec: ModelSpec
+    spec: PartitionOwner
     ledger: Ledger
     control: ControlStore
     holder: str

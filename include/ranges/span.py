@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from include.core.errors import DataError
 from include.core.partition import DAILY, Cadence, Partition, named, refuse_future
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.storage import Storage
 from include.core.time import ONE_DAY
 from include.data.raw import RawPartitions
@@ -57,7 +57,7 @@ class Span:
             found = list(days)
             yield number, Span(found[0], found[-1], self.cadence)
 
-    def clipped(self, spec: ModelSpec) -> Span | None:
+    def clipped(self, spec: PartitionOwner) -> Span | None:
         """What of it lies within the days that the spec gives its source; None where nothing does."""
         data = spec.data
         first = max(self.first, data.earliest)
@@ -75,7 +75,7 @@ def block_of(cadence: Cadence) -> int:
     return max(1, min(CHUNK, FINER * cadence.every // ONE_DAY))
 
 
-def check(spec: ModelSpec, span: Span, storage: Storage) -> None:
+def check(spec: PartitionOwner, span: Span, storage: Storage) -> None:
     """Raises DataError for days that the source does not have: before its first partition, or after its last day."""
     data, raw = spec.data, RawPartitions.of(storage, spec)
     refuse_future(span.last)

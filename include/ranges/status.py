@@ -8,7 +8,7 @@ from typing import Any
 
 from include.core.control import ControlStore
 from include.core.partition import Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.storage import Storage
 from include.data.published import published
 from include.data.raw import RawPartitions
@@ -49,7 +49,7 @@ def latest(storage: Storage, model: str, most: int = SHOWN) -> list[Progress]:
 
 
 def standing(
-    spec: ModelSpec, storage: Storage, control: ControlStore, first: Partition | None, last: Partition | None
+    spec: PartitionOwner, storage: Storage, control: ControlStore, first: Partition | None, last: Partition | None
 ) -> Standing | None:
     """Of the days between two, by default all that have landed whole; None where none has."""
     raw, cadence = RawPartitions.of(storage, spec), spec.data.cadence

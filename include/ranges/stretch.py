@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from include.core.errors import SlipstreamError
 from include.core.partition import Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.data.authored import memory
 from include.data.columns import NULL, ROW, Types, canonical, same, stored, value
 from include.data.session import open_session, seal
@@ -62,7 +62,7 @@ class Source:
 class Stretch:
     """Days that follow each other. Closed by its `with`."""
 
-    def __init__(self, spec: ModelSpec, raw: KnownRaw, scratch: Path) -> None:
+    def __init__(self, spec: PartitionOwner, raw: KnownRaw, scratch: Path) -> None:
         self.spec, self.scratch = spec, scratch
         self.sources: dict[str, Source] = {}
         self._raw = raw

@@ -23,7 +23,7 @@ from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Result
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.online_store.store import OnlineStore
 from include.ranges.known_raw import KnownRaw
 from include.ranges.making import Failed, Made, Maker
@@ -48,7 +48,7 @@ class Range:
     computed anew, else empty. `workers`: processes at most, None one more than there are processors; 0: none but this one.
     """
 
-    spec: ModelSpec
+    spec: PartitionOwner
     span: Span
     ledger: Ledger
     control: ControlStore

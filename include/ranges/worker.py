@@ -13,7 +13,7 @@ import sys
 from typing import TextIO
 
 from include.core import logs
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner
 from include.core.ledger import Ledger
 from include.core.private_files import set_mask
 from include.core.settings import Settings
@@ -25,7 +25,7 @@ def main(model: str, fresh: str = "") -> int:
     set_mask()
     answers = _own_output()
     settings = Settings.from_env()
-    spec = load_spec(model, settings.models)
+    spec = load_owner(model, settings.models)
     cadence, maker = spec.data.cadence, Maker(spec, Ledger(settings.storage()), settings, fresh, aside=True)
     gc.freeze()  # what was imported stays: no collection has to look at it
     for line in sys.stdin:

@@ -13,7 +13,7 @@ from functools import partial
 
 from include.core.errors import SlipstreamError
 from include.core.partition import Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.time import MICROSECOND, utc, zoned
 from include.data.published import published_lately
 from include.data.raw import RawPartitions
@@ -27,12 +27,12 @@ REPLAY_AGE = timedelta(days=30)  # a source whose newest days are older is a rep
 
 def find(world: World) -> Iterator[Finding]:
     recent = published_lately(world.control, MARGIN)
-    for model in world.models:
+    for model in (*world.models, *world.sets):
         known = recent.get(model, frozenset())
         if _whole(world.now, known):
             continue  # its spec is not even read
         try:
-            spec = world.spec(model)
+            spec = world.owner(model) if world.owner is not None else world.spec(model)
         except SlipstreamError:
             continue  # it has no DAGs either: dags/broken_models.py names it
         days = _missing(world, spec, known)
@@ -56,7 +56,7 @@ def _done_by(day: Partition) -> datetime:
     return zoned(day.end + day.length) + LATE
 
 
-def _missing(world: World, spec: ModelSpec, known: frozenset[Partition]) -> list[Partition]:
+def _missing(world: World, spec: PartitionOwner, known: frozenset[Partition]) -> list[Partition]:
     """The days whose raw partitions are all there and whose features are not, oldest first."""
     if not known and not spec.triggers.landing:
         return []  # nobody has started it yet
@@ -68,14 +68,14 @@ def _missing(world: World, spec: ModelSpec, known: frozenset[Partition]) -> list
     return [day for day in due if all(raw.exists(source, day) for source in data.sources)]
 
 
-def _due(now: datetime, spec: ModelSpec, day: Partition, newest: Partition) -> bool:
+def _due(now: datetime, spec: PartitionOwner, day: Partition, newest: Partition) -> bool:
     """Whether its run should have been done by now."""
     if now < _done_by(day):
         return False
     return spec.triggers.landing or day < newest or utc(now) - day.start < REPLAY_AGE
 
 
-def _of_model(world: World, spec: ModelSpec, days: list[Partition]) -> Iterator[Finding]:
+def _of_model(world: World, spec: PartitionOwner, days: list[Partition]) -> Iterator[Finding]:
     dag_id = f"{spec.name}_features"
     paused = world.airflow.paused(dag_id)
     if paused is None or paused or not spec.triggers.landing:

@@ -16,7 +16,7 @@ from include.core.errors import NotReadyError
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
 from include.core.versioned import Format
 from include.reconcile.airflow import Airflow
 from include.serving.target import FollowingTarget
@@ -58,6 +58,9 @@ class World:
     actor: str
     target: Callable[[ModelSpec], FollowingTarget] | None = None
     """What serves a model that the gateways do not."""
+    owner: Callable[[str], PartitionOwner] | None = None
+    """The same as `spec` for feature sets as well, whose days are looked at like a model's; without it there are none."""
+    sets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from include.data.authored import memory
 from include.data.session import open_session
 from include.data.sql import parquet
 from include.point_in_time.computed import finished, sent
-from include.point_in_time.known import KnownFiles, checked_version, known_at, known_files
+from include.point_in_time.known import OF_SET, KnownFiles, checked_version, days_of, known_at, known_files
 from include.point_in_time.partition import results
 from include.request_features.definition import RequestFeatures
 
@@ -31,14 +31,19 @@ def rows_of_day(
     They come in tables of ROWS rows, the last of what is left; of a day without any in one table without rows. One is in memory
     at a time, and DuckDB spills what is beyond its bound (SLIPSTREAM_SQL_MEMORY).
 
-    The inputs named as partitions are the published ones; of those before `day` come the values that still stand. They are
-    found by the same join as the training set's: batch and training cannot differ. `wanted`: what the version computes of a row.
+    The inputs named as partitions are the published ones, `set@partition` those of feature sets; of those before `day` come the
+    values that still stand. They are found by the same join as the training set's: batch and training cannot differ. `wanted`:
+    what the version computes of a row.
     """
     day = Partition.of(day)
-    refs = {name: ref for name, ref in task.request.inputs.items() if name != "train" and name <= day.name}
+    inputs = {name: ref for name, ref in task.request.inputs.items() if name != "train"}
+    refs = {name: ref for name, ref in inputs.items() if OF_SET in name or name <= day.name}
     if day.name not in refs:
         raise DataError(
-            f"{day} is not published.", seen=sorted(refs), safe="nothing was scored.", hint="run the features DAG for the day."
+            f"{day} is not published.",
+            seen=sorted(days_of(refs)),
+            safe="nothing was scored.",
+            hint="run the features DAG for the day.",
         )
     days = results(task.ledger, refs)
     path = task.file(day.name, "entities.parquet")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.core import secret_store
-from include.core.catalog import load_spec, model_names
+from include.core.catalog import feature_set_names, load_feature_set, load_owner, load_spec, model_names
 from include.core.connection import text_of
 from include.core.environment import REMOTES, connection
 from include.core.environment_aws import AWS_CONN_ID
@@ -25,7 +25,7 @@ from include.core.ledger import Ledger
 from include.core.ports import AwsAccess, JobBackend, open_jobs
 from include.core.scratch import sweep_scratch
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
 from include.core.storage import Storage
 from include.services.connections import Connections, EnvironmentConnections
 
@@ -223,6 +223,17 @@ class Services:
     def spec(self, model: str) -> ModelSpec:
         """Raises SpecError for an unknown model."""
         return load_spec(model, self.settings.models)
+
+    def owner(self, name: str) -> PartitionOwner:
+        """The model or feature set of that name. Raises SpecError for an unknown one."""
+        return load_owner(name, self.settings.models)
+
+    def feature_set(self, name: str) -> FeatureSet:
+        """Raises SpecError for an unknown feature set."""
+        return load_feature_set(name, self.settings.models)
+
+    def feature_set_names(self) -> list[str]:
+        return feature_set_names(self.settings.models)
 
     def model_names(self) -> list[str]:
         return model_names(self.settings.models)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import DataError, PermanentError, SlipstreamError, one_line
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, ModelSpec
 from include.core.time import now
 from include.prediction_log.writer import PredictionLog, Syncer
 from include.serving.http.access import Access
@@ -96,6 +96,7 @@ class Gateway:
     threads: tuple[Heartbeat | SharedTokens | ConnectionTokens, ...] = ()  # beside the event loop, for as long as it runs
     certificate: ServerCertificate | None = None  # its own, where it speaks TLS itself
     predictor: type[Predictor] = Predictor
+    feature_set: Callable[[str], FeatureSet | None] = staticmethod(lambda _: None)  # None for a name that is no feature set's
     later: AsynchronousPredictions | None = None  # where there is a root to keep them under
 
     def __init__(self, parts: Parts) -> None:
@@ -368,8 +369,9 @@ class Gateway:
         return answer({"accepted": len(records)})
 
     async def _push(self, call: HttpRequest, model: str, view: str) -> Response:
-        spec, deployment = self._spec(model), self._manager.deployments.get(model)
-        targets = push_targets(spec, view, deployment.views.values() if deployment else ())
+        spec = (None if model in self._manager.deployments else self.feature_set(model)) or self._spec(model)
+        read = [views for each in self._manager.deployments.values() for views in each.read_of(model)]
+        targets = push_targets(spec, view, read)
         rows, moment = decode_rows(spec, targets[0], call.body), now()
         try:
             written = max([await asyncio.to_thread(self._parts.reader.write, model, each, rows, moment) for each in targets])

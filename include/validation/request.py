@@ -6,7 +6,7 @@ from datetime import date
 
 from include.core.partition import Partition
 from include.core.request import Ref, Request
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
 from include.core.storage import Storage
 from include.data.raw import RawPartitions
 from include.problems.of import params_of
@@ -14,7 +14,7 @@ from include.problems.of import params_of
 STEP, FUNCTION = "validate", "include.validation.validate_step:run"
 
 
-def verdict_request(spec: ModelSpec, day: Partition | date, storage: Storage, raw: RawPartitions | None = None) -> Request:
+def verdict_request(spec: PartitionOwner, day: Partition | date, storage: Storage, raw: RawPartitions | None = None) -> Request:
     """Of the day's raw partitions that are there now. Raises NotReadyError if one is not.
 
     `raw`: the partitions of the same storage, for who asks for many days.

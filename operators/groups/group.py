@@ -5,24 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, TaskGroup
 from airflow.sdk.definitions._internal.contextmanager import DagContext
 from airflow.sdk.definitions._internal.mixins import DependencyMixin
 
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner, load_spec
 from include.core.errors import InputError
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
 from operators.alert import FailureNotifier
 from operators.defaults import PRIORITY
+from operators.feature_sets import FeatureSetsSensor
 
 if TYPE_CHECKING:
     from airflow.sdk.definitions.edges import EdgeModifier
 
 Related = DependencyMixin | Sequence[DependencyMixin]
 JOBS = "ray"  # the pool of tasks that wait for a job
+A_DAY = timedelta(days=1).total_seconds()  # that a wait for data may take
 TRAFFIC = "gateway"  # the pool of those that move traffic
 
 
@@ -62,7 +65,7 @@ class Group(DependencyMixin):
 
 
 @contextmanager
-def task_group(spec: ModelSpec, group_id: str | None, part: str) -> Iterator[TaskGroup | None]:
+def task_group(spec: PartitionOwner, group_id: str | None, part: str) -> Iterator[TaskGroup | None]:
     """The TaskGroup in which a factory makes its tasks, by default `<model>_<part>`; none for None.
 
     Its tasks tell somebody when they have failed for good, are the model's owner's, and wait for a slot in the order of their
@@ -88,9 +91,19 @@ def spec_of(model: ModelSpec | str) -> ModelSpec:
     return model if isinstance(model, ModelSpec) else load_spec(model, Settings.from_env().models)
 
 
+def owner_of(owner: PartitionOwner | str) -> PartitionOwner:
+    """The same of a model or a feature set."""
+    return load_owner(owner, Settings.from_env().models) if isinstance(owner, str) else owner
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that the author gave; the others are left to Airflow."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def wait_for_sets(spec: ModelSpec, **about: Any) -> FeatureSetsSensor:
+    """The wait for the feature sets that a model reads."""
+    return FeatureSetsSensor(task_id="wait_for_feature_sets", model=spec.name, timeout=A_DAY, **about)
 
 
 def job_options(where: str, pool: str | None, queue: str | None) -> dict[str, Any]:

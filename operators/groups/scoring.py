@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Literal
 
-from airflow.sdk import XComArg
+from airflow.sdk import XComArg, chain
 
 from include.core.spec import ModelSpec
-from operators.groups.group import Group, job_options, spec_of, task_group
+from operators.groups.group import Group, job_options, spec_of, task_group, wait_for_sets
 from operators.scoring import PublishScoresOperator, ScoreBatchOperator
 
 
@@ -31,7 +31,8 @@ def scoring_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> ScoringGroup:
-    """Two tasks: the day's entities, scored with the version in production, and their partition's file in the table of scores.
+    """Two tasks: the day's entities, scored with the version in production, and their partition's file in the table of scores;
+    after a wait for the feature sets that the model reads.
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_scoring`; None for a task that stands in the DAG itself
@@ -48,4 +49,6 @@ def scoring_group(
     with task_group(spec, group_id, "scoring") as group:
         score = ScoreBatchOperator(task_id="score", model=spec.name, day=day, **job_options(where, pool, queue))
         publish = PublishScoresOperator(task_id="publish", model=spec.name, scores=score.output)
+        if spec.features.owners:
+            chain(wait_for_sets(spec, day=day), score)
         return ScoringGroup(group, score.output, publish.output)

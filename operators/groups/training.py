@@ -11,7 +11,7 @@ from airflow.sdk import TriggerRule, XComArg, chain
 from include.core.spec import ModelSpec
 from operators.evaluation import CheckGateOperator, EvaluateModelOperator
 from operators.features import BuildTrainingSetOperator, ListWithdrawnOperator
-from operators.groups.group import Group, given, job_options, spec_of, task_group
+from operators.groups.group import Group, given, job_options, spec_of, task_group, wait_for_sets
 from operators.registry import RegisterModelOperator
 from operators.training import ChooseFitOperator, PlanTrainingOperator, TrainModelOperator, TuneModelOperator
 from operators.unmanaged import CollectFeedbackOperator
@@ -41,8 +41,8 @@ def training_group(
     pool: str | None = None,
     queue: str | None = None,
 ) -> TrainingGroup:
-    """plan → training set → validate → (tune) → train → evaluate → gate → register. Where the spec asks for warm starts:
-    train cold → train → choose in place of train.
+    """plan → (wait for feature sets) → training set → validate → (tune) → train → evaluate → gate → register.
+    Where the spec asks for warm starts: train cold → train → choose in place of train.
 
     :param model: its spec, or its name
     :param group_id: by default `<model>_training`; None for tasks that stand in the DAG itself
@@ -63,6 +63,8 @@ def training_group(
         planned = PlanTrainingOperator(task_id="plan", model=name, as_of=as_of)
         more = given(withdrawn=_list_withdrawn(spec, planned.output), feedback=_told(spec, planned.output))
         built = BuildTrainingSetOperator(task_id="build_training_set", model=name, plan=planned.output, **more)
+        if spec.features.owners:
+            chain(wait_for_sets(spec, plan=planned.output), built)
         training_set = built.output
         job = job_options(where, pool or spec.training.pool or None, queue or spec.training.queue or None)
         trained, cold = _fit(spec, training_set, tune, job)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 STEPS = (
     "validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift",
-    "submit_sagemaker", "checkpoint_sagemaker", "endpoint", "search", "experiment", "stream",
+    "submit_sagemaker", "checkpoint_sagemaker", "endpoint", "search", "experiment", "stream", "feature_set",
 )  # fmt: skip
 ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker", "endpoint")  # each of their trials needs a server
 ON_REQUEST = ("materialize_dynamodb",)  # run by name, and not on the page

@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import TaskDeferred
 from airflow.sdk.execution_time.context import OutletEventAccessors
 from airflow.triggers.base import BaseTrigger
 
+from include.core.partition import Partition
 from include.core.request import Outcome, Ref, Request, Result
 from include.data.raw import RawPartitions
 from include.services.services import Services
@@ -159,7 +160,7 @@ class Life:
     def raw(self) -> RawPartitions:
         return RawPartitions(self.services.storage, self.model)
 
-    def put(self, source: str, when: date, table: pa.Table) -> str:
+    def put(self, source: str, when: Partition | date, table: pa.Table) -> str:
         buffer = io.BytesIO()
         pq.write_table(table, buffer)
         self.services.storage.write(self.raw.path(source, when), buffer.getvalue())
@@ -169,7 +170,7 @@ class Life:
         self.put("orders", when, orders_of(when, **(orders or {})))
         self.put("returns", when, returns_of(when, **(returns or {})))
 
-    def publish(self, when: date, run: Run | None = None) -> Run:
+    def publish(self, when: Partition | date, run: Run | None = None) -> Run:
         """validate → publish."""
         run = run or Run({"day": when.isoformat()})
         run(ValidateDataOperator(task_id="validate", model=self.model))

@@ -71,6 +71,7 @@ def test_no_change_of_the_newcomers_walk_needs_more_than_five_source_files() -> 
         "a function of request expressions",
         "a vendor's online store",
         "a stage of a rollout",
+        "a feature set",
         "a field of the spec",
         "a CLI command",
         "a page of the console",

@@ -31,6 +31,10 @@ ELSEWHERE = {
     "tests/contract/test_storage_s3.py": "backends/s3/bucket backends/s3/storage",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
+    "tests/unit/operators/test_feature_sets.py": (
+        "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/installation overview/readers "
+        "plugins/slipstream_features"
+    ),
     "tests/integration/test_feast.py": (
         "backends/feast/engine backends/feast/materialize backends/feast/online backends/feast/registry backends/feast/repo "
         "cli/features"
@@ -204,7 +208,6 @@ ELSEWHERE = {
     "tests/unit/serving/models/test_loaded_model.py": "model_contract/model",
     "tests/unit/serving/models/test_route_switch.py": "serving/models/deployment",
     "tests/unit/serving/prediction/test_lost_views.py": "serving/prediction/online_features",
-    "tests/unit/serving/prediction/test_request_types.py": "serving/prediction/ingest",
     "tests/unit/serving/http/test_gateway_protocol.py": "serving/http/corked_transport",
     "tests/unit/serving/telemetry/test_counters.py": "serving/telemetry/shared_memory",
     "tests/unit/serving/telemetry/test_metrics_page.py": "serving/telemetry/exposition serving/telemetry/health",

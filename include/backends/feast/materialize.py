@@ -18,7 +18,7 @@ import pyarrow as pa
 from feast import FeatureStore
 
 from include.backends.feast.registry import record_intervals, registry_lock
-from include.backends.feast.repo import open_feast
+from include.backends.feast.repo import SET, open_feast
 from include.core import fault
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
@@ -27,14 +27,14 @@ from include.core.ports import open_aws
 from include.core.request import Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.core.spec import ModelSpec, View
+from include.core.spec import PartitionOwner, View
 from include.core.time import instant, zoned
 from include.data.session import open_session
 from include.features.offline.newest import newest_rows
 from include.features.offline.pinned import pinned_rows
 from include.features.online.catch_up import record, record_all
 from include.features.online.materialize import materialize_view
-from include.model_contract.definition import routed_pins, views_of
+from include.model_contract.definition import pins_of, views_of
 from include.online_store.layout import microseconds
 from include.online_store.open import open_online
 from include.online_store.row_codec import CREATED
@@ -42,7 +42,7 @@ from include.online_store.store import OnlineStore
 
 
 def materialize(
-    spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+    spec: PartitionOwner, result: Result, ledger: Ledger, settings: Settings, store: OnlineStore | None = None
 ) -> dict[str, Any]:
     """The newest value of each key of a `features` result into the online store. Returns counts by view.
 
@@ -55,7 +55,7 @@ def materialize(
     feast, day = open_feast(spec, settings), Partition.read(result.value)
     created, control = instant(result.committed_at), ControlStore(settings.control_url)
     control.create_tables()
-    pins = routed_pins(control, ledger, spec.name)
+    pins = pins_of(control, ledger, spec)
     reports: dict[str, Any] = {}
     brought: list[View] = []
     views = views_of(result, spec.features)
@@ -83,7 +83,7 @@ def materialize(
 
 
 def materialize_days(
-    spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+    spec: PartitionOwner, results: Sequence[Result], ledger: Ledger, settings: Settings, store: OnlineStore | None = None
 ) -> dict[str, dict[str, Any]]:
     """As `materialize` for each of the results, and with the same rows online in the end; counts by view for all together.
 
@@ -92,7 +92,7 @@ def materialize_days(
     """
     control = ControlStore(settings.control_url)
     control.create_tables()
-    pins, views = routed_pins(control, ledger, spec.name), views_of(results[0], spec.features)
+    pins, views = pins_of(control, ledger, spec), views_of(results[0], spec.features)
     computed = {(view.name, view.version) for view in views}
     others = any((each.view.name, each.view.version) not in computed for each in pins.definitions)
     if len(results) == 1 or others or any(views_of(result, spec.features) != views for result in results):
@@ -165,4 +165,6 @@ def _record_days(feast: FeatureStore, settings: Settings, days: Sequence[Partiti
     intervals = [(zoned(day.start), zoned(day.end)) for day in days]
     with registry_lock(settings):
         for view in feast.registry.list_feature_views(feast.project, allow_cache=False):
+            if SET in view.tags:  # its rows are brought online by its feature set, whose project says since when
+                continue
             record_intervals(feast.registry, feast.project, view, intervals)

@@ -17,7 +17,7 @@ from feast.repo_config import FeastConfigBaseModel
 from feast.type_map import feast_value_type_to_python_type
 from pydantic import Field
 
-from include.backends.feast.repo import DTYPE, VERSION
+from include.backends.feast.repo import DTYPE, SET, VERSION
 from include.core.errors import SpecError
 from include.core.spec import Dtype, Feature, View
 from include.core.spec.dtypes import length_of
@@ -53,17 +53,19 @@ def online_view(table: FeatureView) -> View:
     """How one of Feast's views lies in the store. Raises SpecError for a type that has no place there."""
     fields = tuple((field.name, field.tags.get(DTYPE) or str(field.dtype)) for field in table.features)
     keys = tuple(key for key in table.join_keys if key != DUMMY_ENTITY_ID)
-    return _view(table.name, keys, fields, table.ttl or None, table.tags.get(VERSION, ""))
+    return _view(table.name, keys, fields, table.ttl or None, table.tags.get(VERSION, ""), table.tags.get(SET, ""))
 
 
 @lru_cache(maxsize=1000)  # the store knows a view again by its identity
-def _view(name: str, keys: tuple[str, ...], fields: tuple[tuple[str, str], ...], ttl: timedelta | None, version: str) -> View:
+def _view(
+    name: str, keys: tuple[str, ...], fields: tuple[tuple[str, str], ...], ttl: timedelta | None, version: str, of_set: str
+) -> View:
     unknown = {field: dtype for field, dtype in fields if dtype not in TYPES and not _own(dtype)}
     if unknown:
         raise SpecError(f"The online store has no place for these features of {name!r}.", seen=unknown, hint=f"use {[*TYPES]}.")
     dtypes = {field: dtype if _own(dtype) else TYPES[dtype][0] for field, dtype in fields if field not in keys}
     features = tuple(Feature.model_construct(name=field, dtype=dtype) for field, dtype in dtypes.items())
-    return View.model_construct(name=name, keys=keys, features=features, ttl=ttl, version=version)
+    return View.model_construct(name=name, keys=keys, features=features, ttl=ttl, version=version, set=of_set)
 
 
 class SlipstreamOnlineStore(FeastOnlineStore):

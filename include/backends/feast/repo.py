@@ -23,7 +23,7 @@ from include.backends.feast.registry import (
 )
 from include.core.digest import digest_json
 from include.core.settings import Settings
-from include.core.spec import Dtype, Feature, ModelSpec, View
+from include.core.spec import Dtype, Feature, PartitionOwner, View
 from include.core.spec.dtypes import Kind, kind_of
 from include.model_contract.definition import present_views
 
@@ -35,11 +35,12 @@ DTYPE = "slipstream.dtype"  # tag of a field whose dtype its Feast type does not
 SCHEME = "slipstream://"  # of a source that is the published partitions
 # Tag of a feature view: which version of its definition is served (`model_contract/view_version.py`).
 VERSION = "slipstream.version"
+SET = "slipstream.set"  # tag of a feature view: the feature set whose rows it reads, online and offline
 COLUMNS = "slipstream.columns"  # tag of a source: what a row pushed to it has
 SERVICE = "inputs"  # the feature service with every view's features, in the model's order
 
 
-def open_feast(spec: ModelSpec, settings: Settings) -> FeatureStore:
+def open_feast(spec: PartitionOwner, settings: Settings) -> FeatureStore:
     """The model's Feast store, its definitions applied. The project is the model's name."""
     with registry_lock(settings):
         store = FeatureStore(config=_config(spec.name, settings, registry_config(settings)))
@@ -56,7 +57,7 @@ def open_feast(spec: ModelSpec, settings: Settings) -> FeatureStore:
     return store
 
 
-def _carry_over(spec: ModelSpec, settings: Settings, store: FeatureStore) -> None:
+def _carry_over(spec: PartitionOwner, settings: Settings, store: FeatureStore) -> None:
     """Of a release whose registry was each machine's own: the intervals that this one knew to be online."""
     before = FeatureStore(config=_config(spec.name, settings, file_config(settings))).registry
     here = {view.name for view in store.registry.list_feature_views(spec.name)}
@@ -81,19 +82,20 @@ def _config(model: str, settings: Settings, registry: dict[str, Any]) -> RepoCon
     )
 
 
-def definitions(spec: ModelSpec, tag: str = "") -> list[Any]:
+def definitions(spec: PartitionOwner, tag: str = "") -> list[Any]:
     """Everything the registry should hold for a model. Keys are text."""
     entities = {key: Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in spec.features.keys}
     views: list[Any] = [_feature_view(view, [entities[key] for key in view.keys], spec) for view in present_views(spec.features)]
     return [*entities.values(), *views, FeatureService(name=SERVICE, features=views, tags={"definition": tag}, owner=spec.owner)]
 
 
-def _feature_view(view: View, entities: list[Entity], spec: ModelSpec) -> FeatureView:
+def _feature_view(view: View, entities: list[Entity], spec: PartitionOwner) -> FeatureView:
     keys = [Field(name=key, dtype=String) for key in view.keys]
     features = [_field(feature) for feature in view.features]
+    owner = view.owner(spec.name)
     source = FileSource(
-        name=f"{spec.name}.{view.name}",
-        path=f"{SCHEME}{spec.name}/{view.name}.parquet",
+        name=f"{owner}.{view.name}",
+        path=f"{SCHEME}{owner}/{view.name}.parquet",
         timestamp_field="event_timestamp",
         created_timestamp_column=view.created or "",
         tags={COLUMNS: ",".join([*view.keys, "event_timestamp", *(feature.name for feature in view.features)])},
@@ -104,7 +106,7 @@ def _feature_view(view: View, entities: list[Entity], spec: ModelSpec) -> Featur
         schema=keys + features,
         ttl=view.ttl or timedelta(0),  # Feast's zero: for ever
         source=PushSource(name=f"{view.name}_push", batch_source=source) if view.pushed else source,
-        tags={VERSION: view.version},
+        tags={VERSION: view.version, **({SET: view.set} if view.set else {})},
         owner=spec.owner,
         description=view.description,
     )
@@ -124,4 +126,5 @@ def view_of(table: FeatureView) -> View:
         for field in table.features
         if field.name not in keys
     )
-    return View(name=table.name, keys=tuple(table.join_keys), features=features, ttl=table.ttl or None)
+    of_set = table.tags.get(SET, "")
+    return View(name=table.name, keys=tuple(table.join_keys), features=features, ttl=table.ttl or None, set=of_set)

@@ -1,4 +1,4 @@
-"""Whether each model's spec can be loaded, and whether what is published is of its present definitions."""
+"""Whether each model's and feature set's spec can be loaded, and whether what is published is of its present definitions."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Iterator
 
 from include.cli.checkup.finding import Finding, ok, problem, warning
 from include.cli.context import CliContext
-from include.core.catalog import load_spec, model_names
+from include.core.catalog import load_owner, owner_names
 from include.core.errors import DataError, SlipstreamError, one_line
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
 
 SIGNATURE = "signature.json"
 
 
 def check_models(context: CliContext) -> Iterator[Finding]:
-    names = model_names(context.settings.models)
+    names = owner_names(context.settings.models)
     if not names:
         yield warning(
             "models", f"there is none in {context.settings.models}.", "SLIPSTREAM_MODELS names the package of the models."
         )
     for name in names:
         try:
-            spec = load_spec(name, context.settings.models)
+            spec = load_owner(name, context.settings.models)
         except SlipstreamError as error:
             yield problem(name, one_line(error.what), one_line(error.hint))
             continue
         yield _published(context, spec)
-        yield from _champion(context, spec)
+        if isinstance(spec, ModelSpec):
+            yield from _champion(context, spec)
 
 
 def _champion(context: CliContext, spec: ModelSpec) -> Iterator[Finding]:
@@ -53,7 +54,7 @@ def _champion(context: CliContext, spec: ModelSpec) -> Iterator[Finding]:
         yield problem(spec.name, f"{one_line(error.what)} The gateway answers the default.", one_line(error.hint))
 
 
-def _published(context: CliContext, spec: ModelSpec) -> Finding:
+def _published(context: CliContext, spec: PartitionOwner) -> Finding:
     """The newest published day alone is looked at: `features catch-up` looks at all."""
     control = context.control_if_there
     if control is None:
@@ -72,7 +73,7 @@ def _published(context: CliContext, spec: ModelSpec) -> Finding:
         return problem(
             spec.name, f"the published day {newest} cannot be read: {one_line(error)}", f"slipstream trace {spec.name}"
         )
-    changed = changed_days({newest: made}, versions(spec.features))
+    changed = changed_days({newest: made}, versions(spec.features.computed))
     if changed:
         words = f"its spec has changed since {newest} was published: {changed[0].words}."
         return warning(spec.name, words, f"slipstream features catch-up {spec.name} --dry-run")

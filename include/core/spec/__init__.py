@@ -13,6 +13,7 @@ from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.experiments import Experiment, Guardrail, Metric
+from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
@@ -25,6 +26,8 @@ from include.core.spec.streams import Column, EventSource, FinishedView, Streams
 from include.core.spec.training import Training
 from include.core.spec.warehouse import Athena, EmrServerless, Redshift, Warehouse
 from include.core.spec.workers import Workers
+
+PartitionOwner = ModelSpec | FeatureSet  # whoever has raw partitions, published days and rows online under its name
 
 __all__ = [
     "AnyKind",
@@ -45,6 +48,7 @@ __all__ = [
     "EventSource",
     "Experiment",
     "Feature",
+    "FeatureSet",
     "Features",
     "FinishedView",
     "Float",
@@ -58,6 +62,7 @@ __all__ = [
     "Name",
     "Objectives",
     "OptionalReference",
+    "PartitionOwner",
     "Problem",
     "Ranking",
     "Redshift",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
+import re
+from datetime import date, timedelta
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from include.core.expression.checked import Written, checked
 from include.core.partition import Cadence
@@ -14,6 +15,7 @@ from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.dtypes import TEXT_BYTES, Dtype, kind_of, length_of
 from include.core.time import ONE_DAY
 
+_READ = re.compile(r"[a-z][a-z0-9_]{0,62}(\.[a-z][a-z0-9_]{0,62})?")
 Default = bool | float | str | tuple[float, ...]
 
 
@@ -122,6 +124,20 @@ class View(Frozen):
         """The rule by which its partitions are cut."""
         return Cadence(self.every, self.zone)
 
+    set: str = Field("", exclude_if=lambda value: not value)
+    """The feature set whose view it is. It is filled in for a view that a model reads by `features.sets`; a spec leaves it
+    empty."""
+
+    build: str = Field("", exclude=True)
+    """The function that gives the SQL of a feature set's view. It is filled in, too; a spec leaves it empty."""
+
+    last: date | None = Field(None, exclude=True)
+    """The last day of the feature set's sources, if they have ended. It is filled in, too; a spec leaves it empty."""
+
+    def owner(self, model: str) -> str:
+        """Under whose name its partitions and its rows online are, where this model reads it."""
+        return self.set or model
+
 
 class Features(Frozen):
     """The views that the model reads, the features of the request, and the SQL that makes them (docs/authoring.md)."""
@@ -136,7 +152,11 @@ class Features(Frozen):
     """The function `() -> SQL over the sources` that selects request_id, the label and label_timestamp."""
 
     views: tuple[View, ...] = ()
-    """The views that the model reads, in the order of its inputs."""
+    """The model's own views, in the order of its inputs. Once the spec is loaded, those of `sets` follow them."""
+
+    sets: tuple[str, ...] = Field((), exclude=True)
+    """The feature sets that the model reads beside its own views: `"weather"` for all views of a set, `"weather.hourly"` for one
+    of them. Their features follow those of the model's own views in its inputs."""
 
     request: tuple[Feature, ...] = ()
     """The features that come with the request, or are computed of it (`expression`). They follow those of the views in the
@@ -156,7 +176,7 @@ class Features(Frozen):
         computed = [Written(each.name, each.dtype, each.expression) for each in self.request if each.expression]
         if self.request_fields and not computed:
             raise ValueError("request_fields: no feature of the request has an expression that could read them")
-        if computed:
+        if computed and not self.unresolved:  # what feature sets bring is not known yet
             known = [*(each for view in self.views for each in view.features), *self.sent]
             checked(computed, {each.name: each.dtype for each in known})
         return self
@@ -169,10 +189,50 @@ class Features(Frozen):
     def cut(self, cadence: Cadence) -> Features:
         """With the cadence of whose features they are said of each view that says none yet."""
         views = tuple(
-            view if view.cadence == cadence else view.model_copy(update={"every": cadence.every, "zone": cadence.zone})
+            view
+            if view.set or view.cadence == cadence
+            else view.model_copy(update={"every": cadence.every, "zone": cadence.zone})
             for view in self.views
         )
         return self if views == self.views else self.model_copy(update={"views": views})
+
+    @field_validator("sets")
+    @classmethod
+    def _names_of_sets(cls, sets: tuple[str, ...]) -> tuple[str, ...]:
+        for each in sets:
+            if not _READ.fullmatch(each):
+                raise ValueError(f"must be the name of a feature set, or set.view (seen: {each!r:.80})")
+        if twice := sorted({each for each in sets if sets.count(each) > 1}):
+            raise ValueError(f"names {twice} twice")
+        return sets
+
+    @property
+    def own(self) -> tuple[View, ...]:
+        """The model's own views, without those of feature sets."""
+        return tuple(view for view in self.views if not view.set)
+
+    @property
+    def shared(self) -> tuple[View, ...]:
+        """The views of feature sets that the model reads."""
+        return tuple(view for view in self.views if view.set)
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The feature sets that the model reads, each once."""
+        return tuple(dict.fromkeys(view.set for view in self.shared))
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether views of feature sets are still to be filled in."""
+        return bool(self.sets) and not self.shared
+
+    @property
+    def computed(self) -> Features:
+        """What a day of the model's own is computed by: a change in a feature set's view is none of it, nor in an expression
+        that may read one."""
+        if not self.shared:
+            return self
+        return self.model_copy(update={"views": self.own, "sets": (), "request": self.sent, "request_fields": ()})
 
     @property
     def stored(self) -> Features:

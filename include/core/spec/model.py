@@ -104,7 +104,8 @@ class ModelSpec(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems = [
-            *self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._streamed(), *clashes(self),
+            *self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._streamed(), *self._unasked(),
+            *clashes(self),
         ]  # fmt: skip
         if self.retraining.price == "cost" and self.cost.error is None:
             problems.append('retraining.price: "cost" follows from what an error costs in money, and cost.error is not given')
@@ -116,6 +117,8 @@ class ModelSpec(Frozen):
                 f"training.inputs: {texts} of features is text, which has no place in a tensor of numbers; "
                 'say training.inputs="columns", or make it a category, a vector or numbers'
             )
+        if self.unresolved:  # what the sets bring is not known yet: the catalogue checks the whole
+            return self
         names = [feature.name for feature in self.features.inputs]
         for field, used in (
             ("evaluation.slices", self.evaluation.slices),
@@ -130,9 +133,18 @@ class ModelSpec(Frozen):
         return self
 
     @property
+    def unresolved(self) -> bool:
+        """Whether views of feature sets are still to be filled in: a spec is whole once `include.core.catalog` has loaded it."""
+        return self.features.unresolved
+
+    @property
     def managed(self) -> bool:
         """Whether features are computed and the model is trained here; else it is served, rolled out and watched only."""
         return bool(self.data.sources)
+
+    def _unasked(self) -> Iterator[str]:
+        if self.features.shared and not self.features.sets:
+            yield "features.views: `set` is filled in for what features.sets names; name the feature set there"
 
     def _streamed(self) -> Iterator[str]:
         """What is wrong between the streams and the rest."""
@@ -155,9 +167,11 @@ class ModelSpec(Frozen):
             "training.fit": self.training.fit,
         }
         if self.managed:
+            if features.sets and not features.own:  # there is nothing of its own to build
+                del code["features.build"]
             yield from (f"{field}: is needed where data.sources are given" for field, value in code.items() if not value)
             return
-        others = {"features.views": bool(features.views), "triggers.landing": self.triggers.landing}
+        others = {"features.views": bool(features.views or features.sets), "triggers.landing": self.triggers.landing}
         others["serving.feedback"] = "training" in self.serving.feedback
         given = [field for field, value in {**code, **others}.items() if value]
         if given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -51,10 +51,11 @@ def of_view(view: View) -> Dataset:
     )  # fmt: skip
 
 
-def of_entities(features: Features, further: Mapping[str, str] | None = None) -> Dataset:
-    """`further`: columns that the problem reads beside keys and features, with their types."""
-    keys = dict.fromkeys(features.keys, KEY)
-    columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **keys, **_types(features.sent)}
+def of_entities(features: Features, further: Mapping[str, str] | None = None, keys: Sequence[str] | None = None) -> Dataset:
+    """`further`: columns that the problem reads beside keys and features, with their types. `keys`: all that the model's views
+    have, those of feature sets included; by default those of the given views."""
+    named = dict.fromkeys(features.keys if keys is None else keys, KEY)
+    columns = {"request_id": "VARCHAR", "event_timestamp": "TIMESTAMP", **named, **_types(features.sent)}
     further = further or {}
     return Dataset("entities", {**columns, **further}, ("request_id",), "event_timestamp", texts=_texts(features.sent))
 

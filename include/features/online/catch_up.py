@@ -17,7 +17,7 @@ from include.core.digest import digest_json
 from include.core.ledger import Ledger
 from include.core.partition import BEGINNING, Partition
 from include.core.request import Ref, Result
-from include.core.spec import ModelSpec, View
+from include.core.spec import PartitionOwner, View
 from include.core.time import instant, utc_now
 from include.data.published import newest, published_within
 from include.data.session import open_session
@@ -51,7 +51,7 @@ def record_all(
 
 def pending(
     control: ControlStore,
-    spec: ModelSpec,
+    spec: PartitionOwner,
     days: Iterable[Partition],
     results: Mapping[str, Result],
     pins: Pins,
@@ -78,7 +78,7 @@ def pending(
     ]
 
 
-def _wanted(spec: ModelSpec, result: Result, pins: Pins) -> set[str]:
+def _wanted(spec: PartitionOwner, result: Result, pins: Pins) -> set[str]:
     """The versions of views that are to be online of a day."""
     own = views_of(result, spec.features)
     unpinned = {f"{view.name}@" for view in own} if pins.unpinned else set()
@@ -89,16 +89,16 @@ def _named(result: Result) -> str:
     return f"{result.key}/g{result.generation}"
 
 
-def _read_by_somebody(spec: ModelSpec, results: Iterable[Result], pins: Pins) -> Iterator[View]:
+def _read_by_somebody(spec: PartitionOwner, results: Iterable[Result], pins: Pins) -> Iterator[View]:
     for result in results:
         yield from views_of(result, spec.features)
     yield from (each.view for each in pins.definitions)
-    yield from (view.model_copy(update={"version": ""}) for view in spec.features.views)
+    yield from (view.model_copy(update={"version": ""}) for view in spec.features.own)
 
 
 def lost_days(
     ledger: Ledger,
-    spec: ModelSpec,
+    spec: PartitionOwner,
     results: Mapping[str, Result],
     store: OnlineStore,
     known: Published,
@@ -121,13 +121,13 @@ def lost_days(
     return found
 
 
-def recent(control: ControlStore, spec: ModelSpec, *, everything: bool = False) -> dict[Partition, Ref]:
+def recent(control: ControlStore, spec: PartitionOwner, *, everything: bool = False) -> dict[Partition, Ref]:
     """The published days whose values may still be served: within the longest time to live of the newest, all where a view
     has none; or all of them anyhow."""
     last = newest(control, spec.name)
     if last is None:
         return {}
-    first = BEGINNING if everything else first_reach(spec.features.views, last.start)
+    first = BEGINNING if everything else first_reach(spec.features.own, last.start)
     return published_within(control, spec.name, first, last.end)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from include.core.spec import ModelSpec
-from include.core.time import utc_now
+from include.core.spec import PartitionOwner, View
+from include.core.time import MICROSECOND, utc_now
 from include.online_store.store import OnlineStore
 
 AGE, LIMIT = "slipstream_feature_age_seconds", "slipstream_feature_freshness_seconds"
@@ -25,16 +25,20 @@ class Freshness:
         return self.limit is not None and (self.age is None or self.age > self.limit)
 
 
-def freshness(store: OnlineStore, spec: ModelSpec, now: datetime) -> list[Freshness]:
-    """Each view at a moment (UTC, without zone). A source that has ended is judged as of its end.
+def freshness(store: OnlineStore, spec: PartitionOwner, now: datetime, views: Sequence[View] | None = None) -> list[Freshness]:
+    """Each view at a moment (UTC, without zone), those of feature sets included. A source that has ended is judged as of its end.
 
-    Raises UnreachableError if the store does not answer.
+    `views`: some of them, by default all that are read. Raises UnreachableError if the store does not answer.
     """
-    if spec.data.last is not None:
-        now = min(now, spec.data.latest(spec.data.last).end)
-    views = spec.features.views
+    views = spec.features.views if views is None else views
     newest = zip(views, store.newest(spec.name, views), strict=True)
-    return [Freshness(view.name, at, None if at is None else max(now - at, timedelta(0)), view.freshness) for view, at in newest]
+    return [Freshness(view.name, at, _age(spec, view, at, now), view.freshness) for view, at in newest]
+
+
+def _age(spec: PartitionOwner, view: View, at: datetime | None, now: datetime) -> timedelta | None:
+    last = view.last if view.set else spec.data.last
+    until = now if last is None else min(now, view.cadence.at(view.cadence.end_of_day(last) - MICROSECOND).end)
+    return None if at is None else max(until - at, timedelta(0))
 
 
 def stale_words(found: Iterable[Freshness]) -> list[str]:
@@ -47,7 +51,7 @@ def stale_words(found: Iterable[Freshness]) -> list[str]:
     ]
 
 
-def samples(store: OnlineStore, spec: ModelSpec) -> Iterator[tuple[str, tuple[str, str], float]]:
+def samples(store: OnlineStore, spec: PartitionOwner) -> Iterator[tuple[str, tuple[str, str], float]]:
     """For the metrics page, as of now. What a view never had, or never promised, has none."""
     for each in freshness(store, spec, utc_now()):
         if each.age is not None:

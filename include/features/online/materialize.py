@@ -18,7 +18,7 @@ from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
 from include.core.request import Result
 from include.core.settings import Settings
-from include.core.spec import ModelSpec, View
+from include.core.spec import PartitionOwner, View
 from include.online_store.store import OnlineStore
 
 SAMPLE = 200  # entities read as serving reads them and compared value by value; all are compared byte by byte
@@ -36,25 +36,25 @@ class ViewReport:
 
 
 def materialize(
-    spec: ModelSpec, result: Result, ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+    spec: PartitionOwner, result: Result, ledger: Ledger, settings: Settings, store: OnlineStore | None = None
 ) -> dict[str, Any]:
     """The port of a feature store: bring the newest values of a `features` result online, and record that they are.
 
     `store` is the caller's own, with its login; else it is opened from the settings. Gives `day` and, by view, the counts of a
     ViewReport. Safe to repeat, and for many days at once in any order. Raises DataError if the values do not read back.
     """
-    bring: Callable[[ModelSpec, Result, Ledger, Settings, OnlineStore | None], dict[str, Any]] = adapter("materialize")
+    bring: Callable[[PartitionOwner, Result, Ledger, Settings, OnlineStore | None], dict[str, Any]] = adapter("materialize")
     return bring(spec, result, ledger, settings, store)
 
 
 def materialize_days(
-    spec: ModelSpec, results: Sequence[Result], ledger: Ledger, settings: Settings, store: OnlineStore | None = None
+    spec: PartitionOwner, results: Sequence[Result], ledger: Ledger, settings: Settings, store: OnlineStore | None = None
 ) -> dict[str, dict[str, Any]]:
     """The same for several days at once, with the same end: only the newest value of a key is written.
 
     Gives, by view, the counts of a ViewReport for all of them.
     """
-    bring: Callable[[ModelSpec, Sequence[Result], Ledger, Settings, OnlineStore | None], dict[str, dict[str, Any]]]
+    bring: Callable[[PartitionOwner, Sequence[Result], Ledger, Settings, OnlineStore | None], dict[str, dict[str, Any]]]
     bring = adapter("materialize.days")
     return bring(spec, results, ledger, settings, store)
 

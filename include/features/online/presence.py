@@ -8,14 +8,16 @@ served if they were there.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
+
+import sqlalchemy as sa
 
 from include.core.control import ControlStore
 from include.core.documents import DocumentKind
 from include.core.partition import Partition
-from include.core.spec import ModelSpec, View
+from include.core.spec import PartitionOwner, View
 from include.core.time import parse_time, utc_now
 from include.core.versioned import Format
 from include.data.published import rows_in
@@ -35,15 +37,27 @@ class Published:
     rows: Mapping[Partition, Mapping[str, int]]  # by day and dataset
     brought: Mapping[str, datetime]  # by the name of the day; UTC, without zone
     records: Sequence[Mapping[str, Any]] = ()  # of the materializations
+    sets: Mapping[str, Published] = field(default_factory=dict)  # the same of the feature sets that the model reads
+
+    def of(self, view: View) -> Published:
+        """That of the view's owner."""
+        return self.sets.get(view.set, NOTHING) if view.set else self
 
     def served(self, view: View, now: datetime) -> bool:
         """Whether some published row of a view should be online at `now` (UTC, without zone)."""
-        days = [day for day, rows in self.rows.items() if rows.get(view.name, 0) > 0]
-        return any(day.end > outlived(view, now) or self.lives(day, view, now) for day in days)
+        whose = self.of(view)
+        days = [day for day, rows in whose.rows.items() if rows.get(view.name, 0) > 0]
+        return any(day.end > outlived(view, now) or whose._lives(day, view, now) for day in days)
 
     def lives(self, day: Partition | str, view: View, now: datetime) -> bool:
         """Whether what was brought online of a day is still to be there: it lives a ttl from then on."""
+        return self.of(view)._lives(day, view, now)
+
+    def _lives(self, day: Partition | str, view: View, now: datetime) -> bool:
         return str(day) in self.brought and self.brought[str(day)] > outlived(view, now)
+
+
+NOTHING = Published({}, {})
 
 
 @dataclass(frozen=True)
@@ -72,16 +86,24 @@ class Presence:
         return ""
 
 
-def published_rows(control: ControlStore, model: str) -> Published:
-    """Reads the published days and the records of what was brought online."""
+def published_rows(control: ControlStore, model: str, views: Iterable[View] = ()) -> Published:
+    """Reads the published days and the records of what was brought online; those of the feature sets, too, that the views are
+    of."""
     with control.transaction() as connection:
-        rows = rows_in(connection, model)
-        brought = MATERIALIZATIONS.about_in(connection, model)
+        sets = {name: _published_in(connection, name) for name in dict.fromkeys(view.set for view in views if view.set)}
+        return replace(_published_in(connection, model), sets=sets)
+
+
+def _published_in(connection: sa.Connection, owner: str) -> Published:
+    rows = rows_in(connection, owner)
+    brought = MATERIALIZATIONS.about_in(connection, owner)
     at = {str(record.body["day"]): parse_time(record.at) for record in brought}
     return Published(rows, at, [record.body for record in brought])
 
 
-def presence(store: OnlineStore, spec: ModelSpec, views: Sequence[View], published: Published, now: datetime) -> list[Presence]:
+def presence(
+    store: OnlineStore, spec: PartitionOwner, views: Sequence[View], published: Published, now: datetime
+) -> list[Presence]:
     """Of each view. Raises UnreachableError if the store does not answer."""
     if not views:
         return []
@@ -93,7 +115,7 @@ def presence(store: OnlineStore, spec: ModelSpec, views: Sequence[View], publish
 
 
 def empty_views(
-    store: OnlineStore, spec: ModelSpec, views: Sequence[View], published: Published, *, closely: bool = True
+    store: OnlineStore, spec: PartitionOwner, views: Sequence[View], published: Published, *, closely: bool = True
 ) -> list[str]:
     """Names of the views that are lost as a whole, now. Not `closely`: by their marks alone, which go with the rows unless
     somebody removes rows one by one; one read for all views."""
@@ -109,7 +131,7 @@ def _lost(published: Published, view: View, epoch: str, now: datetime) -> tuple[
     """How many days were brought online, and how many of them before the store lost the view. A record from before epochs
     were kept says nothing of that; what has outlived its ttl is lost to nobody."""
     epochs: dict[str, set[str]] = {}
-    for record in published.records:
+    for record in published.of(view).records:
         if published.lives(record["day"], view, now):
             epochs.setdefault(record["day"], set()).add(record.get("epochs", {}).get(named(view), epoch))
     return len(epochs), sum(epoch not in seen for seen in epochs.values())

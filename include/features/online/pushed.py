@@ -64,7 +64,7 @@ def append(storage: Storage, model: str, view: View, rows: pa.Table, created: da
     for place, day in enumerate(own):
         buffer = io.BytesIO()
         pq.write_table(table.filter(pc.equal(days, place)).sort_by([(name, "ascending") for name in names[:-1]]), buffer)
-        paths.append(f"{_folder(model, view.name, day)}/{digest_bytes(buffer.getvalue())}.parquet")
+        paths.append(f"{_folder(view.owner(model), view.name, day)}/{digest_bytes(buffer.getvalue())}.parquet")
         storage.create(paths[-1], buffer.getvalue())
     return paths
 
@@ -81,7 +81,7 @@ def _partitions(times: pa.ChunkedArray, cadence: Cadence) -> tuple[pa.ChunkedArr
 
 def pushed(storage: Storage, model: str, view: View, day: Partition) -> list[str]:
     """Names of the files with a day's pushed rows, sorted: they are digests, and go into the day's request."""
-    return sorted(Path(path).stem for path in storage.list(_folder(model, view.name, day)))
+    return sorted(Path(path).stem for path in storage.list(_folder(view.owner(model), view.name, day)))
 
 
 def fetch(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from include.core.partition import Partition
 from include.core.reference import load
-from include.core.spec import ModelSpec, View
+from include.core.spec import PartitionOwner, View
 from include.data.authored import admitted
 from include.data.raw import RawPartitions
 from include.features.offline.dataset import check, of_view
@@ -23,7 +23,7 @@ from include.features.offline.sources import open_sources
 
 
 def stream_rows(
-    spec: ModelSpec, raw: RawPartitions, first: Partition | date, last: Partition | date
+    spec: PartitionOwner, raw: RawPartitions, first: Partition | date, last: Partition | date
 ) -> Iterator[tuple[datetime, View, pa.Table]]:
     """(event time, view, its rows of that moment) from `first` to `last`, both included, in event order.
 
@@ -33,13 +33,13 @@ def stream_rows(
     for day in spec.data.cadence.between(first, last):
         with TemporaryDirectory() as scratch, _open(spec, raw, day, Path(scratch)) as connection:
             connection.execute("USE memory.main")
-            queries: dict[str, str] = load(spec.features.build)(day.given)
-            moments = [list(_moments(connection, view, queries[view.name], day)) for view in spec.features.views]
+            queries: dict[str, str] = load(spec.features.build)(day.given) if spec.features.own else {}
+            moments = [list(_moments(connection, view, queries[view.name], day)) for view in spec.features.own]
         yield from heapq.merge(*moments, key=lambda moment: moment[0])
 
 
 def _open(
-    spec: ModelSpec, raw: RawPartitions, day: Partition, scratch: Path
+    spec: PartitionOwner, raw: RawPartitions, day: Partition, scratch: Path
 ) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
     since, raw = spec.data.lookback(day)[0], replace(raw, cadence=spec.data.cadence, empty_days=spec.data.empty_days)
     partitions = {source: raw.digests(source, since, day) for source in spec.data.sources}

@@ -39,6 +39,11 @@ class Deployment:
             "": self.spec.features.views
         }
 
+    def read_of(self, owner: str) -> list[tuple[View, ...]]:
+        """The same views, those alone that lie under the name of a model or a feature set."""
+        found = (tuple(view for view in views if view.owner(self.spec.name) == owner) for views in self.views.values())
+        return [views for views in found if views]
+
     @cached_property
     def _reads(self) -> dict[int, str]:
         return {version: _named(model) for version, model in self.models.items()}

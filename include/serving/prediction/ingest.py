@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.keys import INT64, key_text
-from include.core.spec import ModelSpec, View
+from include.core.spec import ModelSpec, PartitionOwner, View
 from include.core.spec.dtypes import Kind, kind_of
 from include.core.time import ALLOWED as TIME
 from include.core.time import precise, utc
@@ -113,10 +113,11 @@ def _outcome(value: float | str, field: str) -> float:
     return float(value)
 
 
-def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> list[View]:
-    """Where rows pushed to a view go: its present version, and rows without a version if a served model reads those.
+def push_targets(spec: PartitionOwner, name: str, read: Iterable[Sequence[View]]) -> list[View]:
+    """Where rows pushed to a view of a model or a feature set go: its present version, and rows without a version if a served
+    model reads those.
 
-    `name@version` names another version that is served: it alone gets them. `read`: what the served models read.
+    `name@version` names another version that is served: it alone gets them. `read`: what the served models read of this owner.
     Raises RequestError (404).
     """
     served = {(view.name, view.version): view for views in read for view in views}
@@ -126,25 +127,29 @@ def push_targets(spec: ModelSpec, name: str, read: Iterable[Sequence[View]]) -> 
         found = [view.model_copy(update={"pushed": False}) for view in found]  # the day's partition is of the present version
     else:
         found = [view for view in _present(spec) if view.name == name]
-        if found and found[0].version and ((name, "") in served or not served):
+        if found and found[0].version and isinstance(spec, ModelSpec) and ((name, "") in served or not served):
             found.append(found[0].model_copy(update={"version": "", "pushed": False}))
     if not found:
-        allowed = [*(view.name for view in spec.features.views), *(f"{each}@{of}" for each, of in served if of)]
+        allowed = [*(view.name for view in spec.features.own), *(f"{each}@{of}" for each, of in served if of)]
+        for view in spec.features.shared:
+            if view.name == plain:  # whoever may push to one model must not change what others read
+                what = f"{name} is a view of the feature set {view.set}, not {spec.name}'s own."
+                raise RequestError(404, what, field="view", value=name, allowed=f"POST /push/{view.set}/{name}")
         raise RequestError(404, f"{spec.name} has no such view.", field="view", value=name, allowed=allowed)
     return found
 
 
-def _present(spec: ModelSpec) -> tuple[View, ...]:
+def _present(spec: PartitionOwner) -> tuple[View, ...]:
     """The versions of the code that runs: they change with the process only."""
     if spec.name not in _presents:
-        _presents[spec.name] = present_views(spec.features)
+        _presents[spec.name] = present_views(spec.features.computed)
     return _presents[spec.name]
 
 
 _presents: dict[str, tuple[View, ...]] = {}
 
 
-def decode_rows(spec: ModelSpec, view: View, body: bytes) -> pa.Table:
+def decode_rows(spec: PartitionOwner, view: View, body: bytes) -> pa.Table:
     """`{"rows": [{keys, features, "event_timestamp"}]}` as the table the online store takes. Raises RequestError.
 
     A feature that is left out or null is unknown from that moment on.

@@ -26,7 +26,7 @@ FLAG = "empty_view:"  # before the view's name, in `degraded`
 FindLost = Callable[
     [ModelSpec, Sequence[View], object, bool], Iterable[str]
 ]  # (.., published, thorough) to the lost views' names
-Published = Callable[[ModelSpec], object]
+Published = Callable[[ModelSpec, Sequence[View]], object]
 
 
 class LostViews(Recurring):
@@ -67,7 +67,7 @@ class LostViews(Recurring):
         until, published = self._known.get(spec.name, (0.0, None))
         thorough = time.monotonic() >= until
         if thorough:
-            published = self._published(spec)
+            published = self._published(spec, [view for views in deployment.views.values() for view in views])
         states: dict[str, bool] = {}
         for views in deployment.views.values():
             lost = self._lost(spec, views, published, thorough) if views else set()

@@ -101,7 +101,7 @@ class Materialize(OperatorStep):
             "control": {**state["control"], "audit": audit},
             "online": rows,
             "count": online.count(MODEL, view),
-            "intervals": _intervals(spec, holdings),
+            "intervals": intervals(spec, holdings),
             "newest": _newest(holdings),
         }
 
@@ -113,7 +113,7 @@ class Materialize(OperatorStep):
         return findings
 
 
-def _intervals(spec: Any, holdings: Holdings) -> list[str]:
+def intervals(spec: Any, holdings: Holdings) -> list[str]:
     """What Feast's registry says is online: an interval a day, once."""
     from include.backends.feast.repo import open_feast
 
@@ -123,18 +123,23 @@ def _intervals(spec: Any, holdings: Holdings) -> list[str]:
 
 
 def _newest(holdings: Holdings) -> dict[str, str]:
+    """Of each customer, as text."""
+    known = newest(holdings, MODEL, "customer", "customer")
+    return {customer: str(known.get(customer)) for customer in CUSTOMERS}
+
+
+def newest(holdings: Holdings, owner: str, view: str, key: str) -> dict[str, Any]:
     """The newest event time of each key in the partitions that this run or a backfill has materialized."""
     import duckdb
 
     from include.data.published import published
 
     ledger = holdings.services.ledger
-    refs = published(holdings.services.control, MODEL, day(1), day(DAYS)).values()
-    paths = [holdings.services.storage.uri(ledger.resolve(ref).files["customer.parquet"].path) for ref in refs]
+    refs = published(holdings.services.control, owner, day(1), day(DAYS)).values()
+    paths = [holdings.services.storage.uri(ledger.resolve(ref).files[f"{view}.parquet"].path) for ref in refs]
     with duckdb.connect(config={"threads": 1}) as connection:
-        query = "SELECT customer, max(event_timestamp) FROM read_parquet(?) GROUP BY customer"
-        newest = dict(connection.execute(query, [paths]).fetchall())
-    return {customer: str(newest.get(customer)) for customer in CUSTOMERS}
+        query = f'SELECT "{key}", max(event_timestamp) FROM read_parquet(?) GROUP BY "{key}"'
+        return dict(connection.execute(query, [paths]).fetchall())
 
 
 STEP = Materialize()

@@ -49,6 +49,8 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("profile", ["profile", MODEL, "events", "2013-01-02"], 0),
         ("features catch-up", ["features", "catch-up", MODEL, "--dry-run"], 0),
         ("features range", ["features", "range", MODEL], 0),
+        ("features impact", ["features", "impact", MODEL], 0),
+        ("features catalogue", ["features"], 0),
         ("quarantine", ["quarantine", MODEL], 0),
         ("requirements", ["requirements"], 0),
         ("redact", ["redact", MODEL, "--request", "x"], 0),

@@ -52,7 +52,7 @@ def _words(command: str, known: list[argparse.Action], wrong: argparse.Action, v
     yield command
     for action in known:
         value = KINDS[action.dest][1 if action is wrong else 0] if action.dest in KINDS else verb
-        if not action.option_strings and (action is wrong or action.nargs != "?"):
+        if not action.option_strings and (action is wrong or action.nargs != "?" or action.choices):
             any_value = "1" if action.type is int else "x"
             yield value if action.dest in KINDS or action.choices else any_value
         elif action is wrong or (action.required and action.option_strings):

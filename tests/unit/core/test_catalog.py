@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from include.core.catalog import load_spec, model_names
+from include.core.catalog import (
+    feature_set_names,
+    load_feature_set,
+    load_owner,
+    load_spec,
+    model_names,
+    owner_names,
+    place_of,
+)
 from include.core.errors import SpecError
 from include.core.reference import load
+from include.core.spec import FeatureSet
 from tests.support.toy_spec import SPEC
 
 
@@ -111,3 +120,68 @@ def test_an_unimportable_reference_is_named(reference: str) -> None:
 
 def test_a_reference_gives_the_object() -> None:
     assert load("include.core.catalog:load_spec") is load_spec
+
+
+SET = """
+from datetime import date
+from include.core.spec import FeatureSet
+
+SET = FeatureSet(
+    name="{name}", owner="me", description="-", data=dict(sources=("a",), first=date(2013, 1, 1)), expectations="m:E",
+    features=dict(build="m:b", views=(dict(name="v", keys=("k",), features=(dict(name="y"),)),)),
+)
+"""
+
+
+def add_set(package: Path, name: str, text: str = "") -> None:
+    add(package, name)
+    (package / name / "feature_set.py").write_text(text or SET.format(name=name))
+
+
+def test_a_feature_set_is_no_model_and_a_model_finds_it_by_its_name(package: Path) -> None:
+    add_set(package, "ocean")
+    add(package, "bear", SPEC.format(name="bear").replace("views=()", 'sets=("ocean",)'))
+    assert (model_names("zoo"), feature_set_names("zoo"), owner_names("zoo")) == (["bear"], ["ocean"], ["bear", "ocean"])
+    assert [view.set for view in load_spec("bear", "zoo").features.views] == ["ocean"]
+    assert isinstance(load_owner("ocean", "zoo"), FeatureSet)
+    assert load_owner("bear", "zoo").name == "bear"
+
+
+@pytest.mark.parametrize(
+    ("sets", "message"),
+    [
+        ("ozean", r"(?s)reads the feature set 'ozean', which cannot be had: There is no feature set 'ozean'.*did you mean ocean"),
+        ("ant", r"(?s)reads the feature set 'ant', which cannot be had: 'ant' is a model, and a feature set is asked for"),
+        ("broken", r"(?s)reads the feature set 'broken'.*The spec of feature set 'broken' cannot be imported.*no_such_library"),
+        ("named", r"(?s)reads the feature set 'named'.*names itself otherwise"),
+    ],
+)
+def test_a_set_that_cannot_be_had_is_said_with_who_reads_it(package: Path, sets: str, message: str) -> None:
+    add_set(package, "ocean")
+    add_set(package, "broken", "import no_such_library")
+    add_set(package, "named", SET.format(name="other"))
+    add(package, "ant", SPEC.format(name="ant"))
+    add(package, "bear", SPEC.format(name="bear").replace("views=()", f'sets=("{sets}",)'))
+    with pytest.raises(SpecError, match=message):
+        load_spec("bear", "zoo")
+
+
+def test_models_and_feature_sets_share_one_namespace(package: Path, tmp_path: Path) -> None:
+    add(package, "ant", SPEC.format(name="ant"))
+    (package / "ant" / "feature_set.py").write_text(SET.format(name="ant"))
+    for ask in (load_spec, load_feature_set, load_owner):
+        with pytest.raises(SpecError, match="There are 2 models and feature sets 'ant': such a name is one for all places"):
+            ask("ant", "zoo")
+    add_set(package, "bear")
+    with pytest.raises(SpecError, match="'bear' is a feature set, and a model is asked for"):
+        load_spec("bear", "zoo")
+
+
+def test_a_folder_of_feature_sets_alone_is_a_place(tmp_path: Path) -> None:
+    folder = tmp_path / "sets"
+    folder.mkdir()
+    add_set(folder, "tides")
+    both = f"include.models:{folder}"
+    assert feature_set_names(both) == ["tides"]
+    assert load_feature_set("tides", both).code == ("m:b", "m:E")
+    assert place_of("tides", both) is not None

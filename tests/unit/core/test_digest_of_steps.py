@@ -35,6 +35,7 @@ ROOMS = {
 # Code that a request names in `uses`, and so counts beside its step's.
 OF_THE_MODEL = {
     "features.build",
+    "view.build",  # of a feature set, whose own days name it; where a model's step reads the set it asks for no SQL
     "features.entities",
     "features.labels",
     "training['fit']",

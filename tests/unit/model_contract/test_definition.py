@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +11,18 @@ import pytest
 from include.core.errors import DataError
 from include.core.partition import DAILY
 from include.core.spec import Feature
-from include.model_contract.definition import Definition, definitions, present_views, template, views_of_model
+from include.model_contract.definition import (
+    Definition,
+    definitions,
+    present_views,
+    readers,
+    routed_pins,
+    template,
+    views_of_model,
+)
 from include.model_contract.view_version import DAY, versions
+from include.services.services import Services
+from tests.support.pinned_sets import pin
 from tests.support.shop import HERE, SPEC, views
 
 FEATURES = SPEC.features
@@ -79,3 +90,44 @@ def test_a_model_of_another_schema_brings_its_view(monkeypatch: pytest.MonkeyPat
         update={"views": (view.model_copy(update={"features": (*view.features[1:], Feature(name="age"))}),)}
     )
     assert views_of_model(pins, wider) == (made["customer"].view,)
+
+
+def test_a_view_that_moved_into_a_feature_set_is_read_where_the_model_was_trained_on_it() -> None:
+    """Its definition, and so its version, is the same; its rows lie under another name."""
+    made, pins = definitions(FEATURES), versions(FEATURES)
+    moved = FEATURES.views[0].model_copy(update={"set": "buyers", "build": f"{HERE}:views"})
+    now = FEATURES.model_copy(update={"views": (moved,), "sets": ("buyers",)})
+    assert versions(now) == pins
+    (read,) = views_of_model(signature(pins, **made), now)
+    assert (read.set, read.version) == ("", pins["customer"]), "a version of before reads its own rows"
+    theirs = {name: Definition(each.view.model_copy(update={"set": "buyers"}), each.sql) for name, each in made.items()}
+    (read,) = views_of_model(signature(pins, **theirs), now)
+    assert (read.set, read.owner("shop")) == ("buyers", "buyers")
+    assert definitions(now)["customer"].to_json()["view"]["set"] == "buyers"
+
+
+def test_a_set_keeps_what_any_model_pins_and_a_damaged_version_pins_nothing(tmp_path: Path) -> None:
+    services = Services.from_env({"SLIPSTREAM_HOME": str(tmp_path)})
+    (present,) = definitions(FEATURES).values()
+
+    def of(version: str, owner: str = "buyers") -> Definition:
+        return Definition(present.view.model_copy(update={"version": version, "set": owner}), present.sql)
+
+    pin(services, "dog", 4, of("lost"))
+    for path in services.storage.list("ledger/train"):
+        if path.endswith("result.json"):
+            services.storage.delete(path)
+    for number, (model, definition) in enumerate([("ant", of("one")), ("bear", of("two")), ("cat", of("one", ""))], start=1):
+        pin(services, model, number, definition)
+    found = routed_pins(services.control, services.ledger, "buyers", shared=True)
+    assert [each.view.version for each in found.definitions] == ["one", "two"]
+    assert not found.unpinned
+    own = routed_pins(services.control, services.ledger, "cat")
+    assert [each.view.version for each in own.definitions] == ["one"], "a model's own view of the same name"
+    known = readers(services.control, services.ledger)
+    assert known == {
+        ("buyers", "customer", "one"): [("ant", 1, True)], ("buyers", "customer", "two"): [("bear", 2, True)],
+        ("cat", "customer", "one"): [("cat", 3, True)],
+    }  # fmt: skip
+    with pytest.raises((DataError, FileNotFoundError)):
+        routed_pins(services.control, services.ledger, "dog")

@@ -41,6 +41,7 @@ GETS = [
     f"/api/models/{MODEL}/trace?version=2",
     "/files/ledger/a/b/g0/a1/x.html",
     f"/api/models/{MODEL}/rollouts/unknown",
+    f"/api/features/{MODEL}",
 ]
 HANDS = [f"/api/models/{MODEL}/rollout/{verb}" for verb in ("pause", "resume", "abort")]
 POSTS = [*(f"/api/models/{MODEL}/{verb}" for verb in ("rollback", "restore", "invalidate")), *HANDS]
@@ -54,7 +55,7 @@ def test_nobody_gets_in_without_a_login(site: Site) -> None:
 
 def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
     with site.client("viewer") as viewer:
-        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 404, 404]
+        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 404, 404, 200]
         assert {path: viewer.post(path, json={"reason": "because"}).status_code for path in POSTS} == dict.fromkeys(POSTS, 403)
     assert read_route(site.control, MODEL)[1].champion == 2
 
@@ -62,6 +63,7 @@ def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
 def test_the_page_shows_what_the_control_store_holds(site: Site) -> None:
     with site.client("viewer") as viewer:
         assert viewer.get("/api/models").json() == [MODEL]
+        assert viewer.get("/api/features").json()["broken"] == {}
         shown = viewer.get(f"/api/models/{MODEL}").json()
         assert "<title>Models</title>" in viewer.get("/").text
     assert (shown["weights"], [v["version"] for v in shown["versions"]]) == ({"2": 100}, [2, 1])

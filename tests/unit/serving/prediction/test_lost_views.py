@@ -40,7 +40,7 @@ class Site:
         self.looks = self.close_looks = 0
         self.views = (WEATHER, PLANE)
         deployment = Deployment(self.spec, Route(champion=1), 1)
-        self.watch = LostViews(self.look, lambda _: "rows", self.reader, self.metrics, lambda: {self.spec.name: deployment})
+        self.watch = LostViews(self.look, lambda *_: "rows", self.reader, self.metrics, lambda: {self.spec.name: deployment})
         self.source = self.reader.source(self.spec, self.views)
 
     def look(self, spec: ModelSpec, views: Sequence[View], published: object, closely: bool) -> list[str]:

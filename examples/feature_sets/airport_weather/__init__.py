@@ -1,0 +1,1 @@
+"""Weather at the airports of New York, for whoever asks."""

@@ -1,0 +1,1 @@
+"""Will this flight leave late? It reads the same weather."""
