@@ -84,7 +84,9 @@ class AnswerLoop:
 
     def step(self) -> int:
         """One batch; how many events it had."""
-        events = self._consumer.poll(self._limits.batch, self._limits.wait)
+        polled = self._consumer.poll(self._limits.batch, self._limits.wait)
+        # What came before a hand-over within the same call is not ours any more.
+        events = [event for event in polled if event.place in self._places and event.offset >= self._places[event.place].next]
         term, new = self._term, self._new(events)
         answers = self._patient(lambda: self._answers(new)) if new else []
         if answers is None or self._term != term:  # the places are somebody else's, and so are the answers

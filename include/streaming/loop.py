@@ -78,9 +78,11 @@ class StreamLoop:
 
     def step(self) -> int:
         """One batch; how many events it had."""
-        events = self._consumer.poll(self._limits.batch, self._limits.wait)
+        polled = self._consumer.poll(self._limits.batch, self._limits.wait)
         if not self._mine:
             return 0
+        # What came before a hand-over within the same call is not ours any more.
+        events = [event for event in polled if event.place in self._mine and event.offset >= self._engine.read_to(event.place)]
         if not events:
             self._at_ends()
         try:

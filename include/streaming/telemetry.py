@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from include.core.time import now
@@ -97,7 +98,8 @@ def serve(metrics: StreamMetrics, host: str, port: int) -> ThreadingHTTPServer:
             self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # who asked has gone
+                self.wfile.write(body)
 
         def log_message(self, *given: object) -> None:
             del given
