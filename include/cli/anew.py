@@ -6,7 +6,6 @@ Nothing that is stored is lost or leaves its place by that: published days stay 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date
 from functools import cache
 
 from include.cli.context import CliContext
@@ -17,7 +16,7 @@ from include.core.moved import present
 from include.core.request import Ref, Request
 from include.core.spec import FeatureSet, ModelSpec
 from include.core.table import table
-from include.data.published import published
+from include.data.published import refs
 from include.features.request import uses
 from include.governance.jobs import live
 from include.versions.queries import champion, records
@@ -47,7 +46,7 @@ def _model(context: CliContext, name: str) -> Iterator[Row]:
         yield name, f"its spec cannot be loaded: {error}", 0, 1, "nothing is known of it"
         return
     control = context.any_control
-    days = list(published(control, name, date.min, date.max).values())
+    days = refs(control, name)
     following = f"they stay published; to look at them: slipstream features catch-up {name} --dry-run"
     yield name, "published days", len(days), _others(context, days, uses(spec)), following
     if isinstance(spec, FeatureSet):

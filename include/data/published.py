@@ -112,6 +112,13 @@ def published_within(control: ControlStore, model: str, start: datetime, end: da
     return {_partition(row): Ref.from_json(row.ref) for row in rows}
 
 
+def refs(control: ControlStore, model: str) -> list[Ref]:
+    """The results of all published partitions, oldest first. It asks for no column that an earlier schema lacks."""
+    query = sa.select(partitions.c.ref).where(partitions.c.model == model).order_by(partitions.c.day)
+    with control.transaction() as connection:
+        return [Ref.from_json(row.ref) for row in connection.execute(query)]
+
+
 def newest(control: ControlStore, model: str) -> Partition | None:
     """The newest published partition, or None."""
     return extent(control, model)[0]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from include.core.spec import ModelSpec
 from include.costs.prices import Prices
+from include.routing.route import read_route
 from include.services.services import Services
 
 Sample = tuple[str, tuple[str, ...], float]
@@ -19,10 +20,10 @@ def samples(services: Services, spec: ModelSpec) -> Iterator[Sample]:
     prices = Prices.of(spec.cost, services.settings.environ or None)
     if prices.cpu_hour is not None:
         yield "slipstream_cost_cpu_hour", (spec.name, prices.currency), prices.cpu_hour
-    record = services.champion(spec.name)
-    cost = None if record is None else kept(services.control, spec.name).get(record.version)
-    if record is not None and cost is not None:
-        labels = (spec.name, str(record.version), cost.prices.currency)
+    champion = read_route(services.control, spec.name)[1].champion
+    cost = None if champion is None else kept(services.control, spec.name).get(champion)
+    if cost is not None:
+        labels = (spec.name, str(champion), cost.prices.currency)
         if (training := cost.training[0]) is not None:
             yield "slipstream_cost_training", labels, training
         if (thousand := cost.thousand_money) is not None:

@@ -203,7 +203,7 @@ def test_catching_up_brings_online_what_is_published_and_not_there(
     for result in results(made):
         day, ref = date.fromisoformat(result.value["day"]), made.ledger.ref(result)
         publish(control, SPEC.name, day, ref, result.value["rows"], 1)
-    monkeypatch.setattr("include.cli.features.load_spec", lambda *_: SPEC)
+    monkeypatch.setattr("include.cli.features.load_owner", lambda *_: SPEC)
     monkeypatch.setattr("include.cli.features.open_context", lambda: CliContext(settings))
     monkeypatch.setattr("include.cli.main._require_model", lambda *_: None)  # it is no model of a package
 

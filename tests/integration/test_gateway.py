@@ -264,7 +264,7 @@ def test_metrics_are_valid_prometheus_text(world: World, client: GatewayClient) 
     asked = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count").removesuffix("_total") for name in names()}
     assert asked == set(families)
     assert {sample.labels["source"]: sample.value for sample in families["slipstream_health_up"].samples} == dict.fromkeys(
-        ("features", "skew", "monitoring", "log", "views", "agent"), 1.0
+        ("features", "skew", "monitoring", "costs", "log", "views", "agent"), 1.0
     )
 
 

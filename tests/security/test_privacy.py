@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib
 import stat
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,20 +106,20 @@ def test_live_traffic_keeps_its_arms_whatever_the_key() -> None:
 
 
 def collected(
-    ledger: Ledger, settings: Settings, published: dict[str, Any] | None = None, **changes: Any
+    ledger: Ledger, settings: Settings, published: dict[date, Any] | None = None, **changes: Any
 ) -> tuple[Any, list[dict[str, Any]]]:
     request = snapshot(log_of(settings), spec(**changes), "2013-04-08", published or {})
     result = perform(request, ledger.open_attempt(request.key, 0), ledger, settings)
     return result, pq.read_table(ledger.storage.uri(result.files["predictions.parquet"].path)).to_pylist()
 
 
-def day(ledger: Ledger, tmp_path: Path, owner: str = "JFK") -> dict[str, Any]:
+def day(ledger: Ledger, tmp_path: Path, owner: str = "JFK") -> dict[date, Any]:
     """A published day whose entity row says that request `r` is about an origin."""
     made = tmp_path / "made"
     made.mkdir()
     rows = pa.table({"request_id": ["r"], "event_timestamp": [moment(WHEN)], "origin": [owner], "film": ["alien"]})
     files = {"labels.parquet": labels([("r", 1, moment("2013-04-02T14:00"))]), "entities.parquet": rows}
-    return {"2013-04-02": commit(ledger, "features", {}, files, made)}
+    return {date(2013, 4, 2): commit(ledger, "features", {}, files, made)}
 
 
 @pytest.mark.parametrize("redacted", [False, True], ids=["keys logged", "keys redacted"])

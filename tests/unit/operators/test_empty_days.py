@@ -26,7 +26,8 @@ ALLOWED = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"empty_da
 
 
 def use(monkeypatch: pytest.MonkeyPatch, spec: ModelSpec) -> None:
-    monkeypatch.setattr("include.services.services.Services.spec", lambda self, model: spec)
+    for name in ("spec", "owner"):
+        monkeypatch.setattr(f"include.services.services.Services.{name}", lambda self, model: spec)
 
 
 def land_empty(life: Life, number: int) -> None:

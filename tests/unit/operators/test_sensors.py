@@ -77,7 +77,7 @@ def test_features_are_waited_for_until_they_are_fresh_as_of_the_interval(life: L
     spec = life.services.spec(MODEL)
     view = spec.features.views[0].model_copy(update={"freshness": timedelta(hours=30)})
     promised = spec.model_copy(update={"features": spec.features.model_copy(update={"views": (view,)})})
-    monkeypatch.setattr("include.services.services.Services.spec", lambda self, model: promised)
+    monkeypatch.setattr("include.services.services.Services.owner", lambda self, model: promised)
 
     def fresh(until: int) -> bool:
         run = Run(interval=(day(until - 1), day(until)))
