@@ -202,7 +202,7 @@ def test_skew_is_reported_of_no_feature_for_its_name(week: Shop, which: str) -> 
     files = {Path(name).stem: [week.ledger.storage.uri(file.path)] for name, file in result.files.items()}
     rows = [row for row in pq.read_table(files["entities"][0]).to_pylist() if row["customer"]]
     asked = [(row["request_id"], {"customer": row["customer"]}) for row in rows]
-    records = [SimpleNamespace(id=i, event_time=f"{FIRST}T23:59:59", entity=e, features=numbers) for i, e in asked]
+    records = [SimpleNamespace(id=i, version=1, event_time=f"{FIRST}T23:59:59", entity=e, features=numbers) for i, e in asked]
     with open_session() as connection:
         connection.register("rows", served_table(spec.features, records))
         connection.execute("CREATE TABLE served AS SELECT * FROM rows")

@@ -32,7 +32,7 @@ TASKS = {
     training_group: ["plan", "build_training_set", "validate_training_set", "tune", "train", "evaluate", "gate", "register"],
     rollout_group: ["open", "smoke", "shadow", "canary_50", "full_100", "promote", "roll_back", "conclude"],
     monitoring_group: ["skew", "collect", "reference", "monitor", "decide", "rotate"],
-    scoring_group: ["score"],
+    scoring_group: ["score", "publish"],
 }  # fmt: skip
 FACTORIES: list[Callable[..., Any]] = list(TASKS)
 

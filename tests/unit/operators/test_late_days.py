@@ -134,7 +134,7 @@ def test_the_command_names_the_versions_that_were_trained_on_such_days(
     registered.land(day(1), {"price": [1.0] * 200})
     said = catch_up(capsys)
     assert "Versions that were trained on such days" in said
-    row = next(line for line in said.splitlines() if line.strip().startswith("1 "))
+    row = next(line for line in said.splitlines() if line.split()[:2] == ["shop", "1"])
     assert row.split()[-2:] == ["2013-01-01", "2013-01-03"]
     for number in (1, 2, 3):
         registered.publish(day(number))

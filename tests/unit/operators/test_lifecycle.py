@@ -67,7 +67,7 @@ def test_a_training_goes_before_backfills_and_a_rollout_before_all_where_tasks_w
     order = ["shop_rollout", "shop_training", "shop_monitoring", "shop_features", "shop_scoring"]
     for first in ("shop_training", "shop_monitoring"):
         assert min(weights[first]) > max(max(weights[each]) for each in order[3:])
-    assert max(weights["shop_scoring"]) == 1
+    assert max(weights["shop_scoring"]) == 2  # the score, and its publication
 
 
 def test_what_is_scarce_has_a_pool() -> None:
