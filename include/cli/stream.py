@@ -1,4 +1,7 @@
-"""`slipstream stream MODEL`: compute its views from events as they arrive, take in finished rows, or answer events by events."""
+"""`slipstream stream OWNER`: compute views from events as they arrive, take in finished rows, or answer events by events.
+
+The owner of the views is a model or a feature set.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import argparse
 
 from include.cli.answer import Shapes, answer
 from include.cli.context import CliContext, open_context
-from include.core.catalog import load_spec
+from include.core.catalog import load_owner
 from include.core.errors import SpecError
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, PartitionOwner
 from include.core.table import table
 
 SHOWN = 40
@@ -22,7 +25,7 @@ SHAPES: Shapes = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model")
+    parser.add_argument("model", metavar="OWNER", help="a model, or a feature set")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--rows", action="store_true", help="take in rows that another engine computed (streams.finished)")
     what.add_argument("--predict", metavar="TOPIC", help="answer the requests of this topic, each once")
@@ -46,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if options.batch < 1 or options.flush <= 0:
         options.refuse("--batch and --flush are above 0")
     context = open_context()
-    spec = load_spec(options.model, context.settings.models)
+    spec = load_owner(options.model, context.settings.models)
     if options.set_aside:
         return _show(options, context, spec)
     from include.streaming.telemetry import StreamMetrics, serve
@@ -65,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _work(options: argparse.Namespace, context: CliContext, spec: ModelSpec, metrics: object) -> None:
+def _work(options: argparse.Namespace, context: CliContext, spec: PartitionOwner, metrics: object) -> None:
     from include.streaming.loop import Limits
     from include.streaming.run import run_answers, run_rows, run_views, until_told
     from include.streaming.telemetry import StreamMetrics
@@ -75,6 +78,12 @@ def _work(options: argparse.Namespace, context: CliContext, spec: ModelSpec, met
     limits = Limits(**given)
     with until_told() as stop:
         if options.predict:
+            if isinstance(spec, FeatureSet):
+                raise SpecError(
+                    f"{spec.name} is a feature set, which answers no requests.",
+                    safe="nothing was read.",
+                    hint="name a model that reads it; its own stream needs no --predict.",
+                )
             topics = options.predict, options.answers or f"{options.predict}.answers"
             run_answers(context, spec, metrics, limits, stop, topics=topics, group=options.group)
             return
@@ -82,7 +91,7 @@ def _work(options: argparse.Namespace, context: CliContext, spec: ModelSpec, met
         work(context, spec, metrics, limits, stop, group=options.group)
 
 
-def _show(options: argparse.Namespace, context: CliContext, spec: ModelSpec) -> int:
+def _show(options: argparse.Namespace, context: CliContext, spec: PartitionOwner) -> int:
     from include.event_log.poison import kept
 
     found = list(kept(context.storage, spec.name))

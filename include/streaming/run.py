@@ -18,7 +18,7 @@ from include.streaming.sink import Sink
 from include.streaming.telemetry import StreamMetrics
 
 if TYPE_CHECKING:
-    from include.core.spec import ModelSpec, View
+    from include.core.spec import ModelSpec, PartitionOwner, View
     from include.event_log.port import EventConsumer
     from include.services.services import Services
 
@@ -26,7 +26,7 @@ CONNECTION = "slipstream_stream"  # Kafka's login
 
 
 def run_views(
-    services: Services, spec: ModelSpec, metrics: StreamMetrics, limits: Limits, stop: Callable[[], bool], *,
+    services: Services, spec: PartitionOwner, metrics: StreamMetrics, limits: Limits, stop: Callable[[], bool], *,
     group: str = "",
 ) -> None:  # fmt: skip
     """The views of `streams.sources`, computed as events arrive. Raises SpecError where the spec has none."""
@@ -51,7 +51,7 @@ def run_views(
 
 
 def run_rows(
-    services: Services, spec: ModelSpec, metrics: StreamMetrics, limits: Limits, stop: Callable[[], bool], *,
+    services: Services, spec: PartitionOwner, metrics: StreamMetrics, limits: Limits, stop: Callable[[], bool], *,
     group: str = "",
 ) -> None:  # fmt: skip
     """Rows that another engine computed (`streams.finished`). Raises SpecError where the spec has none."""
@@ -89,23 +89,24 @@ def open_log(services: Services, group: str, topics: Sequence[str]) -> EventCons
     return open_events(settings.stream_url, from_env(CONNECTION, settings.environ), f"slipstream-{group}", topics)
 
 
-def sink(services: Services, spec: ModelSpec) -> Sink:
+def sink(services: Services, spec: PartitionOwner) -> Sink:
     return Sink(spec.name, services.online_store, services.storage, targets(services, spec), spec.data.cadence)
 
 
-def targets(services: Services, spec: ModelSpec) -> Mapping[str, Sequence[View]]:
+def targets(services: Services, spec: PartitionOwner) -> Mapping[str, Sequence[View]]:
     """As what each view's rows are written: as its present version; without one too, where what is served reads those."""
     from include.core.errors import NotReadyError
-    from include.model_contract.definition import Pins, present_views, routed_pins
+    from include.model_contract.definition import Pins, pins_of, present_views
 
     try:
-        pins = routed_pins(services.control, services.ledger, spec.name)
+        pins = pins_of(services.control, services.ledger, spec)
     except NotReadyError:  # nothing has run here yet
         pins = Pins((), False)
     unversioned = pins.unpinned or not pins.definitions
     return {
         view.name: [view, view.model_copy(update={"version": "", "pushed": False})] if unversioned and view.version else [view]
         for view in present_views(spec.features)
+        if not view.set  # another owner's stream writes those
     }
 
 

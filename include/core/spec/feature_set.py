@@ -13,6 +13,7 @@ from include.core.spec.base import Frozen, Name, OptionalReference
 from include.core.spec.data import Data
 from include.core.spec.features import Features, View
 from include.core.spec.serving import Triggers
+from include.core.spec.streams import Streams
 
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.:/-]{0,62}$")]
 
@@ -48,6 +49,9 @@ class FeatureSet(Frozen):
     freshness: timedelta | None = Field(None, gt=timedelta(0))
     """The set's promise: how old the newest online value of a view may be. A view's own `freshness` counts before it."""
 
+    streams: Streams = Streams()
+    """Sources that come as events of a topic, and the views that are computed as they arrive."""
+
     triggers: Triggers = Triggers()
     """What starts the features DAG beside its schedule: `landing`, and with it a queue."""
 
@@ -66,7 +70,8 @@ class FeatureSet(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [*self._lacking(), *self._foreign(), *clashes_of_set(self)]
+        streamed = self.streams.problems(self.data.sources, self.features.views)
+        problems = [*self._lacking(), *self._foreign(), *streamed, *clashes_of_set(self)]
         if problems:
             raise ValueError("; ".join(problems))
         return self

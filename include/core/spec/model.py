@@ -104,7 +104,8 @@ class ModelSpec(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems = [
-            *self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._streamed(), *self._unasked(),
+            *self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._unasked(),
+            *self.streams.problems(self.data.sources, self.features.own),
             *clashes(self),
         ]  # fmt: skip
         if self.retraining.price == "cost" and self.cost.error is None:
@@ -145,16 +146,6 @@ class ModelSpec(Frozen):
     def _unasked(self) -> Iterator[str]:
         if self.features.shared and not self.features.sets:
             yield "features.views: `set` is filled in for what features.sets names; name the feature set there"
-
-    def _streamed(self) -> Iterator[str]:
-        """What is wrong between the streams and the rest."""
-        views = {view.name: view for view in self.features.views}
-        if self.streams.sources or self.streams.finished:
-            yield from self.streams.problems(self.data.sources, tuple((name, view.keys) for name, view in views.items()))
-        finished = [views[each.view] for each in self.streams.finished if each.view in views]
-        vectors = [view.name for view in finished if any(feature.dtype.startswith("vector") for feature in view.features)]
-        if vectors:
-            yield f"streams.finished: view {vectors} has a vector, which a topic's rows have no form for; push it to the gateway"
 
     def _unmanaged(self) -> Iterator[str]:
         """What a model with sources lacks, or one without them has to no end."""

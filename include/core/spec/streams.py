@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from include.core.spec.base import Frozen, Name, OptionalName
+from include.core.spec.features import View
 
 ColumnType = Literal["text", "int", "float", "bool", "time"]
 
@@ -103,9 +105,11 @@ class Streams(Frozen):
             raise ValueError("sources: there are none, and views or key stand on them")
         return self
 
-    def problems(self, sources: tuple[str, ...], views: tuple[tuple[str, tuple[str, ...]], ...]) -> list[str]:
-        """What does not fit the rest of a spec: its raw sources, and its views with their keys."""
-        keys = dict(views)
+    def problems(self, sources: tuple[str, ...], views: Sequence[View]) -> list[str]:
+        """What does not fit the rest of a spec: its raw sources, and its own views."""
+        if not self.sources and not self.finished:
+            return []
+        keys = {view.name: view.keys for view in views}
         unknown = [each.source for each in self.sources if each.source not in sources]
         found = [f"streams.sources: {unknown} is none of data.sources"] if unknown else []
         if strange := [name for name in (*self.views, *(each.view for each in self.finished)) if name not in keys]:
@@ -117,4 +121,9 @@ class Streams(Frozen):
             )
         if self.sources and not keys:
             found.append("streams.sources: there is no view to compute from them")
+        finished = [view for view in views if view.name in {each.view for each in self.finished}]
+        if vectors := [view.name for view in finished if any(each.dtype.startswith("vector") for each in view.features)]:
+            found.append(
+                f"streams.finished: view {vectors} has a vector, which a topic's rows have no form for; push it to the gateway"
+            )
         return found

@@ -17,7 +17,7 @@ import pyarrow as pa
 from include.core.errors import DataError
 from include.core.partition import Partition
 from include.core.reference import load
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.spec.streams import EventSource
 from include.core.time import utc_now
 from include.data.authored import admitted
@@ -38,11 +38,12 @@ Clock = Callable[[], datetime]
 class StreamEngine:
     """For one thread. Raises DataError where the SQL does not give what the spec says, as the `features` step does."""
 
-    def __init__(self, spec: ModelSpec, scratch: Path, clock: Clock = utc_now) -> None:
+    def __init__(self, spec: PartitionOwner, scratch: Path, clock: Clock = utc_now) -> None:
         self._spec, self._streams, self._clock = spec, spec.streams, clock
-        chosen = self._streams.views or tuple(view.name for view in spec.features.views)
+        own = spec.features.own
+        chosen = self._streams.views or tuple(view.name for view in own)
         self.state = EventState(spec, scratch)
-        views = [view for view in spec.features.views if view.name in chosen]
+        views = [view for view in own if view.name in chosen]
         self.rows = [KnownRows(self.state.connection, view, self._streams.key) for view in views]
         self._decoders = {source.source: EventDecoder(source, self._streams.key) for source in self._streams.sources}
         self._source_of = {topic: source for source in self._streams.sources for topic in source.topics}

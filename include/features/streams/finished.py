@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.core.spec import Column, EventSource, ModelSpec, View
+from include.core.spec import Column, EventSource, PartitionOwner, View
 from include.core.spec.dtypes import kind_of
 from include.core.time import utc_now
 from include.event_log.decode import EPOCH, Decoded, EventDecoder, Poison
@@ -30,9 +30,9 @@ TYPES = {"category": "text", "text": "text", "float": "float", "int": "int", "bo
 class FinishedRows:
     """An `Engine` without a state: what it has read is written at once."""
 
-    def __init__(self, spec: ModelSpec, clock: Clock = utc_now) -> None:
+    def __init__(self, spec: PartitionOwner, clock: Clock = utc_now) -> None:
         self._clock, self.watermark = clock, NOTHING
-        named = {view.name: view for view in spec.features.views}
+        named = {view.name: view for view in spec.features.own}
         self._views = {each.topic: named[each.view] for each in spec.streams.finished}
         self._decoders = {topic: EventDecoder(shape_of(view, topic)) for topic, view in self._views.items()}
         self._arrivals = Arrivals(0)

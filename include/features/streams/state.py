@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from include.core.errors import SpecError
 from include.core.partition import Partition
-from include.core.spec import ModelSpec
+from include.core.spec import PartitionOwner
 from include.core.spec.streams import EventSource
 from include.data.authored import memory
 from include.data.session import open_session, seal
@@ -33,7 +33,7 @@ ABOUT = "temp._about"  # the keys that a partition is evaluated for
 class EventState:
     """One connection, one thread: sums of floats come out the same every time. The session is sealed: authors' SQL runs in it."""
 
-    def __init__(self, spec: ModelSpec, scratch: Path) -> None:
+    def __init__(self, spec: PartitionOwner, scratch: Path) -> None:
         self._spec, self.sources = spec, spec.streams.sources
         self.topics = sorted(topic for source in self.sources for topic in source.topics)
         self.connection: duckdb.DuckDBPyConnection = open_session(1, memory(), spill=scratch / "spill", lock=False)
@@ -174,7 +174,7 @@ class EventState:
         self.connection.close()
 
 
-def _rules(spec: ModelSpec, source: EventSource) -> str:
+def _rules(spec: PartitionOwner, source: EventSource) -> str:
     """SQL: the row breaks no rule that sets rows aside. Raises SpecError for a rule that looks at other rows."""
     if not spec.expectations:
         return "TRUE"

@@ -38,6 +38,7 @@ def test_a_shared_view_says_whose_it_is_and_a_request_names_no_more_of_it() -> N
         ({"features": {"views": (VIEW,)}}, r"features\.build: a feature set needs it"),
         ({"features": {"build": "m:v"}}, r"features\.views: a feature set needs it"),
         ({"data": {}}, r"data\.sources: a feature set needs it"),
+        ({"streams": {"finished": ({"view": "daily", "topic": "t"},)}}, r"streams\.views: \['daily'\] is no view"),
         ({"expectations": ""}, r"expectations: a feature set needs it"),
         ({"features": {"build": "m:v", "views": (VIEW,), "labels": "m:l"}}, r"features\.labels: is a model's"),
         ({"features": {"build": "m:v", "views": (VIEW,), "request": ({"name": "x"},)}}, r"features\.request: is a model's"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.spec import ModelSpec
+from include.core.spec import FeatureSet, ModelSpec, PartitionOwner
 from include.event_log.port import Event
 from include.features.streams.engine import StreamEngine
 from tests.support.event_logs import CARD, DAY, HOURS, MemoryLog, card_spec, in_batches, newest_of_batch, payment
@@ -67,3 +67,23 @@ def test_the_values_online_are_the_batchs_at_every_watermark(tmp_path: Path, see
         seen += [json.loads(event.value) for event in batch]
         check(spec, store, engine, seen)
     engine.close()
+
+
+def test_a_feature_sets_views_are_computed_as_a_models_are(tmp_path: Path) -> None:
+    model = card_spec(timedelta(hours=24), key="card")
+    features = {"build": model.features.build, "views": model.features.views}
+    shared = FeatureSet(
+        name="cards", owner="payments", description="what cards do", data=model.data, features=features,
+        expectations=model.expectations, streams=model.streams,
+    )  # fmt: skip
+    _, events = drawn(4, 120, 1)
+
+    def due(owner: PartitionOwner) -> list[tuple[str, list[dict[str, object]]]]:
+        engine = StreamEngine(owner, tmp_path)
+        engine.begin(("payments", 0), None, 0)
+        found = [(each.view.name, each.newest.to_pylist()) for each in engine.take(events).due]
+        engine.close()
+        return found
+
+    assert due(shared) == due(model)
+    assert [name for name, rows in due(shared) if rows]
