@@ -20,7 +20,7 @@ EXAMPLES = effort(8, 20)  # an operation
 
 def document() -> dict[str, Any]:
     """The document with names that exist beside those that do not: else nearly everything is a 404."""
-    known = {"model": [MODEL, "nobody"], "version": ["1", "77", "x"], "view": ["weather", "climate"]}
+    known = {"model": [MODEL, "nobody"], "version": ["1", "77", "x"], "view": ["weather", "climate"], "id": ["r1", "unknown"]}
     paths = {
         path: {
             **operations,

@@ -86,4 +86,4 @@ def test_the_control_store(nursery: Nursery, monkeypatch: pytest.MonkeyPatch, no
     assert "hidden" not in str(failed.value)
     days = newest(life.services.control, MODEL)
     assert days is not None
-    assert days.day == DAYS
+    assert days.start.day == DAYS

@@ -91,8 +91,7 @@ class SharedLife:
         path = self.home / "models" / of / file
         text = path.read_text()
         assert old in text
-        path.write_text(text.replace(old, new))
-        forget()
+        rewrite(path, text.replace(old, new))
 
     @contextmanager
     def edited(self, old: str, new: str, file: str = "features.py", of: str = SET) -> Iterator[None]:
@@ -103,14 +102,20 @@ class SharedLife:
         try:
             yield
         finally:
-            path.write_text(text)
-            forget()
+            rewrite(path, text)
 
     def version(self, view: str = "customer") -> str:
         """Of a view of the set, as the code has it now."""
         from include.model_contract.view_version import versions
 
         return versions(self.services.feature_set(SET).features)[view]
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Write a source, and forget the one before: Python keeps its code where a new one has its size and its second."""
+    path.write_text(text)
+    shutil.rmtree(path.parent / "__pycache__", ignore_errors=True)
+    forget()
 
 
 def forget() -> None:

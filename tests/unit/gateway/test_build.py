@@ -30,7 +30,7 @@ def test_a_gateway_of_an_installation_without_models_is_put_together(services: S
 def test_the_metrics_page_is_reported_of_other_stages_by_functions(services: Services) -> None:
     gateway = build(services, from_settings("127.0.0.1", services.settings, None))
     found, spec = sources(gateway._parts.reader, services), services.spec("flight_delay")
-    assert set(found) == {"features", "skew", "monitoring", "log", "agent"}
+    assert set(found) == {"features", "skew", "monitoring", "costs", "log", "agent"}
     assert [sample[0] for sample in found["monitoring"](spec)] == ["slipstream_retrains", "slipstream_retrain_budget"]
     assert [sample[0] for sample in found["skew"](spec)] == ["slipstream_skew_limit"]
 

@@ -14,6 +14,7 @@ from include.costs.spent import Spent
 from include.costs.version import VersionCost
 from include.gateway.costs import samples
 from include.governance.registry import register, resource
+from include.routing.route import Route, set_route
 from include.services.services import Services
 from include.serving.telemetry.counters import FAMILIES
 from include.serving.telemetry.metrics_page import metrics_page, names
@@ -40,6 +41,8 @@ def test_the_champions_costs_and_what_its_age_costs_are_on_the_page(tmp_path: Pa
     loop = Loop.under(tmp_path)
     register(control, FolderRegistry(loop.ledger.storage), loop.package(days=2), control.take(resource(MODEL), "t"))
     move(control, MODEL, 1, Stage.PRODUCTION, "t")
+    with control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=1))
     keep(control, MODEL, 1, VersionCost((Spent("train", 1, 9.0, 1.0, 0.0, 0.0),), 0.5, 0.0, EUR))
     evidence = {"evidence": {"money": {"price": 0.1, "currency": "EUR"}, "stale_window": 3.5}}
     with control.transaction() as connection:

@@ -29,7 +29,7 @@ def test_the_rows_are_frames_and_the_days_they_need_were_made(worked: Desk, rows
     assert {"request_id", "event_timestamp", "mean_price", "shelf", SPEC.label} <= set(made.train.columns)
     assert made.as_of == "2013-01-05T00:00:00"  # the end of the newest day that has landed
     said = (worked.services.settings.home / "said").read_text().splitlines()
-    assert said[0] == "4 of 4 days are not published: their features are made here."
+    assert said[0] == "4 of 4 days of shop are not published: their features are made here."
     assert said[-1].startswith("features: 4 of 4 days (")
     assert made.key.startswith("training_set/")
 
