@@ -224,10 +224,12 @@ class World:
     def _fill_postgres(self) -> None:
         import sqlalchemy as sa
 
+        from include.backends.feast.registry import SCHEMA as FEAST
         from include.core.control import ControlStore, metadata, schema
 
         store = ControlStore(self.control_url())
         with store.engine.begin() as connection:
+            connection.execute(sa.text(f"DROP SCHEMA IF EXISTS {FEAST} CASCADE"))  # else a trial begins with the one before's
             connection.execute(sa.text("DROP SCHEMA public CASCADE"))
             connection.execute(sa.text("CREATE SCHEMA public"))
         store.create_tables()
