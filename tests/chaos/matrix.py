@@ -26,7 +26,10 @@ STEPS = (
 )  # fmt: skip
 ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker", "endpoint")  # each of their trials needs a server
 ON_REQUEST = ("materialize_dynamodb",)  # run by name, and not on the page
-SLOW: dict[str, tuple[str, ...]] = {"checkpoint": (), "search": (), "traffic": ("F2",), "submit": ("F2", "F8")}
+SLOW: dict[str, tuple[str, ...]] = {
+    "checkpoint": (), "search": (), "traffic": ("F2",), "submit": ("F2", "F8"),
+    "stream": ("F1",), "feature_set": ("F2",), "experiment": ("F3",),
+}  # fmt: skip
 SERVERS = {"postgres", "redis", "dynamodb", "s3", "ray", "sagemaker", "mlflow"}
 RECORD = PROJECT / "docs" / "guarantees.json"  # kept with the sources: rows are run one by one, on whatever machine
 PAGE = PROJECT / "docs" / "guarantees.md"
