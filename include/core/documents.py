@@ -63,14 +63,14 @@ class DocumentKind:
         wanted = list(keys)
         return self._read(connection, sa.select(documents).where(documents.c.key.in_(wanted))) if wanted else []
 
-    def about(self, control: ControlStore, subject: str) -> list[Document]:
-        """All about a subject, oldest first."""
+    def about(self, control: ControlStore, subject: str, under: str = "") -> list[Document]:
+        """All about a subject, oldest first; of those whose key begins with `under`."""
         with control.transaction() as connection:
-            return self.about_in(connection, subject)
+            return self.about_in(connection, subject, under)
 
-    def about_in(self, connection: sa.Connection, subject: str) -> list[Document]:
+    def about_in(self, connection: sa.Connection, subject: str, under: str = "") -> list[Document]:
         query = sa.select(documents).where(documents.c.subject == subject).order_by(documents.c.at)
-        return self._read(connection, query)
+        return self._read(connection, query.where(documents.c.key.startswith(under, autoescape=True)) if under else query)
 
     def newest(self, control: ControlStore, subject: str, most: int = 1) -> list[Document]:
         """The newest about a subject, newest first."""

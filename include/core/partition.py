@@ -35,6 +35,13 @@ _FINER = re.compile(r"(\d{4}-\d{2}-\d{2})[T ](\d{2}):?(\d{2})(?::00)?Z?", re.ASC
 CLOCKS = timedelta(minutes=5)  # that two machines' clocks may differ
 
 
+def folder_of(name: str) -> str:
+    """Of the partition of that name, as Hive names folders: `date=2013-04-01/time=0615`, `week=2013-W14`."""
+    day, _, at = name.partition("T")
+    kind = "week" if _WEEK.fullmatch(day) else "date"
+    return f"{kind}={day}/time={at.replace(':', '')}" if at else f"{kind}={day}"
+
+
 @total_ordering
 @dataclass(frozen=True, eq=False)
 class Partition:
@@ -98,13 +105,8 @@ class Partition:
 
     @property
     def path(self) -> str:
-        """Its folder under a source's, as Hive names partitions: `date=2013-04-01/time=0615`, `week=2013-W14`."""
-        if _DAY.fullmatch(self.name):
-            return f"date={self.name}"
-        if _WEEK.fullmatch(self.name):
-            return f"week={self.name}"
-        day, _, at = self.name.partition("T")
-        return f"date={day}/time={at.replace(':', '')}"
+        """Its folder under a source's."""
+        return folder_of(self.name)
 
     def touches(self, start: datetime, end: datetime) -> bool:
         """Whether any moment of `start` <= t < `end` is its own."""

@@ -10,13 +10,13 @@ that was overtaken is refused, and before it goes puts the file of its successor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from include.core import fault
+from include.core import fault, partition
 from include.core.control import ControlStore
 from include.core.digest import digest_file
 from include.core.documents import Document, DocumentKind
@@ -57,9 +57,7 @@ def folder_of(model: str) -> str:
 
 def path_of(model: str, day: str) -> str:
     """Of a partition's one file, below the storage root."""
-    date, _, time = day.partition("T")
-    folders = [f"week={date}" if "-W" in date else f"date={date}", *([f"time={time.replace(':', '')}"] if time else [])]
-    return "/".join((folder_of(model), *folders, FILE))
+    return f"{folder_of(model)}/{partition.folder_of(day)}/{FILE}"
 
 
 def resource(model: str, day: str) -> str:
@@ -109,13 +107,17 @@ def _stand(control: ControlStore, model: str, body: Mapping[str, Any]) -> None:
 
 def standing(control: ControlStore, model: str, day: str) -> Standing | None:
     """What stands for one partition."""
-    return next((each for each in table(control, model) if each.day == day), None)
+    return next(iter(_standing(STANDING.about(control, model, f"{resource(model, day)}/"))), None)
 
 
 def table(control: ControlStore, model: str) -> list[Standing]:
     """What stands for each partition, oldest first."""
+    return _standing(STANDING.about(control, model))
+
+
+def _standing(documents: Iterable[Document]) -> list[Standing]:
     found: dict[str, Standing] = {}
-    for document in STANDING.about(control, model):
+    for document in documents:
         each = _read(document)
         if each.day not in found or found[each.day].epoch <= each.epoch:
             found[each.day] = each
