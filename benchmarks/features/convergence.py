@@ -19,8 +19,9 @@ from typing import Any
 import pyarrow as pa
 
 from include.core.spec import Feature, View
+from include.core.time import microseconds
 from include.features.online.materialize import materialize_view
-from include.online_store.layout import Layout, microseconds
+from include.online_store.layout import Layout
 from include.online_store.open import open_online
 from include.online_store.row_codec import pack
 

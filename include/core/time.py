@@ -14,6 +14,7 @@ from include.core.errors import DataError
 ALLOWED = "ISO 8601, such as 2013-04-01T12:00:00Z, from the year 1 to the year 9999 in UTC"
 ONE_DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)  # the finest that a time here is
+EPOCH = datetime.fromisoformat("1970-01-01")
 
 
 def utc(moment: datetime) -> datetime:
@@ -35,6 +36,16 @@ def utc(moment: datetime) -> datetime:
                 hint=f"send {ALLOWED}.",
             ) from None
     return moment.replace(tzinfo=None)
+
+
+def microseconds(moment: datetime) -> int:
+    """Since 1970, UTC; a time without zone is UTC."""
+    return (utc(moment) - EPOCH) // MICROSECOND
+
+
+def from_microseconds(since: int) -> datetime:
+    """The moment, in UTC without a zone, so many microseconds since 1970."""
+    return EPOCH + timedelta(microseconds=since)
 
 
 def parse_time(text: str) -> datetime:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 from typing import Annotated, Any
 
@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from include.core.errors import DataError
 from include.core.spec.streams import EventSource
+from include.core.time import from_microseconds
 from include.event_log.port import Event
 
 INT64 = 2**63
 LARGEST = 1 << 20  # bytes of an event
 EARLIEST, LATEST = -62_000_000_000_000, 253_000_000_000_000  # milliseconds since 1970
 REFUSED = (msgspec.MsgspecError, UnicodeError, DataError, OverflowError, ValueError, pa.ArrowInvalid, RecursionError)
-EPOCH = datetime.fromisoformat("1970-01-01")
 _PYTHON: dict[str, Any] = {
     "text": str | None,
     "int": Annotated[int, msgspec.Meta(ge=-INT64, le=INT64 - 1)] | None,
@@ -120,4 +120,4 @@ def _moments(values: list[Any]) -> pa.Array:
 def _moment(value: float) -> datetime:
     if not EARLIEST <= value < LATEST:
         raise DataError(f"{value!r} milliseconds is no time between the years 5 and 9987")
-    return EPOCH + timedelta(microseconds=round(value * 1000))
+    return from_microseconds(round(value * 1000))

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.core.spec import Metric
-from include.experiments.heard import Asked, Heard, Reported, microseconds
+from include.core.time import microseconds
+from include.experiments.heard import Asked, Heard, Reported
 
 Floats = NDArray[np.float64]
 CONTROL, TREATMENT = "champion", "challenger"

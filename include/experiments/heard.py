@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from include.core.errors import DataError
 from include.core.spec import Metric
-from include.core.time import parse_time, precise
+from include.core.time import microseconds, parse_time, precise
 from include.prediction_log.reader import read_records
 from include.prediction_log.record import OUTCOME, PREDICTION, Record
 from include.prediction_log.shared import Where
-
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None), timedelta(microseconds=1)
 
 LARGEST = 1e100
 
@@ -87,11 +85,6 @@ def hear(
     heard.asked = {request: one for (request, _), one in asked.items() if entities[request] == 1}
     heard.contested = sum(1 for many in entities.values() if many > 1)
     return heard
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970, of a moment in UTC without zone."""
-    return (moment - _EPOCH) // _MICROSECOND
 
 
 def _ask(asked: dict[tuple[str, str], Asked], record: Record) -> None:

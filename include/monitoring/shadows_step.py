@@ -31,7 +31,6 @@ from include.step_values.monitoring import ShadowsValue
 
 WINDOWS = 52  # the probe covers so many past windows: a year of weeks
 FILES = ("train.parquet", "holdout.parquet")
-MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from itertools import chain, compress, repeat
 from typing import Any
@@ -25,11 +25,9 @@ from include.core.digest import digest_json
 from include.core.keys import key_text
 from include.core.spec import View
 from include.core.spec.dtypes import length_of
-from include.core.time import utc
+from include.core.time import MICROSECOND
 from include.online_store.store import Row, Values
 
-MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime.fromisoformat("1970-01-01")
 AHEAD = timedelta(hours=1)  # how far a clock may be ahead of ours; the online store takes no later event
 EARLIEST = -(10**16)  # microseconds: the year 1653
 
@@ -185,15 +183,6 @@ def version_of(view: View) -> str:
     """The version that the view says it is, and its schema: eight hex digits that change with keys, names or dtypes."""
     schema = digest_json([list(view.keys), [[feature.name, feature.dtype] for feature in view.features]])[:8]
     return f"{view.version}.{schema}" if view.version else schema
-
-
-def microseconds(moment: datetime) -> int:
-    """Since 1970, UTC; a time without zone is UTC."""
-    return (utc(moment) - EPOCH) // MICROSECOND
-
-
-def moment(microseconds_: int) -> datetime:
-    return EPOCH + timedelta(microseconds=microseconds_)
 
 
 def _key(value: Any) -> str | None:

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from include.core.spec import View
-from include.core.time import now
-from include.online_store.layout import Layout, microseconds, moment, unpack_entities, unpack_entity
+from include.core.time import from_microseconds, microseconds, now
+from include.online_store.layout import Layout, unpack_entities, unpack_entity
 from include.online_store.row_codec import Packed, pack, without_key
 from include.online_store.store import EntityReader, Row, RowFetcher, Stamped, Values, WriteReport
 
@@ -156,11 +156,14 @@ class PackedStore(ABC):
     def read_stamped(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[Stamped | None]:
         layout = self.layout(model, view)
         stored = self.get([layout.key(key) for key in keys])
-        return [Stamped(moment(row.event), moment(row.created), layout.unpack(row.payload)) if row else None for row in stored]
+        return [
+            Stamped(from_microseconds(row.event), from_microseconds(row.created), layout.unpack(row.payload)) if row else None
+            for row in stored
+        ]
 
     def event_times(self, model: str, view: View, keys: Sequence[tuple[Any, ...]]) -> list[datetime | None]:
         layout = self.layout(model, view)
-        return [moment(row.event) if row else None for row in self.get([layout.key(key) for key in keys])]
+        return [from_microseconds(row.event) if row else None for row in self.get([layout.key(key) for key in keys])]
 
     def read_entity(self, model: str, views: Sequence[View], entity: Mapping[str, Any], at: datetime | None = None) -> Values:
         layouts, now = self._layouts(model, views), None if at is None else microseconds(at)
@@ -182,7 +185,7 @@ class PackedStore(ABC):
 
     def newest(self, model: str, views: Sequence[View]) -> list[datetime | None]:
         stored = self.get([layout.newest for layout in self._layouts(model, views)])
-        return [moment(row.event) if row else None for row in stored]
+        return [from_microseconds(row.event) if row else None for row in stored]
 
     def count(self, model: str, view: View) -> int:
         return self.size(f"{self.layout(model, view).prefix}:")

@@ -18,20 +18,17 @@ from include.core.errors import DataError
 from include.core.keys import EXACT
 from include.core.spec import View
 from include.core.spec.dtypes import length_of
-from include.core.time import now
+from include.core.time import MICROSECOND, from_microseconds, microseconds, now
 from include.model_contract.columns import vectors_of_column
 from include.model_contract.input import Input
 from include.online_store.layout import (
     AHEAD,
     EARLIEST,
     FLOAT,
-    MICROSECOND,
     MISSING,
     Layout,
     array_head,
     encode_key,
-    microseconds,
-    moment,
 )
 
 Bytes = npt.NDArray[np.uint8]
@@ -66,7 +63,9 @@ def pack(layout: Layout, rows: pa.Table, created: datetime) -> Packed:
     events = _times(layout.view, "event_timestamp", rows["event_timestamp"], created).tolist()
     stamps = [microseconds(created)] * len(events)
     if CREATED in rows.column_names:
-        filled = pc.fill_null(rows[CREATED].cast(pa.timestamp("us"), safe=False), pa.scalar(moment(microseconds(created))))
+        filled = pc.fill_null(
+            rows[CREATED].cast(pa.timestamp("us"), safe=False), pa.scalar(from_microseconds(microseconds(created)))
+        )
         stamps = _times(layout.view, CREATED, filled, created).tolist()
     packed = Packed(_keys(layout, rows), events, stamps, _payloads(layout, rows), kept.tolist())
     return packed if len(set(packed.keys)) == len(packed.keys) else _newest(packed)

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from include.core.spec import Feature, View
+from include.core.time import MICROSECOND
 from include.data.sql import parquet, quoted
 from include.data.sql_types import default_literal, key_text, sql_type
 
 EVENT, CREATED, KNOWN = "event_timestamp", "created_timestamp", "known_timestamp"
-MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)

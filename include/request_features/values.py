@@ -11,7 +11,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-EPOCH = datetime.fromisoformat("1970-01-01")
+from include.core.time import microseconds
+
 INF, NAN = math.inf, math.nan
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 MICROSECONDS = 1_000_000
@@ -145,11 +146,6 @@ def right(text: str, count: int) -> str:
 
 
 # -- times: UTC, without zone ---------------------------------------------------------------------------------------------
-
-
-def microseconds(moment: datetime) -> int:
-    gap = moment - EPOCH
-    return (gap.days * 86_400 + gap.seconds) * MICROSECONDS + gap.microseconds
 
 
 def epoch(moment: datetime) -> float:

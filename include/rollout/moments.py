@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
+from include.core.time import MICROSECOND
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def microseconds(at: str) -> int:
@@ -13,4 +15,4 @@ def microseconds(at: str) -> int:
         moment = datetime.fromisoformat(at)
     except ValueError:
         return 0
-    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // _MICROSECOND
+    return (moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) // MICROSECOND

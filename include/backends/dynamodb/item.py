@@ -22,7 +22,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.core.errors import DataError
-from include.online_store.layout import AHEAD, EARLIEST, MICROSECOND
+from include.core.time import MICROSECOND
+from include.online_store.layout import AHEAD, EARLIEST
 from include.online_store.packed_store import Stored
 from include.online_store.store import Row
 

@@ -28,14 +28,13 @@ from include.core.request import Result
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import PartitionOwner, View
-from include.core.time import instant, zoned
+from include.core.time import instant, microseconds, zoned
 from include.data.session import open_session
 from include.features.offline.newest import newest_rows
 from include.features.offline.pinned import pinned_rows
 from include.features.online.catch_up import record, record_all
 from include.features.online.materialize import materialize_view
 from include.model_contract.definition import pins_of, views_of
-from include.online_store.layout import microseconds
 from include.online_store.open import open_online
 from include.online_store.row_codec import CREATED
 from include.online_store.store import OnlineStore

@@ -22,7 +22,8 @@ from include.backends.redis.scripts import COMPARE, EXPIRE, GUARDED_SET, ORDERS
 from include.backends.redis.value import row_of, stored_of, values_of
 from include.core.address import shown
 from include.core.errors import UnreachableError
-from include.online_store.layout import AHEAD, MICROSECOND
+from include.core.time import MICROSECOND
+from include.online_store.layout import AHEAD
 from include.online_store.packed_store import Exchange, PackedStore, Stored
 from include.online_store.row_codec import Packed
 from include.online_store.store import Row, RowFetcher

@@ -16,7 +16,8 @@ from typing import Any
 from include.core.errors import UnreachableError
 from include.core.private_files import private_file
 from include.core.scratch import BLOCK, no_room, storage_full
-from include.online_store.layout import AHEAD, MICROSECOND
+from include.core.time import MICROSECOND
+from include.online_store.layout import AHEAD
 from include.online_store.packed_store import PackedStore, Stored
 from include.online_store.row_codec import Packed
 from include.online_store.store import Row

@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from include.point_in_time.join import CREATED, EVENT, MICROSECOND, Side, interval
+from include.core.time import MICROSECOND
+from include.point_in_time.join import CREATED, EVENT, Side, interval
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

@@ -24,9 +24,10 @@ from include.core.errors import IntegrityError
 from include.core.partition import DAILY, Cadence, Partition
 from include.core.spec import View
 from include.core.storage import Storage
+from include.core.time import from_microseconds, microseconds
 from include.data.sql import parquet, quoted
 from include.data.sql_types import key_text
-from include.online_store.layout import Layout, microseconds, moment
+from include.online_store.layout import Layout
 from include.online_store.row_codec import CREATED, pack
 from include.online_store.store import RowWriter
 
@@ -53,7 +54,7 @@ def append(storage: Storage, model: str, view: View, rows: pa.Table, created: da
 
     The same rows of the same moment are kept once, however often they are sent.
     """
-    stamp = pa.array([moment(microseconds(created))] * rows.num_rows, pa.timestamp("us"))
+    stamp = pa.array([from_microseconds(microseconds(created))] * rows.num_rows, pa.timestamp("us"))
     if CREATED in rows.column_names:
         stamp = pc.coalesce(rows[CREATED].cast(pa.timestamp("us"), safe=False), stamp)
     names = [*view.keys, EVENT, *(feature.name for feature in view.features)]

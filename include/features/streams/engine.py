@@ -19,9 +19,9 @@ from include.core.partition import Partition
 from include.core.reference import load
 from include.core.spec import PartitionOwner
 from include.core.spec.streams import EventSource
-from include.core.time import utc_now
+from include.core.time import MICROSECOND, from_microseconds, microseconds, utc_now
 from include.data.authored import admitted
-from include.event_log.decode import EPOCH, Decoded, EventDecoder, Poison
+from include.event_log.decode import Decoded, EventDecoder, Poison
 from include.event_log.port import Event, Place, Position
 from include.features.offline.dataset import check
 from include.features.streams.arrivals import NOTHING, Arrivals
@@ -30,7 +30,6 @@ from include.features.streams.state import OFFSET, PART, STAMP, TOPIC, EventStat
 from include.features.streams.taken import Due, Taken
 from include.online_store.layout import AHEAD
 
-MICROSECOND = timedelta(microseconds=1)
 SWEEPS = 16  # in the time that an event may be late
 Clock = Callable[[], datetime]
 
@@ -52,7 +51,7 @@ class StreamEngine:
         self._restoring: dict[Place, Position] = {}  # what was committed, until the events before it are here
         self.watermark = NOTHING
         self._marks: dict[int, int] = {}  # by partition, or of WHOLE: rows up to there are due
-        self._first = _micro(spec.data.earliest.start)
+        self._first = microseconds(spec.data.earliest.start)
         self._alone = bool(self._streams.key) and len(self.state.topics) == 1
         self._last: Partition | None = None  # that was computed
         self._admitted: set[tuple[str, str]] = set()
@@ -85,7 +84,7 @@ class StreamEngine:
         self._arrivals.of(place[1])
         if position is not None:
             # Of one partition of one topic every reader gives the same stamps; else the order is its own: it begins above.
-            floor = 0 if self._alone else _micro(self._clock())
+            floor = 0 if self._alone else microseconds(self._clock())
             self._arrivals.begin(self._chain(place[1]), max(position.stamp, floor))
             if start < position.next:
                 self._restoring[place] = position
@@ -156,7 +155,7 @@ class StreamEngine:
 
     def _counted(self, source: EventSource, decoded: Decoded) -> tuple[list[int], list[int], list[Poison]]:
         """Places of the events that count, with their stamps, and the others."""
-        latest = _micro(self._clock() + AHEAD)
+        latest = microseconds(self._clock() + AHEAD)
         kept: list[tuple[int, int]] = []
         wrong: list[Poison] = []
         parts = np.array([event.partition for event in decoded.events], np.int64)
@@ -248,11 +247,11 @@ class StreamEngine:
         self.watermark = max(self.watermark, min(self._marks.values()))
         if (top := max(self._marks.values())) == NOTHING:
             return
-        last = self._spec.data.cadence.at(_moment(top))
+        last = self._spec.data.cadence.at(from_microseconds(top))
         if self._last is None:
             self._last = last
         elif last > self._last:
-            self.state.touch_all(_micro(self._last.end))
+            self.state.touch_all(microseconds(self._last.end))
             self._last = last
 
     def _compute(self) -> None:
@@ -332,11 +331,3 @@ LATE, IN_FUTURE, TOO_OLD = (
     "its time is ahead of every clock",
     "its time is before data.first",
 )
-
-
-def _micro(moment: datetime) -> int:
-    return (moment - EPOCH) // MICROSECOND
-
-
-def _moment(microseconds: int) -> datetime:
-    return EPOCH + microseconds * MICROSECOND

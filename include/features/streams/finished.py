@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 
 from include.core.spec import Column, EventSource, PartitionOwner, View
 from include.core.spec.dtypes import kind_of
-from include.core.time import utc_now
-from include.event_log.decode import EPOCH, Decoded, EventDecoder, Poison
+from include.core.time import microseconds, utc_now
+from include.event_log.decode import Decoded, EventDecoder, Poison
 from include.event_log.port import Event, Place, Position
 from include.features.streams.arrivals import NOTHING, Arrivals
-from include.features.streams.engine import IN_FUTURE, MICROSECOND, Clock
+from include.features.streams.engine import IN_FUTURE, Clock
 from include.features.streams.rows import EVENT
 from include.features.streams.taken import Due, Taken
 from include.online_store.layout import AHEAD
@@ -72,7 +72,7 @@ class FinishedRows:
 
     def _due(self, view: View, topic: str, events: Sequence[Event], taken: Taken) -> Due | None:
         decoded, poison = self._decoders[topic].decode(events)
-        latest = (self._clock() + AHEAD - EPOCH) // MICROSECOND
+        latest = microseconds(self._clock() + AHEAD)
         kept = [place for place, at in enumerate(decoded.times) if at <= latest]
         poison += [Poison(decoded.events[at], f"{IN_FUTURE} ({EVENT})") for at in np.flatnonzero(decoded.times > latest).tolist()]
         taken.poison += poison

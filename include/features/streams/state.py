@@ -18,10 +18,11 @@ from include.core.errors import SpecError
 from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.core.spec.streams import EventSource
+from include.core.time import from_microseconds
 from include.data.authored import memory
 from include.data.session import open_session, seal
 from include.data.sql import identifier, literal, quoted
-from include.event_log.decode import EPOCH, SQL
+from include.event_log.decode import SQL
 from include.event_log.port import Place
 from include.features.streams.arrivals import NOTHING
 from include.row_rules.predicate import is_unique, predicates, quarantine_rules
@@ -143,7 +144,7 @@ class EventState:
 
     def forget(self, part: int, newest: int, late: timedelta) -> None:
         """Drop what no row of that partition can need any more, its newest event time being that (microseconds)."""
-        at, data = EPOCH + timedelta(microseconds=newest) - late, self._spec.data
+        at, data = from_microseconds(newest) - late, self._spec.data
         if (window := self._spec.streams.window) is not None:
             bound = literal(at - window)
         else:

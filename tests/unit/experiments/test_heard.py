@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-from include.experiments.heard import hear, microseconds
+from include.core.time import microseconds
+from include.experiments.heard import hear
 from tests.support.experiment_log import MODEL, SALE, START, outcome, prediction, write
 
 HOUR = timedelta(hours=1)

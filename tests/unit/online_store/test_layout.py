@@ -9,7 +9,8 @@ import pytest
 
 from include.core.errors import DataError
 from include.core.spec import Feature, View
-from include.online_store.layout import EARLIEST, Layout, microseconds, moment, unpack_entities, unpack_entity, version_of
+from include.core.time import from_microseconds, microseconds
+from include.online_store.layout import EARLIEST, Layout, unpack_entities, unpack_entity, version_of
 from include.online_store.row_codec import pack
 from include.online_store.store import Row, Values
 
@@ -63,5 +64,5 @@ def test_rows_that_are_missing_or_outlived_give_no_values() -> None:
 def test_a_moment_is_its_microseconds_whatever_its_zone() -> None:
     zoned = AT.replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=5)))
     assert microseconds(zoned) == microseconds(AT)
-    assert moment(microseconds(AT)) == AT
-    assert moment(EARLIEST).year == 1653
+    assert from_microseconds(microseconds(AT)) == AT
+    assert from_microseconds(EARLIEST).year == 1653

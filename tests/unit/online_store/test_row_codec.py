@@ -13,7 +13,8 @@ import pytest
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.errors import DataError
 from include.core.spec import Feature, View
-from include.online_store.layout import Layout, moment, unpack_entities
+from include.core.time import from_microseconds
+from include.online_store.layout import Layout, unpack_entities
 from include.online_store.row_codec import pack
 
 AT = datetime.fromisoformat("2013-03-01T10:00:00")
@@ -95,7 +96,7 @@ def test_a_time_is_its_moment_whatever_its_zone_and_unit(kind: pa.DataType) -> N
     (event,) = pack(
         LAYOUT, table(event_timestamp=pa.array([AT], pa.timestamp("us")).cast(pa.timestamp("us", "UTC")).cast(kind)), AT
     ).events
-    assert moment(event) == AT
+    assert from_microseconds(event) == AT
 
 
 def test_infinity_stays_infinity() -> None:
