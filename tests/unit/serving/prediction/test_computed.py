@@ -30,6 +30,7 @@ from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor
 from include.serving.prediction.request_types import Contract
 from include.serving.telemetry.counters import Metrics
+from tests.support.caller import Caller
 
 AT = datetime.fromisoformat("2013-03-01T10:00:00")
 
@@ -39,19 +40,6 @@ class Last:
 
     def score(self, features: Floats) -> Floats:
         return np.nan_to_num(features[:, -1], nan=0.125)
-
-
-class Caller:
-    body = b""
-
-    def done(self) -> bool:
-        return bool(self.body)
-
-    def set_result(self, body: bytes) -> None:
-        self.body = body
-
-    def set_exception(self, error: Any) -> None:
-        raise error
 
 
 def spec_of(spec: ModelSpec, expression: str) -> ModelSpec:

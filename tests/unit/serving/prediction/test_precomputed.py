@@ -32,6 +32,7 @@ from include.serving.prediction.precomputed import features_away
 from include.serving.prediction.predict import Predictor
 from include.serving.prediction.request_types import Contract
 from include.serving.telemetry.counters import Metrics
+from tests.support.caller import Caller
 
 
 class Fails:
@@ -42,19 +43,6 @@ class Fails:
 class Half:
     def score(self, features: Floats) -> Floats:
         return np.full(len(features), 0.5, np.float32)
-
-
-class Caller:
-    body = b""
-
-    def done(self) -> bool:
-        return bool(self.body)
-
-    def set_result(self, body: bytes) -> None:
-        self.body = body
-
-    def set_exception(self, error: Any) -> None:
-        raise error
 
 
 class Scene:
