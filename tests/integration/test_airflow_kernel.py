@@ -18,6 +18,7 @@ from include.core.catalog import load_spec
 from include.core.ports import JobStatus
 from include.data.raw import RawPartitions
 from tests.support.airflow_world import DAG_IDS, Run, World, wait_for
+from tests.support.ends import is_gone
 from tests.support.shared_airflow import TOKEN, SharedAirflow
 
 pytestmark = pytest.mark.slow
@@ -44,10 +45,6 @@ def finish(run: Run) -> None:
     run.open()
     for task_id in WAITING:
         run.wait(task_id, "success")
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
 
 
 def assert_one_job(run: Run, task_id: str) -> None:

@@ -18,6 +18,7 @@ import pytest
 from include.gateway import agent
 from include.prediction_log.reader import read_records
 from include.routing.route import Route
+from tests.support.ends import is_gone
 from tests.support.gateway_world import MODEL, World, body, constant, eventually
 
 WORKERS = 3
@@ -110,5 +111,5 @@ def test_workers_end_with_their_supervisor(world: World) -> None:
     pids = workers(world)
     assert len(pids) == WORKERS
     world.stop(signal.SIGKILL)
-    eventually(lambda: not any(psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" for pid in pids))
+    eventually(lambda: all(is_gone(pid) for pid in pids))
     world.start("--workers", "2").close()  # the port is free again

@@ -23,6 +23,7 @@ from include.routing.gateways import list_gateways
 from include.routing.route import Route
 from include.serving.client import GatewayClient
 from tests.support.databases import new_database, postgres  # noqa: F401  (a fixture)
+from tests.support.ends import send
 from tests.support.gateway_world import MODEL, TOKEN, World, body, constant, eventually
 
 ALIVE = room.ALIVE_SECONDS / 2  # longer than a gateway is ever silent
@@ -94,7 +95,7 @@ def all_of(world: World, sign: signal.Signals) -> None:
     assert world.process is not None
     parent = psutil.Process(world.process.pid)
     for process in (parent, *parent.children(recursive=True)):
-        process.send_signal(sign)
+        send(process, sign)
 
 
 def served(world: World) -> int:

@@ -18,6 +18,7 @@ from include.prediction_log.pieces import shipped
 from include.prediction_log.reader import read_records
 from include.prediction_log.shared import SharedLog
 from include.routing.route import Route
+from tests.support.ends import send
 from tests.support.gateway_world import MODEL, World, body, constant, eventually
 from tests.support.s3_server import s3_address, s3_client  # noqa: F401  (fixtures)
 
@@ -57,8 +58,7 @@ def agents(world: World) -> list[psutil.Process]:
 
 def kill(*processes: psutil.Process) -> None:
     for each in processes:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            each.send_signal(signal.SIGKILL)
+        send(each, signal.SIGKILL)
     psutil.wait_procs(processes, timeout=30)
 
 

@@ -34,6 +34,7 @@ from include.local.roles import DAGS, create_databases, grant_parsing
 from include.local.roles import DATABASES as ROLES
 from include.local.status import status
 from include.local.up import up
+from tests.support.ends import command_line, is_gone
 
 SUBSET = ["mlflow"]  # and what it needs: postgres
 
@@ -161,7 +162,7 @@ def test_nothing_of_a_running_platform_is_open_to_others(platform: Platform) -> 
     assert [f"{path} {path.stat().st_mode & 0o777:o}" for path in found if path.stat().st_mode & 0o077] == []
     secrets = [path.read_text() for path in (platform.home / "secrets").iterdir()]
     for process in (process for line in status(platform) if line.pid for process in family(line.pid)):
-        assert not [secret for secret in secrets if secret in " ".join(process.cmdline())]
+        assert not [secret for secret in secrets if secret in command_line(process)]
     for log in platform.logs.glob("*.log"):
         text = log.read_text(errors="replace")
         assert not [secret for secret in secrets if secret in text], log
@@ -233,7 +234,7 @@ def test_a_killed_server_is_restarted_in_a_group_of_its_own(platform: Platform) 
 def test_down_leaves_no_process_and_no_port(platform: Platform) -> None:  # last: it ends the module's platform
     processes = [process for line in status(platform) if line.pid for process in family(line.pid)]
     down(platform)
-    assert [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    assert [process for process in processes if not is_gone(process)] == []
     assert all(is_free(platform.ports[name]) for name in ("mlflow", "postgres"))
     assert status(platform) == []
     down(platform)  # again: nothing happens

@@ -21,6 +21,7 @@ from include.core.request import Json
 from include.core.settings import Settings
 from include.core.task import job_of
 from include.training.job import Floats, TrainingJob
+from tests.support.ends import is_gone
 from tests.support.ray_head import running_ray_head, submit
 from tests.support.training_example import NETWORK, table, train_request, training_set
 
@@ -107,14 +108,6 @@ def notes(folder: Path, what: str) -> list[dict[str, int]]:
 def wait_until(done: Callable[[], bool]) -> None:
     while not done():
         time.sleep(0.1)
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_what_is_forked_warm_makes_the_cold_ones_model_though_a_worker_is_killed(head: Head) -> None:

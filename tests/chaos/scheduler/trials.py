@@ -12,8 +12,9 @@ import pytest
 
 from include.core.errors import SlipstreamError
 from include.core.ports import JobStatus
-from tests.chaos.scheduler.world import WAITING, RayWorld, begin, finish, is_gone
+from tests.chaos.scheduler.world import WAITING, RayWorld, begin, finish
 from tests.support.airflow_world import Run, wait_for
+from tests.support.ends import is_gone
 
 HEAD_PATIENCE = 300.0  # seconds for a Ray head to be replaced and a job on it to start
 

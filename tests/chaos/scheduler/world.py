@@ -74,7 +74,3 @@ def living(run: Run, task_id: str) -> int:
     digest = run.marks(task_id)[-1].removeprefix("slip-marked-").partition("-")[0]
     lines = (process.info["cmdline"] or [] for process in psutil.process_iter(["cmdline"]))
     return sum("include.core.task" in line and any(word.startswith(f"marked/{digest}") for word in line) for line in lines)
-
-
-def is_gone(process: psutil.Process) -> bool:
-    return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)

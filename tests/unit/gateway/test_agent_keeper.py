@@ -17,6 +17,7 @@ import pytest
 
 from include.core.digest import PROJECT
 from include.gateway.agent import NAME
+from tests.support.ends import is_gone
 
 # A gateway that does nothing but keep its agent, whose one duty says that it was done. It ends by SIGTERM as the real one does.
 PROGRAM = """
@@ -104,4 +105,4 @@ def test_it_ends_with_the_last_process_of_a_gateway_that_is_killed(notes: Path) 
     assert not (notes / "ended").exists()
     os.kill(worker, signal.SIGKILL)
     until(lambda: said(notes / "ended") == agent)
-    until(lambda: not psutil.pid_exists(agent) or psutil.Process(agent).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: is_gone(agent))

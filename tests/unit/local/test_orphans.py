@@ -18,6 +18,7 @@ import pytest
 from include.core.environment import PLATFORM, RAY_JOB
 from include.local import orphans
 from include.local.platform import Platform
+from tests.support.ends import is_gone
 
 # A leader that starts a child and waits; killed, it leaves the child behind.
 LEADER = "import subprocess; child = subprocess.Popen(['sleep', '60']); print(child.pid, flush=True); child.wait()"
@@ -50,7 +51,7 @@ def test_an_orphan_of_a_killed_leader_is_found_and_stopped(tmp_path: Path, leade
     found = orphans.find(platform)
     assert [each.pid for each in found] == [child]
     assert orphans.stop(found) == 1
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    assert is_gone(child)
 
 
 def test_a_later_process_with_the_same_number_is_left_alone(tmp_path: Path, leader: tuple[subprocess.Popen[str], int]) -> None:
