@@ -47,6 +47,7 @@ PARTS = {
     "training.workers, where they may come and go": "Workers",
     "evaluation": "Evaluation",
     "evaluation.explanations": "Explanations",
+    "evaluation.privacy": "MembershipCheck",
     "rollout": "Rollout",
     "rollout.outcomes": "BusinessMetric",
     "experiments": "Experiment",

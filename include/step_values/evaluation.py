@@ -6,6 +6,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from include.core.json_types import Json
 from include.step_values.explanations import ExplanationsValue
+from include.step_values.privacy import PrivacyValue
 from include.step_values.training import Metrics
 
 
@@ -150,6 +151,8 @@ class EvaluateValue(ChampionValue):
     int8: NotRequired[Int8Value]
     explanations: NotRequired[ExplanationsValue]
     """Which features move the model, where `evaluation.explanations` asks for it."""
+    privacy: NotRequired[PrivacyValue]
+    """Whether its answers give away its training rows, where `evaluation.privacy` asks for it."""
     measured_again: NotRequired[int]
     cold: NotRequired[ColdValue]
     gate: NotRequired[GateValue]

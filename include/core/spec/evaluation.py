@@ -6,6 +6,7 @@ from pydantic import Field
 
 from include.core.spec.base import Frozen, Name
 from include.core.spec.explanations import Explanations
+from include.core.spec.privacy import MembershipCheck
 
 
 class Evaluation(Frozen):
@@ -50,3 +51,7 @@ class Evaluation(Frozen):
 
     explanations: Explanations | None = None
     """Whether to tell which features move the model, and how that is measured. By default it is not told."""
+
+    privacy: MembershipCheck | None = None
+    """Whether to attack each candidate, to see if its answers give away which rows it was trained on. By default it is not
+    attacked."""
