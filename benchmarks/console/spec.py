@@ -1,0 +1,32 @@
+"""The spec of each of the benchmark's models: three views of eight features, two sources."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
+
+NOTHING = "benchmarks.console.spec:nothing"  # the console calls no code of a model
+OWNERS = ("pricing", "operations", "support", "growth")
+FIRST = date(2025, 1, 6)
+
+
+def spec_of(name: str) -> ModelSpec:
+    number = int(name.rpartition("_")[2])
+    views = tuple(
+        View(name=f"view_{view}", keys=("key",), features=tuple(Feature(name=f"f_{view}_{each}") for each in range(8)))
+        for view in range(3)
+    )
+    return ModelSpec(
+        name=name,
+        owner=OWNERS[number % len(OWNERS)],
+        description=f"Will the {number}th thing be late?",
+        label="late",
+        data=Data(sources=("things", "weather"), first=FIRST),
+        features=Features(
+            build=NOTHING, entities=NOTHING, labels=NOTHING,
+            views=views, request=(Feature(name="hour", dtype="int"),),
+        ),
+        expectations=NOTHING,
+        training=Training(fit=NOTHING),
+    )  # fmt: skip
