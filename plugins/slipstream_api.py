@@ -28,6 +28,7 @@ from include.rollout.pause import abort, pause, resume
 from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
+from plugins import slipstream_audit, slipstream_costs, slipstream_lineage, slipstream_quality
 from plugins.slipstream_access import any_access, check, guard_writes, may, model_access, owner_access
 from plugins.slipstream_features import dag_of, features_view
 from plugins.slipstream_input import VERSIONS, Guard, explain_input
@@ -48,6 +49,7 @@ Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
 Version = Annotated[int | None, Query(ge=1, le=VERSIONS)]
 
 STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
+PAGES = tuple(module.router for module in (slipstream_audit, slipstream_costs, slipstream_lineage, slipstream_quality))
 PAGE = Path(__file__).with_name("slipstream_page.html")
 PAGE_POLICY = "connect-src 'self'; frame-ancestors 'self'"  # beside its own script, and what any page of ours may
 
@@ -79,6 +81,8 @@ def _audited() -> ControlStore:
 
 
 guard_writes(app, _audited)
+for each in PAGES:
+    app.include_router(each)
 
 
 @app.exception_handler(SlipstreamError)

@@ -63,6 +63,19 @@ def routes_of(size: Size) -> dict[str, str]:
         "model: windows": f"/api/models/{model}/windows",
         "model: lineage as text": f"/api/models/{model}/trace",
         "features": "/api/features",
+        "quality": "/api/quality",
+        "quality of a model": f"/api/quality/{model}",
+        "quality of a model, a page of the past": f"/api/quality/{model}?last=2025-06-30&count=100",
+        "rows in quarantine": f"/api/quality/{model}/quarantine/2025-09-02",
+        "lineage": f"/api/lineage/{model}",
+        "lineage: days": f"/api/lineage/{model}/versions/12/days?owner={model}",
+        "audit": "/api/audit",
+        "audit of a model": f"/api/audit?subject={model}&action=rollout",
+        "audit: a text": "/api/audit?text=the%20inputs&actor=policy",
+        "audit: a text that is nowhere": "/api/audit?text=nothing-holds-this",
+        "audit: the newest seal": "/api/audit/chain",
+        "costs": "/api/costs",
+        "costs of a model": f"/api/costs/{model}",
     }
 
 

@@ -28,6 +28,8 @@ from include.core.request import Ref, Result
 from include.core.spec import ModelSpec
 from include.monitoring.alarm import VERDICTS, alarms
 from include.rollout.plan import rollout_stages
+from include.validation.kept import VERDICTS as VERDICT
+from include.validation.kept import KeptVerdict
 from include.versions.lifecycle import Stage
 from include.versions.record import Entry, Gate, Lineage, VersionRecord
 
@@ -109,6 +111,8 @@ class _Year:
         }
         judged = self.ledger.commit("validate", model, at, params={"day": str(day), "sources": digests}, value=value,
                                     files={"docs.html": b"<p>docs</p>", **held})  # fmt: skip
+        kept = VERDICT.format.stamp(KeptVerdict.of(judged).to_json())
+        self.rows.add(store.documents, key=f"verdict/{judged.key}/0", kind=VERDICT.name, subject=model, body=kept, at=at)
         params = {"day": str(day), "partitions": {name: {str(day): each} for name, each in digests.items()}, "features": {}}
         rows = {"view_0": 4_000, "view_1": 4_000, "view_2": 4_000, "entities": 4_000, "labels": 3_900}
         files = {f"{name}.parquet": f"{name} {model} {day}".encode() for name in ("view_0", "labels")}

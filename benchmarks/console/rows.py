@@ -65,7 +65,8 @@ def add_version(rows: Rows, chain: Chain, record: VersionRecord, stages: Sequenc
     rollout = f"{entry.model}-{record.version}"
     ended = {"stage": "full_100", "state": "promoted"} if serves else {"stage": "shadow", "state": "rolled_back"}
     rows.add(store.rollouts, id=rollout, model=entry.model, live=None, challenger=record.version,
-             champion=record.version - 1 or None, reason="" if serves else "more errors than the champion", created_at=at, updated_at=at, **ended)  # fmt: skip
+             champion=record.version - 1 or None, reason="" if serves else "more errors than the champion",
+             created_at=at, updated_at=at, **ended)  # fmt: skip
     for name, stage, evidence in _events(stages, serves):
         rows.add(store.rollout_events, key=f"rollout:{rollout}:{name}:{stage}", rollout=rollout, stage=stage or "opened",
                  event=name, evidence=evidence, at=at)  # fmt: skip

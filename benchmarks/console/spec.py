@@ -7,8 +7,18 @@ from datetime import date
 from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
 
 NOTHING = "benchmarks.console.spec:nothing"  # the console calls no code of a model
+VIEWS = "benchmarks.console.spec:views"
 OWNERS = ("pricing", "operations", "support", "growth")
 FIRST = date(2025, 1, 6)
+
+
+def views(day: date) -> dict[str, str]:
+    """View name to SQL."""
+    columns = {view: ", ".join(f"x_{each} AS f_{view}_{each}" for each in range(8)) for view in range(3)}
+    return {
+        f"view_{view}": f"SELECT key, at AS event_timestamp, {sql} FROM things WHERE day = '{day}'"
+        for view, sql in columns.items()
+    }
 
 
 def spec_of(name: str) -> ModelSpec:
@@ -24,7 +34,7 @@ def spec_of(name: str) -> ModelSpec:
         label="late",
         data=Data(sources=("things", "weather"), first=FIRST),
         features=Features(
-            build=NOTHING, entities=NOTHING, labels=NOTHING,
+            build=VIEWS, entities=NOTHING, labels=NOTHING,
             views=views, request=(Feature(name="hour", dtype="int"),),
         ),
         expectations=NOTHING,

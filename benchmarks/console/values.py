@@ -53,7 +53,7 @@ def monitored(window: str, as_of: str, version: int, number: int) -> dict[str, A
     """Of a week: a season in the metric, and a drift in each ninth."""
     auc, far = 0.71 + 0.01 * math.sin(number / 4), 1.4 if number % 9 == 0 else 0.6
     columns = [
-        {"name": name, "drifted": place == 0 and far > 1, "words": f"{name} is as it was", "score": far / (place + 1), 
+        {"name": name, "drifted": place == 0 and far > 1, "words": f"{name} is as it was", "score": far / (place + 1),
          "importance": 0.1}
         for place, name in enumerate(COLUMNS)
     ]  # fmt: skip
