@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def open_client(home: Path) -> TestClient:
 
 def routes_of(size: Size) -> dict[str, str]:
     """What each page asks for, by what it is."""
-    model = size.names[size.models // 2]
+    model, past = size.names[size.models // 2], size.first + timedelta(days=4 * size.weeks)
     return {
         "models: names": "/api/models",
         "model": f"/api/models/{model}",
@@ -65,10 +66,10 @@ def routes_of(size: Size) -> dict[str, str]:
         "features": "/api/features",
         "quality": "/api/quality",
         "quality of a model": f"/api/quality/{model}",
-        "quality of a model, a page of the past": f"/api/quality/{model}?last=2025-06-30&count=100",
-        "rows in quarantine": f"/api/quality/{model}/quarantine/2025-09-02",
+        "quality of a model, a page of the past": f"/api/quality/{model}?last={past}&count=100",
+        "rows in quarantine": f"/api/quality/{model}/quarantine/{size.first + timedelta(days=17 * 3)}",
         "lineage": f"/api/lineage/{model}",
-        "lineage: days": f"/api/lineage/{model}/versions/12/days?owner={model}",
+        "lineage: days": f"/api/lineage/{model}/versions/{max(1, size.weeks // 4 - 1)}/days?owner={model}",
         "audit": "/api/audit",
         "audit of a model": f"/api/audit?subject={model}&action=rollout",
         "audit: a text": "/api/audit?text=the%20inputs&actor=policy",
@@ -80,14 +81,16 @@ def routes_of(size: Size) -> dict[str, str]:
 
 
 def measure(client: TestClient, table: Table, name: str, path: str) -> None:
-    seconds = []
+    seconds, worked = list[float](), list[float]()
     for _ in range(1 + CALLS):
-        began = time.perf_counter()
+        began, processor = time.perf_counter(), time.process_time()
         answer = client.get(path)
         seconds.append(1000 * (time.perf_counter() - began))
+        worked.append(1000 * (time.process_time() - processor))
         assert answer.status_code == 200, (path, answer.status_code, answer.text[:500])
     table.row(f"{name}: first", seconds[0], "ms", most=GOAL_MS)
     table.row(f"{name}: again, of {len(answer.content):,} bytes", statistics.median(seconds[1:]), "ms", most=GOAL_MS)
+    table.row(f"{name}: the processor's time of it", statistics.median(worked[1:]), "ms")
 
 
 def warm(client: TestClient) -> None:
