@@ -47,6 +47,7 @@ PARTS = {
     "training.workers, where they may come and go": "Workers",
     "evaluation": "Evaluation",
     "rollout": "Rollout",
+    "rollout.approval, by persons": "Approval",
     "rollout.outcomes": "BusinessMetric",
     "experiments": "Experiment",
     "experiments.primary, experiments.secondaries": "Metric",

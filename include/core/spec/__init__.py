@@ -7,6 +7,7 @@ docs/reference/spec.md lists every field; it is made from the docstrings below t
 
 from __future__ import annotations
 
+from include.core.spec.approval import Approval
 from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalReference, Reference
 from include.core.spec.cost import Cost
 from include.core.spec.data import Data
@@ -31,6 +32,7 @@ PartitionOwner = ModelSpec | FeatureSet  # whoever has raw partitions, published
 
 __all__ = [
     "AnyKind",
+    "Approval",
     "Athena",
     "Binary",
     "BusinessMetric",
