@@ -20,7 +20,8 @@ GRAVE = ("serious", "critical")
 RUN = """
 const done = arguments[arguments.length - 1];
 axe.run(document, { resultTypes: ["violations"] }).then(found => done(found.violations.map(each => ({
-  rule: each.id, impact: each.impact, help: each.help, nodes: each.nodes.slice(0, 5).map(node => node.target.join(" ") + ": " + node.html.slice(0, 160)),
+  rule: each.id, impact: each.impact, help: each.help,
+  nodes: each.nodes.slice(0, 5).map(node => node.target.join(" ") + ": " + node.html.slice(0, 160)),
 }))), error => done([{ rule: "axe", impact: "critical", help: String(error), nodes: [] }]));
 """
 
@@ -88,7 +89,9 @@ class Walk:
             yield "it has not one heading"
         if problem := self.browser.run("return document.querySelector('main [role=alert]')?.innerText ?? ''"):
             yield f"it says: {problem}"
-        yield from (f"{each['impact']} {each['rule']}: {each['help']}; {each['nodes']}" for each in self.axe() if each["impact"] in GRAVE)
+        for each in self.axe():
+            if each["impact"] in GRAVE:
+                yield f"{each['impact']} {each['rule']}: {each['help']}; {each['nodes']}"
 
     def axe(self) -> list[dict[str, Any]]:
         """axe's findings, of every impact."""
@@ -98,7 +101,8 @@ class Walk:
 
     def focused(self) -> str:
         """What has the focus, in words."""
-        return str(self.browser.run("return document.activeElement.getAttribute('aria-label') || document.activeElement.innerText || document.activeElement.tagName"))
+        words = "at.getAttribute('aria-label') || at.innerText || at.name || at.tagName"
+        return str(self.browser.run(f"const at = document.activeElement; return {words}"))
 
 
 @cache

@@ -4,7 +4,7 @@ import { curve, layout, step, WIDE } from "./layout.js";
 
 const NARROW = matchMedia("(max-width: 700px)");
 const cut = (text, most) => text.length > most ? text.slice(0, most - 1) + "…" : text;
-const shown = node => [cut(node.name, 19), cut(node.words, 23)];
+const shown = node => [cut(node.name, 17), cut(node.words, 20)];
 // What a screen reader says begins with what one sees.
 const said = node => [shown(node).join(" "), shown(node)[1] === node.words ? "" : node.words, node.layer, node.state === "recorded" ? "" : node.state, node.folded ? `${node.folded} folded` : ""].filter(Boolean).join(", ");
 
