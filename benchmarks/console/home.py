@@ -116,11 +116,8 @@ class _Year:
             self.ledger.write(f"raw/{model}/{source}/{partition.path}/part.parquet", data)
             digests[source] = digest_bytes(data)
         value = values.verdict(str(day), number)
-        held = {
-            f"quarantine-{name}.parquet": f"{model} {day}".encode()
-            for name, each in value["sources"].items()
-            if each["quarantined"]
-        }
+        counts = {name: each["quarantined"] for name, each in value["sources"].items() if each["quarantined"]}
+        held = {f"quarantine-{name}.parquet": values.set_aside(count) for name, count in counts.items()}
         judged = self.ledger.commit("validate", model, at, params={"day": str(day), "sources": digests}, value=value,
                                     files={"docs.html": b"<p>docs</p>", **held})  # fmt: skip
         kept = VERDICT.format.stamp(KeptVerdict.of(judged).to_json())

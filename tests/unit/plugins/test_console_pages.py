@@ -12,7 +12,8 @@ from tests.support.toy_ledger import MODEL
 
 GETS = [
     "/quality", "/lineage", "/costs", "/audit", "/api/quality", f"/api/quality/{MODEL}",
-    f"/api/quality/{MODEL}/quarantine/2013-01-02", f"/api/lineage/{MODEL}", f"/api/lineage/{MODEL}?version=1", f"/api/lineage/{MODEL}/versions/1/days?owner={MODEL}",
+    f"/api/quality/{MODEL}/quarantine/2013-01-02", f"/api/lineage/{MODEL}", f"/api/lineage/{MODEL}?version=1",
+    f"/api/lineage/{MODEL}/versions/1/days?owner={MODEL}",
     "/api/audit",
     "/api/audit/chain", "/api/audit/export", "/api/costs", f"/api/costs/{MODEL}", f"/api/costs/{MODEL}/served",
 ]  # fmt: skip
