@@ -61,7 +61,8 @@ def propose_imported(
     as_of = statement.trained_until.isoformat() if statement.trained_until else value["as_of"]
     gate = _gate(Gate.from_json(judged.value["gate"]), statement.trained_until, holdout)
     threshold = float(judged.value.get("threshold", MEASURED_BEFORE))
-    entry = Entry(spec.name, as_of, lineage, gate, measured(judged), IMPORTED, run_type, threshold)
+    who = statement.by.partition(" (")[0]  # as the command line names itself: "ann (slipstream command)"
+    entry = Entry(spec.name, as_of, lineage, gate, measured(judged), IMPORTED, run_type, threshold, who)
     params = {"format": value["source"]["format"], "trained_until": str(statement.trained_until or "unknown")}
     return Package(entry, Facts(spec, made, made, judged, signature, params, ""), ledger, _said(statement, value))
 

@@ -240,3 +240,12 @@ def test_both_commits_are_in_the_registry_and_in_the_audit_chain(registered: Lif
     with registered.services.control.transaction() as connection:
         (detail,) = connection.scalars(sa.select(audit.c.detail).where(audit.c.action == "register")).all()
     assert (detail["commit"], detail["platform_commit"]) == (record.entry.lineage.commit, record.entry.lineage.commit)
+
+
+def test_the_version_remembers_who_asked_for_its_training(published: Life) -> None:
+    run = trained(published, user="ann")
+    version = register_in(run)["version"]
+    assert versions.records(published.services.control, MODEL)[version - 1].entry.trained_by == "ann"
+    again = trained(published, user="bob", run_id="manual__2")
+    assert register_in(again)["version"] == version  # the same result: it stays whose it was
+    assert versions.records(published.services.control, MODEL)[version - 1].entry.trained_by == "ann"
