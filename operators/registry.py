@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import SpecError
 from include.services.services import Services
+from include.versions.trainer import TRAINED_BY
 from operators.assets import candidate_asset, with_outlet
 from operators.base import ReconcileOperator
 from operators.commits import commits_at
@@ -121,7 +122,7 @@ class RegisterModelOperator(ReconcileOperator):
         from include.governance.registry import register
 
         package = self._foreign or self._trained_here(context, services)
-        package = replace(package, entry=replace(package.entry, trained_by=user(context)))
+        package = replace(package, said={**package.said, TRAINED_BY: user(context)})
         registry = services.registry()
         record = register(services.control, registry, package, epoch)
         evaluation = services.ledger.resolve(package.entry.lineage.evaluation)

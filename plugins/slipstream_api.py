@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.core.control import ControlStore
-from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
+from include.core.errors import ConflictError, DataError, GateClosed, NotAllowedError, SlipstreamError, TransientError
 from include.core.html import STYLE
 from include.core.html_policy import script_policy, scripts
 from include.governance.audit import history
@@ -29,6 +29,7 @@ from include.rollout.report import rollout_page
 from include.rollout.restore import restore, restore_now
 from include.rollout.rollback import roll_back_model
 from plugins.slipstream_access import any_access, check, guard_writes, may, model_access, owner_access
+from plugins.slipstream_approvals import router as approvals
 from plugins.slipstream_features import dag_of, features_view
 from plugins.slipstream_input import VERSIONS, Guard, explain_input
 from plugins.slipstream_reports import headers_of, read_report
@@ -47,7 +48,13 @@ Trainer = Annotated[BaseUser, Depends(model_access("POST", "training"))]
 
 Version = Annotated[int | None, Query(ge=1, le=VERSIONS)]
 
-STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
+STATUS: dict[type[SlipstreamError], int] = {
+    NotAllowedError: 403,
+    ConflictError: 409,
+    GateClosed: 409,
+    DataError: 404,
+    TransientError: 503,
+}
 PAGE = Path(__file__).with_name("slipstream_page.html")
 PAGE_POLICY = "connect-src 'self'; frame-ancestors 'self'"  # beside its own script, and what any page of ours may
 
@@ -79,6 +86,7 @@ def _audited() -> ControlStore:
 
 
 guard_writes(app, _audited)
+app.include_router(approvals)
 
 
 @app.exception_handler(SlipstreamError)

@@ -15,6 +15,7 @@ from include.governance.registration import measured
 from include.step_values.imported import ImportValue
 from include.versions.origin import IMPORTED
 from include.versions.record import MEASURED_BEFORE, Entry, Gate, Lineage, VersionRecord
+from include.versions.trainer import TRAINED_BY
 
 CODE = "trained elsewhere"  # what stands for the code and the parameters of a training that nobody here has seen
 
@@ -61,8 +62,7 @@ def propose_imported(
     as_of = statement.trained_until.isoformat() if statement.trained_until else value["as_of"]
     gate = _gate(Gate.from_json(judged.value["gate"]), statement.trained_until, holdout)
     threshold = float(judged.value.get("threshold", MEASURED_BEFORE))
-    who = statement.by.partition(" (")[0]  # as the command line names itself: "ann (slipstream command)"
-    entry = Entry(spec.name, as_of, lineage, gate, measured(judged), IMPORTED, run_type, threshold, who)
+    entry = Entry(spec.name, as_of, lineage, gate, measured(judged), IMPORTED, run_type, threshold)
     params = {"format": value["source"]["format"], "trained_until": str(statement.trained_until or "unknown")}
     return Package(entry, Facts(spec, made, made, judged, signature, params, ""), ledger, _said(statement, value))
 
@@ -70,7 +70,14 @@ def propose_imported(
 def _said(statement: Statement, value: ImportValue) -> dict[str, Json]:
     """For the audit chain: who brought which bytes from where, and what they say of them."""
     until = statement.trained_until.isoformat() if statement.trained_until else None
-    return {"by": statement.by, "uri": statement.uri, "source": value["source"]["digest"], "trained_until": until}
+    who = statement.by.partition(" (")[0]  # as the command line names itself: "ann (slipstream command)"
+    return {
+        "by": statement.by,
+        TRAINED_BY: who,
+        "uri": statement.uri,
+        "source": value["source"]["digest"],
+        "trained_until": until,
+    }
 
 
 def _gate(gate: Gate, trained_until: datetime | None, holdout: Holdout | None) -> Gate:

@@ -78,7 +78,7 @@ def ask(control: ControlStore, rollout: Rollout, epoch: int, where: Mapping[str,
         position = names.index(standing.gate) if standing.gate in names else len(names)
         if position:
             require_verdict(connection, rollout, names[position - 1])
-        told = {"gate": standing.gate, "seen": standing.seen, "terms": standing.terms.to_json(), "where": dict(where or {})}
+        told = {"gate": standing.gate, "seen": standing.seen, "trained_by": standing.trained_by, "where": dict(where or {})}
         _write(connection, rollout_in(connection, rollout.id), "asked", standing.gate, told)
         detail = {"rollout": rollout.id, "version": rollout.challenger, "gate": standing.gate, "words": standing.terms.words}
         control.append_audit(connection, "approval", "approval.ask", rollout.model, {**detail, "seen": standing.seen})

@@ -56,7 +56,6 @@ class Entry:
     origin: Origin = "trained"
     run_type: str = ""  # of the Airflow run: "backfill" is never rolled out
     threshold: float = MEASURED_BEFORE  # the score from which on a decision was yes when `metrics` were taken
-    trained_by: str | None = None  # the user who started the training run; "": a clock or an event did; None: not known
 
     @property
     def key(self) -> str:
@@ -89,8 +88,6 @@ class VersionRecord:
     def to_json(self) -> dict[str, Any]:
         entry = asdict(self.entry)
         lineage = entry.pop("lineage")
-        if entry["trained_by"] is None:  # as earlier releases wrote it
-            del entry["trained_by"]
         gate = {"passed": self.entry.gate.passed, "reasons": list(self.entry.gate.reasons)}
         own = {"version": self.version, "semver": self.semver, "stage": str(self.stage), "key": self.entry.key}
         return {**entry, **lineage, **own, "gate": gate, "run_id": self.run_id, "created_at": self.created_at}
@@ -100,6 +97,5 @@ class VersionRecord:
         entry = Entry(
             value["model"], value["as_of"], Lineage.from_json(value), Gate.from_json(value["gate"]),
             value["metrics"], value["origin"], value["run_type"], value.get("threshold", MEASURED_BEFORE),
-            value.get("trained_by"),
         )  # fmt: skip
         return cls(entry, value["version"], value["semver"], Stage(value["stage"]), value["run_id"], value["created_at"])

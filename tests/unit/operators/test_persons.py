@@ -23,6 +23,7 @@ from include.rollout.pause import pause
 from include.rollout_state.approval import Person
 from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
+from include.versions.trainer import REGISTERED, TRAINED_BY
 from operators.approval_trigger import ApprovalTrigger
 from operators.groups.rollout import rollout_group
 from operators.persons import APPROVE, REJECT
@@ -48,7 +49,8 @@ def services(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Services:
     with made.control.transaction() as connection:
         add_candidates(connection, MODEL, 1, 2)
         set_route(connection, MODEL, Route(champion=1))
-        record = {"trained_by": "tom", "metrics": {"auc": 0.71}, "semver": "1.2.0", "as_of": "2013-01-05"}
+        made.control.append_audit(connection, "register", REGISTERED, MODEL, {"version": 2, TRAINED_BY: "tom"})
+        record = {"metrics": {"auc": 0.71}, "semver": "1.2.0", "as_of": "2013-01-05"}
         connection.execute(versions.update().where(versions.c.version == 2).values(record=record))
     spec = made.spec(MODEL)
     asks = spec.rollout.model_copy(update={"approval": Approval(persons=2, users=("ann", "bob", "tom"))})
