@@ -46,6 +46,7 @@ PARTS = {
     "training.search.space, one of a few values": "Choice",
     "training.workers, where they may come and go": "Workers",
     "evaluation": "Evaluation",
+    "evaluation.explanations": "Explanations",
     "rollout": "Rollout",
     "rollout.approval, by persons": "Approval",
     "rollout.outcomes": "BusinessMetric",

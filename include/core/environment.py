@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from include.core import environment_aws
+from include.core import environment_aws, environment_governance
 from include.core.variable import PREFIX, Variable
 from include.core.variable import named as _named
 
@@ -328,6 +328,7 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,
     "AWS": environment_aws.GROUP,
+    "Governance": environment_governance.GROUP,
     "Seen from outside": (
         LOG_FORMAT, LOG_FIELDS, OTEL_DISABLED, OTEL_EXPORTER, OTEL_ENDPOINT, OTEL_TRACES_ENDPOINT, OTEL_PROTOCOL,
         OTEL_TRACES_PROTOCOL, OTEL_HEADERS, OTEL_SERVICE, OTEL_RESOURCE, OTEL_SAMPLER, OTEL_SAMPLER_ARG, TRACEPARENT, TRACESTATE,

@@ -8,7 +8,7 @@ Importing this module is cheap, for DAG files import it: what costs is imported 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from include.core.request import Request
     from include.costs.version import VersionCost
     from include.experiments.heard import Tables
+    from include.governance.anchors import Place
     from include.governance.approval import Approvals
     from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
@@ -73,6 +74,12 @@ class Services:
     def aws(self) -> AwsAccess:
         """AWS's services. Nothing is asked of them yet."""
         return self.connections.aws(self.settings)
+
+    def anchor_places(self, say: Callable[[str], object] | None = None) -> list[Place]:
+        """Where the audit chain's head is anchored. `say` writes a line of the log, where that is such a place."""
+        from include.governance.anchor_places import open_places
+
+        return open_places(self.settings.environ or None, lambda: self.aws, say)
 
     @cached_property
     def prediction_log(self) -> SharedLog:

@@ -14,6 +14,7 @@ from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.experiments import Experiment, Guardrail, Metric
+from include.core.spec.explanations import Explanations
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
@@ -49,6 +50,7 @@ __all__ = [
     "Evaluation",
     "EventSource",
     "Experiment",
+    "Explanations",
     "Feature",
     "FeatureSet",
     "Features",
