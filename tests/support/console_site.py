@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from include.core.control import ControlStore
 from include.core.digest import PROJECT
 from include.governance.registry import register, resource
 from include.routing.route import Route, set_route
+from include.versions.trainer import TRAINED_BY
 from tests.support.toy_ledger import MODEL, Loop
 
 READY = 120.0  # seconds; importing Airflow's API server takes most of them
@@ -85,7 +86,8 @@ def _fill(loop: Loop, control: ControlStore, home: Path) -> None:
     control.create_tables()
     epoch = control.take(resource(MODEL), "t")
     for days in (2, 3):
-        register(control, FolderRegistry(loop.ledger.storage), loop.package(days=days), epoch)
+        made = replace(loop.package(days=days), said={TRAINED_BY: "user"})
+        register(control, FolderRegistry(loop.ledger.storage), made, epoch)
     with control.transaction() as connection:
         set_route(connection, MODEL, Route(champion=2, previous=1))
     package = home / "toy_models" / MODEL
