@@ -15,8 +15,9 @@ from operators.assets import candidate_asset, with_outlet
 from operators.base import SlipstreamOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
-from operators.rollout import NOTHING, OPENED, RolloutOperator, of_model
+from operators.rollout import NOTHING
 from operators.run import holder, left, map_index, run_token
+from operators.traffic import OPENED, RolloutOperator, of_model
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
