@@ -8,14 +8,30 @@ from fastapi.responses import JSONResponse
 
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
-from plugins import slipstream_acts, slipstream_console, slipstream_features, slipstream_model, slipstream_reports
+from plugins import (
+    slipstream_acts,
+    slipstream_console,
+    slipstream_features,
+    slipstream_fleet,
+    slipstream_model,
+    slipstream_reports,
+    slipstream_runs,
+)
 from plugins.slipstream_access import guard_writes
 from plugins.slipstream_console import Versioned
 from plugins.slipstream_input import Guard, explain_input
 from plugins.slipstream_services import services
 
 # In this order: the console's own pages are named last, for any one word is a page of its.
-PAGES = (slipstream_model, slipstream_acts, slipstream_features, slipstream_reports, slipstream_console)
+PAGES = (
+    slipstream_fleet,
+    slipstream_model,
+    slipstream_acts,
+    slipstream_runs,
+    slipstream_features,
+    slipstream_reports,
+    slipstream_console,
+)
 STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
 
 app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)

@@ -73,3 +73,26 @@ export const computeAgain = async (model, refresh) => {
   });
   refresh();
 };
+
+// One click is one run, however often it is sent.
+const token = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), each => each.toString(16).padStart(2, "0")).join("");
+const started = done => `Airflow runs ${done.dag} (${done.run}).${done.paused ? " The DAG is switched off: the run waits until it is switched on." : ""}`;
+const run = (model, verb, refresh, given) => {
+  const click = token();
+  return ask({ act: `${verb}/${model.model}`, ...given, send: async typed => started(await post(path(model, verb), { ...typed, ...given.fixed, token: click })) }).then(refresh);
+};
+export const trainNow = (model, refresh) => run(model, "train", refresh, {
+  title: `Train ${model.model} now`, button: "Train", happens: "A run of the training DAG makes a new version, evaluates it and puts it to the gate. If it passes, its rollout begins as the spec says.",
+  safe: "the champion goes on answering until the rollout has judged the new version.",
+  fields: [{ name: "as_of", label: "As of (UTC, such as 2013-04-01): nothing known later is used. Empty: the newest published day.", optional: true, most: 40 }, REASON],
+});
+export const takeIn = (model, refresh) => run(model, "backfill", refresh, {
+  title: `Take in a range of days of ${model.model}`, button: "Take in", happens: "A run validates, computes and publishes each day of the range that has landed. Days that are published already are computed again only if their data changed.",
+  safe: "a day that fails keeps what is published of it.",
+  fields: [{ name: "first", label: "First day (YYYY-MM-DD, or a partition's name)", least: 4, most: 32 }, { name: "last", label: "Last day, included", least: 4, most: 32 }, REASON],
+});
+export const rollOut = (model, version, refresh) => run(model, "roll_out", refresh, {
+  title: `Roll out version ${version} of ${model.model}`, button: "Roll out", fixed: { version },
+  happens: "A run of the rollout DAG brings it in, stage by stage: smoke test, shadow, and shares of the traffic, each judged. It is refused where the gate is closed or another rollout is live.",
+  safe: "the champion answers whoever the rollout has not drawn, and a failure returns all traffic to it.",
+});
