@@ -53,9 +53,12 @@ def rollback(model: str, body: Reason, user: Operator, later: BackgroundTasks) -
 def restore_version(model: str, body: Restoration, user: Operator, later: BackgroundTasks) -> dict[str, Any]:
     """A version that had its rollout is offered again, or returns to production."""
     later.add_task(_mirror, model)
-    act = restore_now if body.now else restore
     given = (services().control, services().ledger, model, body.version)
-    return dict(vars(act(*given, actor=name_of(user), reason=body.reason, despite_gate=body.despite_gate)))
+    if body.now:
+        spec = services().readable_spec(model)
+        back = restore_now(*given, actor=name_of(user), reason=body.reason, despite_gate=body.despite_gate, spec=spec)
+        return dict(vars(back))
+    return dict(vars(restore(*given, actor=name_of(user), reason=body.reason, despite_gate=body.despite_gate)))
 
 
 @router.post("/api/models/{model}/rollout/{verb}")

@@ -10,12 +10,16 @@ from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
 from plugins import (
     slipstream_acts,
+    slipstream_audit,
     slipstream_console,
+    slipstream_costs,
     slipstream_features,
     slipstream_fleet,
+    slipstream_lineage,
     slipstream_model,
+    slipstream_quality,
     slipstream_reports,
-    slipstream_runs,
+    slipstream_training,
 )
 from plugins.slipstream_access import guard_writes
 from plugins.slipstream_console import Versioned
@@ -27,8 +31,12 @@ PAGES = (
     slipstream_fleet,
     slipstream_model,
     slipstream_acts,
-    slipstream_runs,
+    slipstream_training,
     slipstream_features,
+    slipstream_quality,
+    slipstream_lineage,
+    slipstream_audit,
+    slipstream_costs,
     slipstream_reports,
     slipstream_console,
 )

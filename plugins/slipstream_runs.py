@@ -1,106 +1,67 @@
-"""Runs of a model's DAGs that a person asks for: train now, take in a range of days, roll a version out.
-
-Airflow makes the run, as the person who asks: they need the right to run that very DAG. The reason is the run's note and a row of
-the audit, which is written first. A request that is sent twice makes one run.
-"""
+"""A run of one of a model's DAGs that a person starts on the console: audited with its reason, then queued in their name."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+import uuid
+from typing import Any
 
-from airflow.api.common.trigger_dag import trigger_dag
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
-from airflow.exceptions import DagNotFound, DagRunAlreadyExists
-from airflow.models.dag import DagModel
-from airflow.utils.types import DagRunTriggeredByType
-from fastapi import APIRouter, Depends
-from pydantic import Field, model_validator
 
-from include.core.errors import ConflictError, DataError
-from include.core.time import parse_time
-from include.versions.queries import at_version
-from plugins.slipstream_access import model_access
-from plugins.slipstream_acts import Reason, name_of
+from include.core.errors import DataError, TransientError
+from include.core.time import now
 from plugins.slipstream_services import services
 
-router = APIRouter()
-Conf = dict[str, Any]
+RANGE = "features_range"
 
 
-class Run(Reason):
-    """`token`: of one click. Sent again it finds the run that it made."""
-
-    token: str = Field(pattern=r"^[0-9a-f]{16,64}$")
-
-
-class Training(Run):
-    """`as_of`: as if it were that moment (UTC); empty: the newest published day."""
-
-    as_of: str = Field(default="", max_length=40)
-
-
-class Range(Run):
-    """Partitions from the first to the last, both included, as the model's cadence names them."""
-
-    first: str = Field(min_length=4, max_length=32, pattern=r"^[0-9][0-9A-Za-z:.-]+$")
-    last: str = Field(min_length=4, max_length=32, pattern=r"^[0-9][0-9A-Za-z:.-]+$")
-
-    @model_validator(mode="after")
-    def _is_forward(self) -> Self:
-        if self.first > self.last:
-            raise ValueError("the first is after the last")
-        return self
-
-
-class Offer(Run):
-    version: int = Field(strict=True, ge=1, lt=2**31)
-
-
-@router.post("/api/models/{model}/train")
-def train(model: str, body: Training, user: Annotated[BaseUser, Depends(model_access("POST", "training"))]) -> dict[str, Any]:
-    return _run(model, "training", {"as_of": parse_time(body.as_of).isoformat()} if body.as_of else {}, body, user)
-
-
-@router.post("/api/models/{model}/backfill")
-def backfill(
-    model: str, body: Range, user: Annotated[BaseUser, Depends(model_access("POST", "features_range"))]
+def start_run(
+    model: str,
+    dag: str,
+    conf: dict[str, Any],
+    user: BaseUser,
+    action: str,
+    detail: dict[str, Any],
+    reason: str,
+    token: str = "",
 ) -> dict[str, Any]:
-    cadence = services().owner(model).data.cadence
-    first, last = (cadence.parse(each) for each in (body.first, body.last))
-    return _run(model, "features_range", {"from": first.name, "to": last.name}, body, user)
+    """Returns the run; `paused`: whether it waits until its DAG is switched on. `token`: of one click, which makes one run
+    however often it is sent. Raises DataError where Airflow has no such DAG or refuses it, TransientError where it is down.
 
+    The audit's row comes first, so that no run is without one; a run that Airflow refused has a second row that says so.
+    """
+    from airflow.api.common.trigger_dag import trigger_dag
+    from airflow.exceptions import DagRunAlreadyExists
+    from airflow.models.dag import DagModel
+    from airflow.sdk.exceptions import AirflowException
+    from airflow.utils.types import DagRunTriggeredByType
+    from sqlalchemy.exc import SQLAlchemyError
 
-@router.post("/api/models/{model}/roll_out")
-def roll_out(model: str, body: Offer, user: Annotated[BaseUser, Depends(model_access("POST", "rollout"))]) -> dict[str, Any]:
-    """By the rollout's own rules: it goes on only where the version's gate is open and its turn has come."""
-    with services().control.transaction() as connection:
-        at_version(connection, model, body.version)
-    return _run(model, "rollout", {"version": body.version}, body, user)
-
-
-def _run(model: str, part: str, conf: Conf, body: Run, user: BaseUser) -> dict[str, Any]:
-    """{dag, run, paused}: the run that Airflow made; `paused`: whether it waits until its DAG is switched on."""
-    dag, run = f"{model}_{part}", f"manual__console_{body.token}"
-    known = DagModel.get_dagmodel(dag)
-    if known is None or known.is_stale:
-        raise DataError(
-            f"Airflow knows no DAG {dag}.", seen=dag, hint="are the DAG files parsed? airflow dags list-import-errors"
-        )
-    if known.has_import_errors:
-        raise ConflictError(
-            f"{dag} has import errors.", seen=dag, safe="nothing was started.", hint="airflow dags list-import-errors"
-        )
-    control = services().control
-    with control.transaction() as connection:  # first, so that no run is without its row
-        detail = {"dag": dag, "run": run, "conf": conf, "reason": body.reason}
-        control.append_audit(connection, name_of(user), f"run.{part}", model, detail)
+    dag_id, actor = f"{model}_{dag}", f"{user.get_name()} (Airflow)"
+    run_id = f"console__{token}" if token else f"console__{now():%Y-%m-%dT%H:%M:%S}_{uuid.uuid4().hex[:8]}"
+    told = {**detail, "dag": dag_id, "run": run_id, "reason": reason}
+    _audit(actor, action, model, told)
     try:
-        by = DagRunTriggeredByType.UI
-        trigger_dag(dag, triggered_by=by, triggering_user_name=user.get_name(), run_id=run, conf=conf, note=body.reason)
+        trigger_dag(dag_id, triggered_by=DagRunTriggeredByType.UI, triggering_user_name=user.get_name(), run_id=run_id, conf=conf,
+                    note=reason)  # fmt: skip
     except DagRunAlreadyExists:
         pass  # the same click, once more
-    except DagNotFound as error:
-        raise DataError(f"Airflow knows no DAG {dag}.", seen=dag) from error
-    except ValueError as error:  # a parameter that the DAG does not take
-        raise ConflictError(f"Airflow makes no such run of {dag}: {error}", seen=conf, safe="nothing was started.") from error
-    return {"dag": dag, "run": run, "paused": bool(known.is_paused)}
+    except (AirflowException, ValueError) as error:
+        _audit(actor, f"{action}.refused", model, {**told, "error": str(error)[:300]})
+        raise DataError(
+            f"Airflow did not start a run of {dag_id}.",
+            seen=str(error)[:300],
+            safe="nothing was started; the audit has the attempt.",
+            hint="is the DAG parsed, and not switched off? `airflow dags list` says so.",
+        ) from error
+    except SQLAlchemyError as error:
+        raise TransientError(
+            f"Airflow's database did not take the run of {dag_id}.", safe="nothing was started.", hint="try again."
+        ) from error
+    known = DagModel.get_dagmodel(dag_id)
+    return {"dag": dag_id, "run": run_id, "paused": bool(known is not None and known.is_paused), **detail}
+
+
+def _audit(actor: str, action: str, model: str, detail: dict[str, Any]) -> None:
+    control = services().control
+    with control.transaction() as connection:
+        control.append_audit(connection, actor, action, model, detail)

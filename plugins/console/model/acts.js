@@ -86,11 +86,6 @@ export const trainNow = (model, refresh) => run(model, "train", refresh, {
   safe: "the champion goes on answering until the rollout has judged the new version.",
   fields: [{ name: "as_of", label: "As of (UTC, such as 2013-04-01): nothing known later is used. Empty: the newest published day.", optional: true, most: 40 }, REASON],
 });
-export const takeIn = (model, refresh) => run(model, "backfill", refresh, {
-  title: `Take in a range of days of ${model.model}`, button: "Take in", happens: "A run validates, computes and publishes each day of the range that has landed. Days that are published already are computed again only if their data changed.",
-  safe: "a day that fails keeps what is published of it.",
-  fields: [{ name: "first", label: "First day (YYYY-MM-DD, or a partition's name)", least: 4, most: 32 }, { name: "last", label: "Last day, included", least: 4, most: 32 }, REASON],
-});
 export const rollOut = (model, version, refresh) => run(model, "roll_out", refresh, {
   title: `Roll out version ${version} of ${model.model}`, button: "Roll out", fixed: { version },
   happens: "A run of the rollout DAG brings it in, stage by stage: smoke test, shadow, and shares of the traffic, each judged. It is refused where the gate is closed or another rollout is live.",

@@ -1,8 +1,9 @@
 // One model: who answers, its rollout, its windows, versions, decisions, and what a person may do.
 import { get } from "../api.js";
+import { backfill } from "../data/acts.js";
 import { html, nothing } from "../lib.js";
 import { audit } from "../model/audit.js";
-import { button, computeAgain, rollBack, steer, takeIn, trainNow } from "../model/acts.js";
+import { button, computeAgain, rollBack, steer, trainNow } from "../model/acts.js";
 import { compare } from "../model/compare.js";
 import { features } from "../model/features.js";
 import { coming, decisions } from "../model/policy.js";
@@ -29,7 +30,7 @@ const acts = (model, context) => {
   return html`<div class="acts" role="group" aria-label="Acts">
     <button @click=${() => trace(model, context)} title="From the served version to its raw partitions, parameters and code">Trace</button>
     ${button(may.train, "Train now…", () => trainNow(model, refresh), { needs: "train" })}
-    ${button(may.backfill, "Take in days…", () => takeIn(model, refresh), { needs: "take in days" })}
+    ${button(may.backfill, "Take in days…", () => backfill(model.model, [], refresh), { needs: "take in days" })}
     ${button(may.recompute, "Compute again…", () => computeAgain(model, refresh), { needs: "have results computed again" })}
     ${live ? button(may.roll_back, model.rollout.state === "paused" ? "Resume rollout…" : "Pause rollout…", () => steer(model, model.rollout.state === "paused" ? "resume" : "pause", refresh), { needs: "pause a rollout" }) : nothing}
     ${live ? button(may.roll_back, "Abort rollout…", () => steer(model, "abort", refresh), { danger: true, needs: "end a rollout" }) : nothing}

@@ -48,7 +48,7 @@ GETS = [
     *(f"/api/models/{MODEL}/{part}" for part in ("live", "decisions", "outlook", "compare?before=1&after=2")),
 ]
 HANDS = [f"/api/models/{MODEL}/rollout/{verb}" for verb in ("pause", "resume", "abort")]
-VERBS = ("rollback", "restore", "invalidate", "train", "backfill", "roll_out")
+VERBS = ("rollback", "restore", "invalidate", "train", "roll_out")
 POSTS = [*(f"/api/models/{MODEL}/{verb}" for verb in VERBS), *HANDS]
 
 
