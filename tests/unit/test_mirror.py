@@ -187,7 +187,9 @@ ELSEWHERE = {
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
-    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_model",
+    "tests/unit/plugins/test_slipstream_plugin.py": (
+        "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_fleet plugins/slipstream_model"
+    ),
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
     "tests/unit/prediction_log/test_compaction.py": "prediction_log/compactor",
