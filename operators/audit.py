@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pendulum
 from airflow.sdk import DAG, BaseOperator, Context, CronDataIntervalTimetable
@@ -26,15 +25,23 @@ if TYPE_CHECKING:
 AUDIT = "docs/audit.md#an-alarm"
 
 
-def anchor_audit(services: Services, log: logging.Logger) -> Anchoring:
+class Log(Protocol):
+    """A task's log, or any other."""
+
+    def info(self, message: str, /, *words: Any) -> Any: ...
+
+    def error(self, message: str, /, *words: Any) -> Any: ...
+
+
+def anchor_audit(services: Services, log: Log) -> Anchoring:
     """Anchor the newest row where SLIPSTREAM_AUDIT_ANCHOR says. Nothing here fails the caller: a place that is away, or refuses,
     is told once a day, and asked again by the next run."""
     from include.governance.anchors import Anchoring, anchor_head
 
     try:
         done = anchor_head(services.control, services.anchor_places(log.info))
-    except SlipstreamError as error:  # the setting cannot be read, or AWS's login is not there
-        done = Anchoring(None, failed={AUDIT_ANCHOR.name: error})
+    except SlipstreamError as refused:  # the setting cannot be read, or AWS's login is not there
+        done = Anchoring(None, failed={AUDIT_ANCHOR.name: refused})
     if done.written:
         log.info("%s", done.words)
     for place, error in done.failed.items():
