@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 from airflow.sdk import DAG, BaseOperator, Context, CronDataIntervalTimetable
@@ -25,28 +26,20 @@ if TYPE_CHECKING:
 AUDIT = "docs/audit.md#an-alarm"
 
 
-class Log(Protocol):
-    """A task's log, or any other."""
-
-    def info(self, message: str, /, *words: Any) -> Any: ...
-
-    def error(self, message: str, /, *words: Any) -> Any: ...
-
-
-def anchor_audit(services: Services, log: Log) -> Anchoring:
+def anchor_audit(services: Services, say: Callable[[str], None], complain: Callable[[str], None]) -> Anchoring:
     """Anchor the newest row where SLIPSTREAM_AUDIT_ANCHOR says. Nothing here fails the caller: a place that is away, or refuses,
     is told once a day, and asked again by the next run."""
     from include.governance.anchors import Anchoring, anchor_head
 
     try:
-        done = anchor_head(services.control, services.anchor_places(log.info))
-    except SlipstreamError as refused:  # the setting cannot be read, or AWS's login is not there
-        done = Anchoring(None, failed={AUDIT_ANCHOR.name: refused})
+        done = anchor_head(services.control, services.anchor_places(say))
+    except SlipstreamError as error:  # the setting cannot be read, or AWS's login is not there
+        done = Anchoring(None, failed={AUDIT_ANCHOR.name: error})
     if done.written:
-        log.info("%s", done.words)
-    for place, error in done.failed.items():
-        words = f"The audit chain could not be anchored at {place}: {one_line(error)}"
-        log.error("%s", words)
+        say(done.words)
+    for place, why in done.failed.items():
+        words = f"The audit chain could not be anchored at {place}: {one_line(why)}"
+        complain(words)
         key = f"audit_anchor/{digest_json(place)[:16]}/{now():%Y-%m-%d}"
         send_alert(Alert(key, "audit_not_anchored", "ticket", "", words, AUDIT), services.control)
     return done
@@ -71,7 +64,7 @@ class VerifyAuditOperator(BaseOperator):
         verdict.raise_if_broken()
         seal = write_seal(services.control, services.storage, actor=holder(context))
         self.log.info("%s", f"Seal {seal.number} is of row {seal.seq}." if seal else "Nothing was added since the newest seal.")
-        done = anchor_audit(services, self.log)
+        done = anchor_audit(services, self.log.info, self.log.error)
         return {**to_json(verdict), "seal": seal.number if seal else None, "written": [*done.written]}
 
     def _places(self, services: Services) -> list[Place]:

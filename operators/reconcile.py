@@ -141,7 +141,7 @@ class ReconcileStoresOperator(BaseOperator):
             if not send_alert(Alert(**vars(pending)), services.control):
                 break  # nobody listens, or the webhook does not take it: the next run tries again
         self._show(services)
-        anchor_audit(services, self.log)
+        anchor_audit(services, self.log.info, self.log.error)
         self.log.info("%d found, %d changed, %d unknown", len(report.found), len(report.changed), len(report.unknown))
         if report.failure is not None:
             raise report.failure

@@ -32,6 +32,8 @@ ADAPTERS: dict[str, str] = {
     "model": "include.backends.onnx.model:open_model",
     "model.check": "include.backends.onnx.model:check_model",
     "model.quantize": "include.backends.onnx.model:quantize",
+    # include/evaluation/explained.py: Shapley values of rows
+    "shap.values": "include.backends.shap.values:shapley_values",
     # include/retrieval/nearest.py: Nearest, of more items than are all compared
     "nearest": "include.backends.faiss.index:open_index",
     "nearest.write": "include.backends.faiss.index:write_index",

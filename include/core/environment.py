@@ -171,6 +171,10 @@ SQL_MEMORY = _named(
     "How much memory such queries may take, as DuckDB writes it; a share is of this machine's, or of its container's.",
     "50%",
 )
+APPROVERS = _named(
+    "APPROVERS", "roles and users",
+    "Who has which role of `rollout.approval`: `risk=ann,bob; legal=carol`, each user by Airflow's id or name.",
+)  # fmt: skip
 KEEP_PREDICTIONS = _named(
     "KEEP_PREDICTIONS", "days", "How many days of the prediction log `slipstream gc` keeps. Empty: all of them.",
 )  # fmt: skip
@@ -314,7 +318,8 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
-        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF, PLATFORM,
+        SQL_SECONDS, SQL_MEMORY, APPROVERS, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF,
+        PLATFORM,
     ),
     "What things cost": (COST_CURRENCY, *COSTS.values()),
     "Ports of the local platform": tuple(PORTS.values()),

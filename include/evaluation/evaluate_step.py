@@ -18,12 +18,14 @@ from include.core.spec import Evaluation
 from include.core.task import Task
 from include.evaluation import int8
 from include.evaluation.baselines import boosted, historical
+from include.evaluation.explained import Explained, explain
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.leakage import leaking_inputs, warnings
 from include.evaluation.remote import served_by
 from include.evaluation.report import render
 from include.evaluation.slices import by_slice, paired_slices
+from include.explanations import background
 from include.metrics.arrays import Bools
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
@@ -33,6 +35,7 @@ from include.problems.problem import Problem
 from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
 from include.step_values.evaluation import AloneValue, ChampionValue, ColdValue, EvaluateValue, PairedValue
+from include.step_values.explanations import ExplanationsValue
 from include.step_values.features import TrainingSetValue
 from include.step_values.training import Metrics, TrainValue
 
@@ -88,6 +91,9 @@ def run(task: Task) -> Outcome:
     if address := served_by(path):
         value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
+    if spec.explanations is not None:
+        files[background.FILE] = task.workdir / background.FILE
+        value["explanations"] = _explanations(model, encoder, train, holdout, spec, problem, files[background.FILE])
     if spec.int8 and "remote" not in value:
         small = task.workdir / int8.FILE
         value["int8"] = int8.variant(path, small, holdout.encoded, holdout.truth, spec, problem)
@@ -176,6 +182,17 @@ def _cold(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem
         "metrics": problem.measure(truth, theirs),
         "paired": problem.difference(spec.metric, truth, outputs, theirs, truth.day).to_json(),
     }
+
+
+def _explanations(
+    model: Model, encoder: Encoder, train: Rows, holdout: Rows, spec: Evaluation, problem: Problem, file: Path
+) -> ExplanationsValue:
+    """Which features move the model. The rows that it is explained against are kept in the file: the gateway asks for them."""
+    assert spec.explanations is not None
+    asked = spec.explanations
+    known = background.write_background(train.table, encoder, asked.background, asked.seed, file)
+    rows = Explained(holdout.table, holdout.truth, holdout.encoded)
+    return explain(model.score, encoder, rows, known, spec, problem)
 
 
 def _other(champion: Problem, problem: Problem) -> str:

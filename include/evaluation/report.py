@@ -7,6 +7,7 @@ from html import escape
 
 from include.core.html import document, tiles
 from include.evaluation.charts import calibration, drawn
+from include.evaluation.explained_charts import explained
 from include.problems.problem import Problem
 from include.problems.stated import problem_in, stated
 from include.step_values.evaluation import EvaluateValue, GateValue, LatencyValue
@@ -32,6 +33,7 @@ def render(model: str, value: EvaluateValue, history: Sequence[Mapping[str, floa
                  f"trained on. {_compared(value)}{_paired(value)} {_decided(value, problem)}{_less(problem)}</p>"),
         *_calibrated(value, problem),
         *(_section(curve["title"], drawn(curve)) for curve in value.get("curves", ())),
+        *(_section(title, body) for title, body in _explained(value, problem)),
         _latency(value["latency_ms"], value.get("remote", "")),
         _section("Slices", _table(_columns(value["slices"]), value["slices"], problem)),
         _section("Training", _table(_columns(history), history, problem)),
@@ -57,6 +59,11 @@ def _calibrated(value: EvaluateValue, problem: Problem) -> Iterator[str]:
         whole = len(problem.outputs) == 1
         of = "share of positives" if whole else "share of rows where it is right"
         yield _section("Calibration" if whole else "Calibration of the likeliest class", calibration(value["calibration"], of))
+
+
+def _explained(value: EvaluateValue, problem: Problem) -> Iterable[tuple[str, str]]:
+    """What moves the model, where the evaluation asked."""
+    return explained(value["explanations"], problem) if "explanations" in value else ()
 
 
 def _latency(latency: LatencyValue, remote: str = "") -> str:

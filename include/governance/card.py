@@ -11,12 +11,13 @@ from include.governance.package import Package
 from include.problems.of import of_spec
 from include.versions.origin import IMPORTED
 
+MOST_FEATURES = 20  # that the card lists
 MADE = {"trained": "trained", IMPORTED: "trained elsewhere"}
 
 
 def render(package: Package) -> str:
     """The card of one version."""
-    sections = (_what, _data, _metrics, _slices, _limits, _lineage, _rollback)
+    sections = (_what, _data, _metrics, _slices, _explanations, _limits, _lineage, _rollback)
     return "\n\n".join(text for section in sections if (text := section(package))) + "\n"
 
 
@@ -85,6 +86,24 @@ def _flatten(slices: Mapping[str, Any]) -> list[Json]:
         elif isinstance(values, Mapping):
             rows += [{"slice": name, "value": key, **row} for key, row in values.items() if isinstance(row, Mapping)]
     return rows
+
+
+def _explanations(package: Package) -> str:
+    """Which features move it, where the evaluation told."""
+    told = package.facts.evaluation.value.get("explanations")
+    if not isinstance(told, Mapping):
+        return ""
+    shares = {each["feature"]: sum(each["mean_abs"]) for each in (told.get("shap") or {}).get("features", ())}
+    rows = [
+        [plain(each["feature"]), _number(each["worse"]), _interval(each), _number(shares.get(each["feature"]))]
+        for each in told["permutation"][:MOST_FEATURES]
+    ]
+    head = ["feature", f"{plain(told['metric'])} is worse without it", "95 %", "mean absolute Shapley value"]
+    return f"## What moves it\n\n{plain(told['words'])}\n\n{_table(head, rows)}"
+
+
+def _interval(each: Mapping[str, Any]) -> str:
+    return "–" if each.get("low") is None else f"{_number(each['low'])} to {_number(each['high'])}"
 
 
 def _limits(package: Package) -> str:

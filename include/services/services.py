@@ -19,7 +19,7 @@ from include.core.catalog import feature_set_names, load_feature_set, load_owner
 from include.core.connection import text_of
 from include.core.environment import REMOTES, connection
 from include.core.environment_aws import AWS_CONN_ID
-from include.core.errors import NotReadyError
+from include.core.errors import NotReadyError, SpecError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
 from include.core.ports import AwsAccess, JobBackend, open_jobs
@@ -230,6 +230,13 @@ class Services:
     def spec(self, model: str) -> ModelSpec:
         """Raises SpecError for an unknown model."""
         return load_spec(model, self.settings.models)
+
+    def readable_spec(self, model: str) -> ModelSpec | None:
+        """None where it cannot be read: what must work in an emergency does without."""
+        try:
+            return self.spec(model)
+        except SpecError:
+            return None
 
     def owner(self, name: str) -> PartitionOwner:
         """The model or feature set of that name. Raises SpecError for an unknown one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 from include.core.json_types import Json
+from include.step_values.explanations import ExplanationsValue
 from include.step_values.training import Metrics
 
 
@@ -147,6 +148,8 @@ class EvaluateValue(ChampionValue):
     remote: NotRequired[str]
     """The address of the server that scored: its latency is of the way there and back, and `bytes` are of a record of it."""
     int8: NotRequired[Int8Value]
+    explanations: NotRequired[ExplanationsValue]
+    """Which features move the model, where `evaluation.explanations` asks for it."""
     measured_again: NotRequired[int]
     cold: NotRequired[ColdValue]
     gate: NotRequired[GateValue]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from include.core.spec.base import Frozen, Name
+from include.core.spec.explanations import Explanations
 
 
 class Evaluation(Frozen):
@@ -46,3 +47,6 @@ class Evaluation(Frozen):
 
     int8_margin: float = Field(0.002, ge=0)
     """How much worse than the model as it was trained the INT8 variant may be, in units of the metric."""
+
+    explanations: Explanations | None = None
+    """Whether to tell which features move the model, and how that is measured. By default it is not told."""
