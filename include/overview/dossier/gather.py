@@ -72,6 +72,7 @@ def gather(services: Installation, model: str, version: int | None, made_by: str
         "version": record.version,
         "made_at": timestamp(),
         "made_by": made_by,
+        **_profile(services, model),
         "record": _record(record),
         **found,
         "lineage": _lineage(traced),
@@ -90,6 +91,15 @@ def _gathered(sections: Mapping[str, Section]) -> tuple[dict[str, Json], dict[st
         except (SlipstreamError, FileNotFoundError) as error:
             missing[name] = one_line(error)
     return found, missing
+
+
+def _profile(services: Installation, model: str) -> dict[str, Json]:
+    """Of the spec as it is now; without one it is not known."""
+    try:
+        spec = services.spec(model)
+    except SlipstreamError:
+        return {}
+    return {"profile": spec.profile, "profile_exceptions": dict(spec.profile_exceptions)}
 
 
 def _record(record: VersionRecord) -> dict[str, Json]:

@@ -9,6 +9,7 @@ from include.core.control import ControlStore
 from include.core.digest import canonical_json, digest_bytes
 from include.core.ledger import Ledger
 from include.core.request import Json
+from include.rollout.approvals import approvals_of
 from include.rollout.history import Rollout, events, list_rollouts
 from include.versions.record import VersionRecord
 from include.versions.shown import override_of
@@ -33,9 +34,8 @@ def gate(record: VersionRecord) -> dict[str, Json]:
 
 
 def approvals(control: ControlStore, model: str, version: int) -> list[dict[str, Json]]:
-    """Who was asked, and who said what."""
-    del control, model, version
-    return []
+    """Who was asked on which terms, and who said what, when, and having seen what."""
+    return approvals_of(control, model, version)
 
 
 def rollout_ids(control: ControlStore, model: str, version: int) -> list[str]:
