@@ -23,7 +23,7 @@ ELSEWHERE = {
     ),
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
-    "tests/unit/core/test_environment.py": "core/environment_aws core/environment_governance core/variable",
+    "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
     "tests/contract/test_event_log.py": ("backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"),
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
@@ -92,6 +92,10 @@ ELSEWHERE = {
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_audit_edits.py": "governance/anchored governance/audit_rows governance/audit_walk",
+    "tests/unit/governance/dossier/test_verify.py": "governance/dossier/audit_part",
+    "tests/unit/overview/dossier/test_gather.py": (
+        "overview/dossier/files overview/dossier/judged overview/dossier/made overview/dossier/since"
+    ),
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
