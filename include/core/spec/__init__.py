@@ -11,8 +11,9 @@ from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalRefere
 from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
-from include.core.spec.evaluation import Evaluation
+from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
+from include.core.spec.fairness import Attribute, Fairness, Limit
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
@@ -32,6 +33,7 @@ PartitionOwner = ModelSpec | FeatureSet  # whoever has raw partitions, published
 __all__ = [
     "AnyKind",
     "Athena",
+    "Attribute",
     "Binary",
     "BusinessMetric",
     "Choice",
@@ -47,6 +49,7 @@ __all__ = [
     "Evaluation",
     "EventSource",
     "Experiment",
+    "Fairness",
     "Feature",
     "FeatureSet",
     "Features",
@@ -55,6 +58,7 @@ __all__ = [
     "Frozen",
     "Guardrail",
     "Integer",
+    "Limit",
     "Metric",
     "ModelSpec",
     "Monitoring",
@@ -69,6 +73,7 @@ __all__ = [
     "Reference",
     "Regression",
     "Retraining",
+    "Robustness",
     "Rollout",
     "Scoring",
     "Search",
