@@ -98,7 +98,7 @@ def _inverse(odds: Floats) -> Floats:
 
 
 def asked(limits: tuple[Limit, ...], refuse: str = "shown") -> Fairness:
-    return Fairness(attributes=(Attribute(column="group"),), limits=limits, refuse=refuse, person=("person",))  # type: ignore[arg-type]
+    return Fairness(attributes=(Attribute(column="group"),), limits=limits, refuse=refuse, person=("person",))
 
 
 def refused(rows: Rows, spec: Fairness) -> bool:

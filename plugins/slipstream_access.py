@@ -87,6 +87,14 @@ def owner_access(request: Request, user: GetUserDep) -> BaseUser:
     return user
 
 
+def owner_operator(request: Request, user: GetUserDep) -> BaseUser:
+    """The right to run the DAG that takes in a range of partitions of a model or a feature set."""
+    owner = request.path_params["model"]
+    check("POST", owner, request, user, "features_range")
+    _require(owner)
+    return user
+
+
 def _require(model: str) -> None:
     """Raises DataError, which answers 404 with the models there are."""
     from include.overview.models import require_model

@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from functools import cache
+from typing import Annotated, Any
+
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from fastapi import APIRouter, Depends, Request
 
 from include.core.catalog import is_set
 from include.overview.catalogue import Entry, catalogue
 from include.services.services import Services
+from plugins.slipstream_access import any_access, may, owner_access
+from plugins.slipstream_services import services
 
 MayRead = Callable[[str], bool]
+
+router = APIRouter()
+User = Annotated[BaseUser, Depends(any_access)]
+OwnerReader = Annotated[BaseUser, Depends(owner_access)]
+
+
+@router.get("/api/features")
+def features(request: Request, user: User) -> dict[str, Any]:
+    """The catalogue, without the values' profiles."""
+    return features_view(services(), readable(request, user))
+
+
+@router.get("/api/features/{model}")
+def features_of(model: str, request: Request, user: OwnerReader) -> dict[str, Any]:
+    """Of one feature set or model, with what the values of its newest published day look like."""
+    return features_view(services(), readable(request, user), model, profile=True)
+
+
+def readable(request: Request, user: BaseUser) -> MayRead:
+    """Whether the user may see a model or a feature set; each is asked about once."""
+    return cache(lambda name: may(name, request, user, dag=dag_of(services(), name)))
 
 
 def dag_of(services: Services, owner: str) -> str:

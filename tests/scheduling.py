@@ -26,6 +26,7 @@ SERVERS = {
     "tests/integration/test_operator_hands.py": "airflow",
     "tests/integration/test_reconciler.py": "airflow",
     "tests/e2e/test_browser.py": "airflow site",
+    "tests/unit/plugins/test_slipstream_console.py": "airflow site",
     "tests/unit/plugins/test_slipstream_input.py": "airflow site",
     "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
 }

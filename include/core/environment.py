@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from include.core import environment_aws
+from include.core import environment_aws, environment_governance
 from include.core.variable import PREFIX, Variable
 from include.core.variable import named as _named
 
@@ -171,6 +171,10 @@ SQL_MEMORY = _named(
     "How much memory such queries may take, as DuckDB writes it; a share is of this machine's, or of its container's.",
     "50%",
 )
+APPROVERS = _named(
+    "APPROVERS", "roles and users",
+    "Who has which role of `rollout.approval`: `risk=ann,bob; legal=carol`, each user by Airflow's id or name.",
+)  # fmt: skip
 KEEP_PREDICTIONS = _named(
     "KEEP_PREDICTIONS", "days", "How many days of the prediction log `slipstream gc` keeps. Empty: all of them.",
 )  # fmt: skip
@@ -313,13 +317,15 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
-        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF, PLATFORM,
+        SQL_SECONDS, SQL_MEMORY, APPROVERS, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF,
+        PLATFORM,
     ),
     "What things cost": (COST_CURRENCY, *COSTS.values()),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,
     "AWS": environment_aws.GROUP,
+    "Governance": environment_governance.GROUP,
     "Seen from outside": (
         LOG_FORMAT, LOG_FIELDS, OTEL_DISABLED, OTEL_EXPORTER, OTEL_ENDPOINT, OTEL_TRACES_ENDPOINT, OTEL_PROTOCOL,
         OTEL_TRACES_PROTOCOL, OTEL_HEADERS, OTEL_SERVICE, OTEL_RESOURCE, OTEL_SAMPLER, OTEL_SAMPLER_ARG, TRACEPARENT, TRACESTATE,

@@ -18,6 +18,7 @@ from include.core.spec import Evaluation, Fairness, Features
 from include.core.task import Task
 from include.evaluation import int8
 from include.evaluation.baselines import boosted, historical
+from include.evaluation.explained import Explained, explain
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.leakage import leaking_inputs, warnings
@@ -25,6 +26,7 @@ from include.evaluation.remote import served_by
 from include.evaluation.report import render
 from include.evaluation.robustness import tried
 from include.evaluation.slices import by_slice, paired_slices
+from include.explanations import background
 from include.fairness.assess import Rows as Answered
 from include.fairness.assess import assess
 from include.metrics.arrays import Bools
@@ -35,7 +37,8 @@ from include.problems.of import of_params, require_same, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
-from include.step_values.evaluation import AloneValue, ChampionValue, ColdValue, EvaluateValue, PairedValue
+from include.step_values.evaluation import AloneValue, ColdValue, EvaluateValue
+from include.step_values.explanations import ExplanationsValue
 from include.step_values.features import TrainingSetValue
 from include.step_values.training import Metrics, TrainValue
 
@@ -68,11 +71,10 @@ def run(task: Task) -> Outcome:
     train, holdout = (_rows(task, name, encoder, problem) for name in ("train", "holdout"))
     outputs = _score(model, holdout.encoded, problem, "the trained model")
     leaking = _leaking(train, holdout, encoder, problem)
-    compared, theirs = _champion(task, holdout, outputs, spec, problem)
     value: EvaluateValue = {
         "rows": len(holdout.truth),
         "metrics": problem.measure(holdout.truth, outputs),
-        "champion": compared["champion"],
+        "champion": None,
         "baselines": _baselines(train, holdout, encoder, spec.baseline, problem),
         "alone": leaking,
         "warnings": [*task.input("training_set").read(TrainingSetValue).get("warnings", ()), *warnings(leaking)],
@@ -83,16 +85,16 @@ def run(task: Task) -> Outcome:
         "bytes": path.stat().st_size,
     }
     state(value, task.params)
-    if "paired" in compared:
-        value["paired"] = compared["paired"]
-    if "incomparable" in compared:
-        value["incomparable"] = compared["incomparable"]
+    theirs = _champion(task, value, holdout, outputs, spec, problem)
     if "cold" in task.request.inputs:
         value["cold"] = _cold(task, holdout, outputs, spec, problem)
     if address := served_by(path):
         value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
     _asked_for(task, value, Answered(holdout.table, holdout.truth, outputs, theirs), model, encoder, spec, problem)
+    if spec.explanations is not None:
+        files[background.FILE] = task.workdir / background.FILE
+        value["explanations"] = _explanations(model, encoder, train, holdout, spec, problem, files[background.FILE])
     if spec.int8 and "remote" not in value:
         small = task.workdir / int8.FILE
         value["int8"] = int8.variant(path, small, holdout.encoded, holdout.truth, spec, problem)
@@ -151,16 +153,17 @@ def _score(model: Model, rows: Encoded, problem: Problem, which: str) -> Outputs
 
 
 def _champion(
-    task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem
-) -> tuple[ChampionValue, Outputs | None]:
-    """Of the value: `champion`, its metrics on the same rows, through its own signature; and `paired`, row by row against the
-    challenger's `outputs`, over all rows and by slice. `champion` is None if there is none, or it answers another question.
-    And its outputs, if there are any."""
+    task: Task, value: EvaluateValue, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem
+) -> Outputs | None:
+    """Put into the value `champion`, its metrics on the same rows, through its own signature; and `paired`, row by row against
+    the challenger's `outputs`, over all rows and by slice. `champion` is None if there is none, or it answers another question.
+    Returns its outputs, if there are any."""
     if "champion" not in task.request.inputs:
-        return {"champion": None}, None
+        return None
     signature = _signature(task, "champion")
     if not same_outputs(problem, signature):
-        return {"champion": None, "incomparable": _other(of_params(signature), problem)}, None
+        value["incomparable"] = _other(of_params(signature), problem)
+        return None
     model, encoder, _ = _open(task, "champion")
     theirs = _score(model, encoder.encode_table(holdout.table), problem, "the champion")
     truth, days = holdout.truth, holdout.truth.day
@@ -171,8 +174,9 @@ def _champion(
 
     every = np.ones(len(truth), dtype=np.bool_)
     slices = paired_slices(holdout.table, spec.slices, problem, truth, compare)
-    paired: PairedValue = {**compare(every).to_json(), "slices": slices}
-    return {"champion": problem.measure(truth, theirs), "paired": paired}, theirs
+    value["champion"] = problem.measure(truth, theirs)
+    value["paired"] = {**compare(every).to_json(), "slices": slices}
+    return theirs
 
 
 def _asked_for(
@@ -200,6 +204,17 @@ def _cold(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem
         "metrics": problem.measure(truth, theirs),
         "paired": problem.difference(spec.metric, truth, outputs, theirs, truth.day).to_json(),
     }
+
+
+def _explanations(
+    model: Model, encoder: Encoder, train: Rows, holdout: Rows, spec: Evaluation, problem: Problem, file: Path
+) -> ExplanationsValue:
+    """Which features move the model. The rows that it is explained against are kept in the file: the gateway asks for them."""
+    assert spec.explanations is not None
+    asked = spec.explanations
+    known = background.write_background(train.table, encoder, asked.background, asked.seed, file)
+    rows = Explained(holdout.table, holdout.truth, holdout.encoded)
+    return explain(model.score, encoder, rows, known, spec, problem)
 
 
 def _other(champion: Problem, problem: Problem) -> str:

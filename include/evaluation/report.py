@@ -8,6 +8,7 @@ from html import escape
 from include.core.html import document, tiles
 from include.evaluation import robustness_report
 from include.evaluation.charts import calibration, drawn
+from include.evaluation.explained_charts import explained
 from include.fairness import report as fairness
 from include.problems.problem import Problem
 from include.problems.stated import problem_in, stated
@@ -34,6 +35,7 @@ def render(model: str, value: EvaluateValue, history: Sequence[Mapping[str, floa
                  f"trained on. {_compared(value)}{_paired(value)} {_decided(value, problem)}{_less(problem)}</p>"),
         *_calibrated(value, problem),
         *(_section(curve["title"], drawn(curve)) for curve in value.get("curves", ())),
+        *(_section(title, body) for title, body in _explained(value, problem)),
         _latency(value["latency_ms"], value.get("remote", "")),
         _section("Slices", _table(_columns(value["slices"]), value["slices"], problem)),
         *_people(value),
@@ -73,6 +75,11 @@ def _disturbed(value: EvaluateValue, problem: Problem) -> Iterator[str]:
     """What disturbed inputs cost, where the spec asks."""
     if "robustness" in value:
         yield _section("With inputs missing, noisy or unknown", robustness_report.section(value["robustness"], problem))
+
+
+def _explained(value: EvaluateValue, problem: Problem) -> Iterable[tuple[str, str]]:
+    """What moves the model, where the evaluation asked."""
+    return explained(value["explanations"], problem) if "explanations" in value else ()
 
 
 def _latency(latency: LatencyValue, remote: str = "") -> str:

@@ -13,12 +13,13 @@ from include.problems.of import of_spec
 from include.versions.origin import IMPORTED
 
 DISTURBED = 8  # trials of a card
+MOST_FEATURES = 20  # that the card lists
 MADE = {"trained": "trained", IMPORTED: "trained elsewhere"}
 
 
 def render(package: Package) -> str:
     """The card of one version."""
-    sections = (_what, _data, _metrics, _slices, _fairness, _robustness, _limits, _lineage, _rollback)
+    sections = (_what, _data, _metrics, _slices, _explanations, _fairness, _robustness, _limits, _lineage, _rollback)
     return "\n\n".join(text for section in sections if (text := section(package))) + "\n"
 
 
@@ -99,7 +100,7 @@ def _fairness(package: Package) -> str:
         names = [name for name in TITLES if any(name in group["rates"] for group in each["groups"])]
         head = [plain(each["attribute"]), "people", *(plain(TITLES[name]) for name in names)]
         rows = [
-            [plain(group["group"]), _number(group["people"]), *(_interval(group["rates"].get(name)) for name in names)]
+            [plain(group["group"]), _number(group["people"]), *(_believable(group["rates"].get(name)) for name in names)]
             for group in each["groups"]
         ]
         small = ", ".join(plain(group["group"]) for group in each["small"])
@@ -108,7 +109,7 @@ def _fairness(package: Package) -> str:
     return "\n\n".join([*parts, "What these figures can and cannot tell: docs/fairness.md."])
 
 
-def _interval(rate: Mapping[str, Any] | None) -> str:
+def _believable(rate: Mapping[str, Any] | None) -> str:
     return "–" if rate is None else f"{rate['value']:.3f} ({rate['low']:.3f} to {rate['high']:.3f})"
 
 
@@ -120,6 +121,24 @@ def _robustness(package: Package) -> str:
     rows = [[plain(each["words"]), _number(each["metric"]), _number(each["fall"])] for each in value["trials"][:DISTURBED]]
     head = ("the worst that was tried", plain(value["metric"]), "falls by")
     return f"## Robustness\n\n{plain(value['words'])}\n\n" + _table(head, rows)
+
+
+def _explanations(package: Package) -> str:
+    """Which features move it, where the evaluation told."""
+    told = package.facts.evaluation.value.get("explanations")
+    if not isinstance(told, Mapping):
+        return ""
+    shares = {each["feature"]: sum(each["mean_abs"]) for each in (told.get("shap") or {}).get("features", ())}
+    rows = [
+        [plain(each["feature"]), _number(each["worse"]), _interval(each), _number(shares.get(each["feature"]))]
+        for each in told["permutation"][:MOST_FEATURES]
+    ]
+    head = ["feature", f"{plain(told['metric'])} is worse without it", "95 %", "mean absolute Shapley value"]
+    return f"## What moves it\n\n{plain(told['words'])}\n\n{_table(head, rows)}"
+
+
+def _interval(each: Mapping[str, Any]) -> str:
+    return "–" if each.get("low") is None else f"{_number(each['low'])} to {_number(each['high'])}"
 
 
 def _limits(package: Package) -> str:

@@ -6,6 +6,7 @@ from typing import Literal, NotRequired, TypedDict
 
 from include.core.json_types import Json
 from include.step_values.calibration import CalibrationBin
+from include.step_values.explanations import ExplanationsValue
 from include.step_values.fairness import FairnessValue
 from include.step_values.robustness import RobustnessValue
 from include.step_values.training import Metrics
@@ -142,6 +143,8 @@ class EvaluateValue(ChampionValue):
     remote: NotRequired[str]
     """The address of the server that scored: its latency is of the way there and back, and `bytes` are of a record of it."""
     int8: NotRequired[Int8Value]
+    explanations: NotRequired[ExplanationsValue]
+    """Which features move the model, where `evaluation.explanations` asks for it."""
     measured_again: NotRequired[int]
     cold: NotRequired[ColdValue]
     fairness: NotRequired[FairnessValue]

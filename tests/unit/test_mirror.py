@@ -23,12 +23,13 @@ ELSEWHERE = {
     ),
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
-    "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
+    "tests/unit/core/test_environment.py": "core/environment_aws core/environment_governance core/variable",
     "tests/contract/test_event_log.py": ("backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"),
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
     "tests/contract/test_storage.py": "core/storage",
     "tests/contract/test_storage_s3.py": "backends/s3/bucket backends/s3/storage",
+    "tests/contract/test_anchors_s3.py": "backends/s3/anchors",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
     "tests/unit/operators/test_feature_sets.py": (
@@ -88,17 +89,20 @@ ELSEWHERE = {
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
+    "tests/unit/explanations/test_shapley.py": "backends/shap/values",
+    "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
     "tests/unit/serving/prediction/test_remote_chain.py": "serving/prediction/chain",
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
+    "tests/security/test_audit_edits.py": "governance/anchored governance/audit_rows governance/audit_walk",
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
     "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
     "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
     "tests/security/test_pages.py": (
-        "backends/evidently/report core/html core/html_policy evaluation/report governance/card monitoring/report "
+        "backends/evidently/report core/html core/html_policy evaluation/report monitoring/report "
         "plugins/slipstream_reports validation/page"
     ),
     "tests/security/test_privacy.py": "cli/redact features/withdrawn_step prediction_log/redaction",
@@ -187,7 +191,7 @@ ELSEWHERE = {
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
-    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
+    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_model",
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
     "tests/unit/prediction_log/test_compaction.py": "prediction_log/compactor",

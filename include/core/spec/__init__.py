@@ -7,12 +7,14 @@ docs/reference/spec.md lists every field; it is made from the docstrings below t
 
 from __future__ import annotations
 
+from include.core.spec.approval import Approval
 from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalReference, Reference
 from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
+from include.core.spec.explanations import Explanations
 from include.core.spec.fairness import Attribute, Fairness, Limit
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
@@ -32,6 +34,7 @@ PartitionOwner = ModelSpec | FeatureSet  # whoever has raw partitions, published
 
 __all__ = [
     "AnyKind",
+    "Approval",
     "Athena",
     "Attribute",
     "Binary",
@@ -49,6 +52,7 @@ __all__ = [
     "Evaluation",
     "EventSource",
     "Experiment",
+    "Explanations",
     "Fairness",
     "Feature",
     "FeatureSet",

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from include.core.spec.base import Frozen, Name
+from include.core.spec.explanations import Explanations
 
 
 class Robustness(Frozen):
@@ -75,3 +76,5 @@ class Evaluation(Frozen):
 
     robustness: Robustness | None = Field(None, exclude_if=lambda value: value is None)
     """How the model is tried with inputs that are missing, noisy, unknown or in another unit. None: it is not."""
+    explanations: Explanations | None = None
+    """Whether to tell which features move the model, and how that is measured. By default it is not told."""

@@ -66,6 +66,7 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("audit verify", ["audit", "verify"], 0),
         ("audit seal", ["audit", "seal"], 0),
         ("audit accept", ["audit", "accept"], 0),
+        ("audit anchor", ["audit", "anchor"], 0),
         ("audit search", ["audit", "search"], 0),
         ("audit export", ["audit", "export", "--file", "audit.jsonl"], 0),
         ("demo", ["demo"], 0),

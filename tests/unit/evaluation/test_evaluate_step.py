@@ -242,3 +242,22 @@ def test_inputs_that_are_disturbed_cost_what_they_are_worth(bench: Bench) -> Non
     again = bench.evaluate(params={"features": viewed}, robustness={**asked, "limit": None}).value["robustness"]
     assert again["trials"] == found["trials"]
     assert again["missed"] == []
+
+
+def test_what_moves_the_model_is_told_where_the_spec_asks(bench: Bench) -> None:
+    plain = bench.evaluate()
+    assert "explanations" not in plain.value
+    assert set(plain.files) == {"report.html"}
+    asked = {"rows": 300, "repeats": 2, "explained": 20, "background": 12}
+    result = bench.evaluate(explanations=asked)
+    told = result.value["explanations"]
+    assert told["permutation"][0]["feature"] == "wind"
+    assert (told["rows"], told["shap"]["rows"], told["shap"]["background"]) == (300, 20, 12)
+    assert told["words"].startswith("auc is worse without wind")
+    page = bench.ledger.storage.read(result.files["report.html"].path).decode()
+    assert "What the metric needs" in page
+    assert "mean |SHAP|" in page
+    background = pq.read_table(bench.ledger.storage.uri(result.files["background.parquet"].path))
+    assert background.column_names == ["wind", "hour", "carrier"]
+    assert background.num_rows == 12
+    assert bench.evaluate(explanations=asked).value["explanations"] == told

@@ -1,0 +1,33 @@
+// What the words and numbers of the pages about data, lineage, the audit, approvals and costs mean.
+import { TERMS } from "./terms.js";
+
+Object.assign(TERMS, {
+  partition: ["partition", "A stretch of time whose rows land, are judged and published together: mostly a day."],
+  source: ["source", "A table of raw data that lands partition by partition."],
+  verdict: ["verdict", "What validation said of a partition: passed, or which rule that stops did not hold."],
+  quarantined: ["in quarantine", "Rows that break a rule and were set aside, with the reason; what is published does not hold them."],
+  expectation: ["expectation", "A rule about the data, as expectations.py says it: it stops the partition, sets rows aside, or warns."],
+  unexpected: ["rows against it", "Rows of the partition that the rule is about and that break it."],
+  open_partitions: ["not published", "Of the last 30 partitions that are due, those whose features are not published."],
+  late: ["late by", "Since when the oldest partition after the newest published one has ended."],
+  due: ["due", "The newest partition that has ended: it should be published by now."],
+  would_pass: ["would pass", "Rows in quarantine that break none of today's rules: releasing makes the partition again with them."],
+  layer: ["layer", "How far from the raw data to the predictions."],
+  bytes: ["bytes", "The file's size."],
+  folder: ["path", "Where it lies below the storage root."],
+  actor: ["who", "The person or the task that acted; a person of Airflow's login is marked (Airflow)."],
+  action: ["action", "What was done, in the audit's own word."],
+  subject: ["subject", "What it was done to: a model, or what is named below it."],
+  seal: ["seal", "A copy of the newest row's hash in the storage root: rows before it cannot be changed unseen."],
+  anchor: ["anchor", "A copy of the newest row's hash in a place that the database's owner cannot rewrite."],
+  trainings: ["trainings", "What all registered versions took together: training sets, searches, fits and evaluations, killed attempts included."],
+  last_training: ["last training", "What making the newest registered version took."],
+  thousand: ["1,000 predictions", "Of the champion, by the processor's time that its evaluation measured and the price of a CPU hour."],
+  storage: ["storage", "A month of the champion's files, by the price table."],
+  unknown: ["unknown", "Attempts that nobody timed, or whose price nobody gave. They are in no sum."],
+  attempt: ["attempt", "One try at a step; those that were killed cost as well."],
+  gate_of_persons: ["before", "The stage of the rollout that persons open."],
+  until: ["until", "The deadline; then the spec says whether it is rolled back, or somebody is called."],
+  persons: ["still asked", "How many persons have yet to say yes."],
+  evidence: ["what it carries", "The version's holdout metrics, its gate and its rollout so far: what is approved is bound to their digest."],
+});
