@@ -79,6 +79,10 @@ ELSEWHERE = {
     "tests/unit/gateway/test_endpoint.py": "backends/sagemaker/endpoint_questions serving/http/invocations serving/stores",
     "tests/unit/rollout/test_endpoint_evidence.py": "prediction_log/root_tail rollout/endpoint_rails",
     "tests/unit/features/offline/test_dataset.py": "data/sql_types",
+    "tests/unit/fairness/test_assess.py": (
+        "fairness/decisions fairness/groups fairness/rates fairness/verdict step_values/fairness"
+    ),
+    "tests/unit/evaluation/test_robustness.py": "step_values/robustness",
     "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
     "tests/unit/handover/test_register.py": (  # a registration goes through all of it

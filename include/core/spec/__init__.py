@@ -12,9 +12,10 @@ from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalRefere
 from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
-from include.core.spec.evaluation import Evaluation
+from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
 from include.core.spec.explanations import Explanations
+from include.core.spec.fairness import Attribute, Fairness, Limit
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
@@ -35,6 +36,7 @@ __all__ = [
     "AnyKind",
     "Approval",
     "Athena",
+    "Attribute",
     "Binary",
     "BusinessMetric",
     "Choice",
@@ -51,6 +53,7 @@ __all__ = [
     "EventSource",
     "Experiment",
     "Explanations",
+    "Fairness",
     "Feature",
     "FeatureSet",
     "Features",
@@ -59,6 +62,7 @@ __all__ = [
     "Frozen",
     "Guardrail",
     "Integer",
+    "Limit",
     "Metric",
     "ModelSpec",
     "Monitoring",
@@ -73,6 +77,7 @@ __all__ = [
     "Reference",
     "Regression",
     "Retraining",
+    "Robustness",
     "Rollout",
     "Scoring",
     "Search",
