@@ -34,6 +34,8 @@ def evaluate_request(
         "threshold": spec.serving.threshold,
         **params_of(spec),
     }
+    if spec.fairness.attributes:
+        params["fairness"] = spec.fairness.model_dump(mode="json")
     inputs = {"training_set": training_set, "train": train}
     if champion is not None and champion.digest != train.digest:
         inputs["champion"] = champion

@@ -7,13 +7,15 @@ docs/reference/spec.md lists every field; it is made from the docstrings below t
 
 from __future__ import annotations
 
+from include.core.spec.approval import Approval
 from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalReference, Reference
 from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
-from include.core.spec.evaluation import Evaluation
+from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
 from include.core.spec.explanations import Explain, Explanations
+from include.core.spec.fairness import Attribute, Fairness, Limit
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
@@ -33,7 +35,9 @@ PartitionOwner = ModelSpec | FeatureSet  # whoever has raw partitions, published
 
 __all__ = [
     "AnyKind",
+    "Approval",
     "Athena",
+    "Attribute",
     "Binary",
     "BusinessMetric",
     "Choice",
@@ -51,6 +55,7 @@ __all__ = [
     "Experiment",
     "Explain",
     "Explanations",
+    "Fairness",
     "Feature",
     "FeatureSet",
     "Features",
@@ -59,6 +64,7 @@ __all__ = [
     "Frozen",
     "Guardrail",
     "Integer",
+    "Limit",
     "MembershipCheck",
     "Metric",
     "ModelSpec",
@@ -74,6 +80,7 @@ __all__ = [
     "Reference",
     "Regression",
     "Retraining",
+    "Robustness",
     "Rollout",
     "Scoring",
     "Search",

@@ -105,5 +105,5 @@ def test_a_version_brings_the_rows_that_its_answers_are_explained_against(tmp_pa
     assert model.background is not None
     assert len(model.background) == 2
     assert load_model(world.control, ledger, spec, 1, tmp_path).background is None
-    evaluated(world, ledger, {"report.html": b"x"})
+    evaluated(world, ledger, {"report.html": b"x", "model.int8.onnx": constant(0.2).SerializeToString()})
     assert load_model(world.control, ledger, explains, 1, tmp_path).background is None
