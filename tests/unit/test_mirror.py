@@ -214,6 +214,8 @@ ELSEWHERE = {
     "tests/unit/rollout/test_judge.py": "rollout/evidence",
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
     "tests/unit/rollout_state/test_approval.py": "core/spec/approval",
+    "tests/unit/rollout/test_approvals.py": "rollout/approval_list",
+    "tests/unit/cli/test_approve.py": "backends/airflow/person",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
     "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
     "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",
