@@ -16,8 +16,9 @@ from operators.base import SlipstreamOperator
 from operators.dossier import keep_dossier
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
-from operators.rollout import NOTHING, OPENED, RolloutOperator, of_model
+from operators.rollout import NOTHING
 from operators.run import holder, left, map_index, run_token
+from operators.traffic import OPENED, RolloutOperator, of_model
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout

@@ -29,6 +29,8 @@ COMMANDS = {
     "rollout": "look at a rollout; pause, resume or abort it",
     "experiment": "hold a version against the champion; show, recompute or stop it",
     "rollback": "return to the champion before, now",
+    "approve": "say yes, as yourself, to a version that waits for a person",
+    "reject": "say no to it: it is rolled back",
     "gate": "why a version may not go on, what it takes, and opening it by hand",
     "restore": "offer a version again that had its turn, or return to it now",
     "mirror": "show the versions' stages in the registry again",

@@ -79,12 +79,17 @@ ELSEWHERE = {
     "tests/unit/gateway/test_endpoint.py": "backends/sagemaker/endpoint_questions serving/http/invocations serving/stores",
     "tests/unit/rollout/test_endpoint_evidence.py": "prediction_log/root_tail rollout/endpoint_rails",
     "tests/unit/features/offline/test_dataset.py": "data/sql_types",
+    "tests/unit/fairness/test_assess.py": (
+        "fairness/decisions fairness/groups fairness/rates fairness/verdict step_values/fairness"
+    ),
+    "tests/unit/evaluation/test_robustness.py": "step_values/robustness",
     "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
     "tests/unit/handover/test_register.py": (  # a registration goes through all of it
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
+    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
     "tests/unit/explanations/test_shapley.py": "backends/shap/values",
     "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
@@ -191,7 +196,9 @@ ELSEWHERE = {
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
-    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_model",
+    "tests/unit/plugins/test_slipstream_plugin.py": (
+        "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_fleet plugins/slipstream_model"
+    ),
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
     "tests/unit/prediction_log/test_compaction.py": "prediction_log/compactor",
@@ -206,8 +213,10 @@ ELSEWHERE = {
     "tests/unit/rollout/test_evidence_publisher.py": "rollout/evidence_store rollout/live_stages",
     "tests/unit/rollout/test_judge.py": "rollout/evidence",
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
+    "tests/unit/rollout_state/test_approval.py": "core/spec/approval",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
-    "tests/unit/operators/test_rollout.py": "operators/rollout_end rollout/pause",
+    "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
+    "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
     "tests/unit/core/expression/test_checked.py": "core/expression/functions core/expression/tree core/expression/typed",
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",

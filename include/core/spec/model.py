@@ -13,6 +13,7 @@ from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.experiments import Experiment
+from include.core.spec.fairness import Fairness
 from include.core.spec.features import Features
 from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
@@ -61,6 +62,9 @@ class ModelSpec(Frozen):
 
     evaluation: Evaluation = Evaluation()
     """What a trained model must show before it becomes a candidate."""
+
+    fairness: Fairness = Fairness()
+    """Whom it may not treat differently, and by how much it may. By default nothing is measured."""
 
     rollout: Rollout = Rollout()
     """How a candidate takes over the traffic."""
@@ -151,12 +155,21 @@ class ModelSpec(Frozen):
             unknown = [name for name in used if name and name not in (*names, *self.features.keys, *fields)]
             if unknown:
                 raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
+        dtypes = {feature.name: feature.dtype for feature in self.features.inputs}
+        unfair = [*self.fairness.problems(self.problem, self.label, self.features.keys, dtypes, self.managed)]
+        if unfair:
+            raise ValueError("; ".join(unfair))
         return self
 
     @property
     def unresolved(self) -> bool:
         """Whether views of feature sets are still to be filled in: a spec is whole once `include.core.catalog` has loaded it."""
         return self.features.unresolved
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The protected attributes that are neither features nor keys: columns that its rows carry beside them."""
+        return self.fairness.beside(self.features.keys, tuple(feature.name for feature in self.features.inputs))
 
     @property
     def managed(self) -> bool:
