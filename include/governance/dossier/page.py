@@ -48,7 +48,8 @@ def page_around(body: Mapping[str, Any]) -> tuple[str, str]:
     parts = [f"<h1>{escape(title)}</h1>", _signed(body), _tiles(body)]
     parts += [_section(name, body[name]) for name in SECTIONS if name in body]
     parts += [_section(name, value) for name, value in body.items() if name not in SECTIONS and isinstance(value, dict | list)]
-    parts += [_verify(), f"<details class="json"><summary>The dossier as JSON</summary>{START}{END}</details>"]
+    raw = f'<details class="json"><summary>The dossier as JSON</summary>{START}{END}</details>'
+    parts += [_verify(), raw]
     before, _, after = document(title, "".join(parts), HEAD).partition(f"{START}{END}")
     return before + START, END + after
 
