@@ -106,7 +106,7 @@ class ModelSpec(Frozen):
     def _by_the_profile(self) -> Self:
         """What a regulated spec leaves out, and what it may not go below."""
         if self.profile == "regulated":
-            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions).items():
+            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions, self.managed).items():
                 self.__dict__[section] = getattr(self, section).model_copy(update=values)
         if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout)]:
             raise ValueError("; ".join(wrong))
