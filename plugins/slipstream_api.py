@@ -7,17 +7,20 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from include.core.control import ControlStore
-from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
+from include.core.errors import ConflictError, DataError, GateClosed, NotAllowedError, SlipstreamError, TransientError
 from plugins import (
     slipstream_acts,
+    slipstream_approvals,
     slipstream_audit,
     slipstream_console,
     slipstream_costs,
     slipstream_features,
+    slipstream_fleet,
     slipstream_lineage,
     slipstream_model,
     slipstream_quality,
     slipstream_reports,
+    slipstream_training,
 )
 from plugins.slipstream_access import guard_writes
 from plugins.slipstream_console import Versioned
@@ -26,8 +29,11 @@ from plugins.slipstream_services import services
 
 # In this order: the console's own pages are named last, for any one word is a page of its.
 PAGES = (
+    slipstream_fleet,
     slipstream_model,
     slipstream_acts,
+    slipstream_approvals,
+    slipstream_training,
     slipstream_features,
     slipstream_quality,
     slipstream_lineage,
@@ -36,7 +42,13 @@ PAGES = (
     slipstream_reports,
     slipstream_console,
 )
-STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
+STATUS: dict[type[SlipstreamError], int] = {
+    NotAllowedError: 403,
+    ConflictError: 409,
+    GateClosed: 409,
+    DataError: 404,
+    TransientError: 503,
+}
 
 app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
 app.add_middleware(Guard)

@@ -51,6 +51,7 @@ PARTS = {
     "fairness.attributes": "Attribute",
     "fairness.limits": "Limit",
     "evaluation.explanations": "Explanations",
+    "evaluation.privacy": "MembershipCheck",
     "rollout": "Rollout",
     "rollout.approval, by persons": "Approval",
     "rollout.outcomes": "BusinessMetric",

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from include.core.errors import DataError
 from include.core.request import Outcome
-from include.core.spec import Evaluation, Fairness, Features
+from include.core.spec import Evaluation, Fairness, Features, MembershipCheck
 from include.core.task import Task
 from include.evaluation import int8
 from include.evaluation.baselines import boosted, historical
@@ -22,6 +22,7 @@ from include.evaluation.explained import Explained, explain
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.leakage import leaking_inputs, warnings
+from include.evaluation.privacy_check import Known, Side, privacy, trained_share
 from include.evaluation.remote import served_by
 from include.evaluation.report import render
 from include.evaluation.robustness import tried
@@ -40,6 +41,7 @@ from include.problems.truth import Outputs, Truth
 from include.step_values.evaluation import AloneValue, ColdValue, EvaluateValue
 from include.step_values.explanations import ExplanationsValue
 from include.step_values.features import TrainingSetValue
+from include.step_values.privacy import PrivacyValue
 from include.step_values.training import Metrics, TrainValue
 
 TRAIN_ROWS = 2_000_000  # of the training rows that baselines are fitted on and leaks looked for in
@@ -95,6 +97,8 @@ def run(task: Task) -> Outcome:
     if spec.explanations is not None:
         files[background.FILE] = task.workdir / background.FILE
         value["explanations"] = _explanations(model, encoder, train, holdout, spec, problem, files[background.FILE])
+    if spec.privacy is not None:
+        value["privacy"] = _privacy(task, model, encoder, train, holdout, spec.privacy, problem)
     if spec.int8 and "remote" not in value:
         small = task.workdir / int8.FILE
         value["int8"] = int8.variant(path, small, holdout.encoded, holdout.truth, spec, problem)
@@ -215,6 +219,17 @@ def _explanations(
     known = background.write_background(train.table, encoder, asked.background, asked.seed, file)
     rows = Explained(holdout.table, holdout.truth, holdout.encoded)
     return explain(model.score, encoder, rows, known, spec, problem)
+
+
+def _privacy(
+    task: Task, model: Model, encoder: Encoder, train: Rows, holdout: Rows, asked: MembershipCheck, problem: Problem
+) -> PrivacyValue:
+    """Whether the model gives away its training rows."""
+    rows = pq.read_metadata(task.file("training_set", "train.parquet")).num_rows
+    keys = Features(**task.params["features"]).keys
+    known = Known(trained_share(task.input("train").value, rows), keys)
+    sides = [Side(each.table, each.truth, each.encoded, each.numbers) for each in (train, holdout)]
+    return privacy(model.score, encoder, sides[0], sides[1], known, asked, problem)
 
 
 def _other(champion: Problem, problem: Problem) -> str:

@@ -9,6 +9,7 @@ from include.core.html import document, tiles
 from include.evaluation import robustness_report
 from include.evaluation.charts import calibration, drawn
 from include.evaluation.explained_charts import explained
+from include.evaluation.privacy_words import section as privacy
 from include.fairness import report as fairness
 from include.problems.problem import Problem
 from include.problems.stated import problem_in, stated
@@ -36,6 +37,7 @@ def render(model: str, value: EvaluateValue, history: Sequence[Mapping[str, floa
         *_calibrated(value, problem),
         *(_section(curve["title"], drawn(curve)) for curve in value.get("curves", ())),
         *(_section(title, body) for title, body in _explained(value, problem)),
+        _section("Privacy", privacy(value["privacy"])) if "privacy" in value else "",
         _latency(value["latency_ms"], value.get("remote", "")),
         _section("Slices", _table(_columns(value["slices"]), value["slices"], problem)),
         *_people(value),

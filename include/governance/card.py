@@ -19,7 +19,9 @@ MADE = {"trained": "trained", IMPORTED: "trained elsewhere"}
 
 def render(package: Package) -> str:
     """The card of one version."""
-    sections = (_what, _data, _metrics, _slices, _explanations, _fairness, _robustness, _limits, _lineage, _rollback)
+    sections = (
+        _what, _data, _metrics, _slices, _explanations, _fairness, _robustness, _privacy, _limits, _lineage, _rollback,
+    )  # fmt: skip
     return "\n\n".join(text for section in sections if (text := section(package))) + "\n"
 
 
@@ -135,6 +137,19 @@ def _explanations(package: Package) -> str:
     ]
     head = ["feature", f"{plain(told['metric'])} is worse without it", "95 %", "mean absolute Shapley value"]
     return f"## What moves it\n\n{plain(told['words'])}\n\n{_table(head, rows)}"
+
+
+def _privacy(package: Package) -> str:
+    """Whether it gives away its training rows, where the evaluation looked."""
+    told = package.facts.evaluation.value.get("privacy")
+    if not isinstance(told, Mapping):
+        return ""
+    rows = [
+        [plain(each["attack"]), *(_number(each[name]) for name in ("advantage", "control", "excess", "auc", "found"))]
+        for each in told["attacks"]
+    ]
+    head = ["attack", "advantage", "of a control", "beyond it", "AUC", "found at 1 % false alarms"]
+    return "\n\n".join(["## Privacy", plain(told["words"]), *([_table(head, rows)] if rows else [])])
 
 
 def _interval(each: Mapping[str, Any]) -> str:

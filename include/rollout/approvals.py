@@ -18,8 +18,9 @@ from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.digest import digest_json
 from include.core.errors import ConflictError, DataError, NotAllowedError
 from include.core.request import Json
+from include.core.settings import Settings
 from include.core.time import now, timestamp
-from include.rollout.approval_gate import Said, Standing, said_in, standing_of
+from include.rollout.approval_gate import Said, Standing, require_approved_in, said_in, standing_of
 from include.rollout.history import Rollout, event_in, event_key, live_in, rollout_in
 from include.rollout.machine import require_running, require_verdict, revert_route
 from include.rollout_state.approval import Person, opened_with
@@ -77,7 +78,7 @@ def ask(control: ControlStore, rollout: Rollout, epoch: int, where: Mapping[str,
         position = names.index(standing.gate) if standing.gate in names else len(names)
         if position:
             require_verdict(connection, rollout, names[position - 1])
-        told = {"gate": standing.gate, "seen": standing.seen, "terms": standing.terms.to_json(), "where": dict(where or {})}
+        told = {"gate": standing.gate, "seen": standing.seen, "trained_by": standing.trained_by, "where": dict(where or {})}
         _write(connection, rollout_in(connection, rollout.id), "asked", standing.gate, told)
         detail = {"rollout": rollout.id, "version": rollout.challenger, "gate": standing.gate, "words": standing.terms.words}
         control.append_audit(connection, "approval", "approval.ask", rollout.model, {**detail, "seen": standing.seen})
@@ -137,6 +138,13 @@ def approval(control: ControlStore, rollout_id: str) -> Standing | None:
     """Where a rollout's approval stands; None where nobody is asked."""
     with control.transaction() as connection:
         return standing_of(connection, rollout_in(connection, rollout_id))
+
+
+def require_approved(control: ControlStore, rollout: Rollout) -> Standing | None:
+    """Raises ApprovalMissing while persons who are asked have not let it on."""
+    with control.transaction() as connection:
+        require_running(connection, rollout)
+        return require_approved_in(connection, rollout, None)
 
 
 def waiting_approvals(control: ControlStore, model: str = "") -> list[Standing]:
@@ -295,3 +303,15 @@ def _told(row: sa.RowMapping, terms: Any) -> dict[str, Any]:
     person = told.get("by")
     head = {"rollout": row["rollout"], "event": row["event"], "at": row["at"], "person": dict(person) if person else None}
     return {**head, **kept, "terms": terms.to_json() if terms is not None else None}
+
+
+def look(*, rollout: str, seen: str, told: bool = False) -> str | None:
+    """For whoever waits: over, approved, changed (since `seen` was shown) or overdue (unless `told`); None: ask again."""
+    standing = approval(ControlStore(Settings.from_env().control_url), rollout)
+    if standing is None or not standing.rollout.live:
+        return "over"
+    if not standing.missing:
+        return "approved"
+    if standing.seen != seen:
+        return "changed"
+    return "overdue" if standing.is_over(now()) and not told else None

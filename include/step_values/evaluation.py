@@ -8,6 +8,7 @@ from include.core.json_types import Json
 from include.step_values.calibration import CalibrationBin
 from include.step_values.explanations import ExplanationsValue
 from include.step_values.fairness import FairnessValue
+from include.step_values.privacy import PrivacyValue
 from include.step_values.robustness import RobustnessValue
 from include.step_values.training import Metrics
 
@@ -145,6 +146,8 @@ class EvaluateValue(ChampionValue):
     int8: NotRequired[Int8Value]
     explanations: NotRequired[ExplanationsValue]
     """Which features move the model, where `evaluation.explanations` asks for it."""
+    privacy: NotRequired[PrivacyValue]
+    """Whether its answers give away its training rows, where `evaluation.privacy` asks for it."""
     measured_again: NotRequired[int]
     cold: NotRequired[ColdValue]
     fairness: NotRequired[FairnessValue]

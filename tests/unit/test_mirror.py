@@ -23,7 +23,7 @@ ELSEWHERE = {
     ),
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
-    "tests/unit/core/test_environment.py": "core/environment_aws core/environment_governance core/variable",
+    "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
     "tests/contract/test_event_log.py": ("backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"),
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
@@ -90,6 +90,7 @@ ELSEWHERE = {
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
+    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
     "tests/unit/explanations/test_shapley.py": "backends/shap/values",
     "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
@@ -97,6 +98,10 @@ ELSEWHERE = {
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_audit_edits.py": "governance/anchored governance/audit_rows governance/audit_walk",
+    "tests/unit/governance/dossier/test_verify.py": "governance/dossier/audit_part",
+    "tests/unit/overview/dossier/test_gather.py": (
+        "overview/dossier/files overview/dossier/judged overview/dossier/made overview/dossier/since"
+    ),
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
@@ -192,7 +197,9 @@ ELSEWHERE = {
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
-    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_model",
+    "tests/unit/plugins/test_slipstream_plugin.py": (
+        "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_fleet plugins/slipstream_model"
+    ),
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
     "tests/unit/prediction_log/test_compaction.py": "prediction_log/compactor",
@@ -207,8 +214,10 @@ ELSEWHERE = {
     "tests/unit/rollout/test_evidence_publisher.py": "rollout/evidence_store rollout/live_stages",
     "tests/unit/rollout/test_judge.py": "rollout/evidence",
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
+    "tests/unit/rollout_state/test_approval.py": "core/spec/approval",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
-    "tests/unit/operators/test_rollout.py": "operators/rollout_end rollout/pause",
+    "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
+    "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
     "tests/unit/core/expression/test_checked.py": "core/expression/functions core/expression/tree core/expression/typed",
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",

@@ -20,6 +20,7 @@ from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
+from include.core.spec.privacy import MembershipCheck
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.scoring import Scoring
@@ -63,6 +64,7 @@ __all__ = [
     "Guardrail",
     "Integer",
     "Limit",
+    "MembershipCheck",
     "Metric",
     "ModelSpec",
     "Monitoring",

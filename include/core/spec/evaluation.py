@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from include.core.spec.base import Frozen, Name
 from include.core.spec.explanations import Explanations
+from include.core.spec.privacy import MembershipCheck
 
 
 class Robustness(Frozen):
@@ -78,3 +79,7 @@ class Evaluation(Frozen):
     """How the model is tried with inputs that are missing, noisy, unknown or in another unit. None: it is not."""
     explanations: Explanations | None = None
     """Whether to tell which features move the model, and how that is measured. By default it is not told."""
+
+    privacy: MembershipCheck | None = None
+    """Whether to attack each candidate, to see if its answers give away which rows it was trained on. By default it is not
+    attacked."""

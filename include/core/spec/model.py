@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from include.core.names import clashes
 from include.core.spec.base import Frozen, Name, OptionalReference
@@ -18,6 +18,7 @@ from include.core.spec.features import Features
 from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import Binary, Problem
+from include.core.spec.profile import Profile, problems, regulated
 from include.core.spec.rollout import Rollout
 from include.core.spec.scoring import Scoring
 from include.core.spec.search import Search
@@ -91,6 +92,25 @@ class ModelSpec(Frozen):
 
     cost: Cost = Cost()
     """What its machines and its errors cost, in money."""
+
+    profile: Profile = Field("standard", exclude_if=lambda value: value == "standard")
+    """How strictly the model is governed: `regulated` asks two persons before any traffic, explains, keeps a signed dossier of
+    each promotion, and has `slipstream check` tell what else a regulation wants (docs/regulation.md). `SLIPSTREAM_PROFILE` is the
+    least that a platform takes."""
+
+    profile_exceptions: dict[str, str] = Field({}, exclude_if=lambda value: not value)
+    """Why something that the profile asks for is not for this model, by its name (`explanations`, `fairness`, `privacy`,
+    `retention`, `robustness`, `slices`): at least 20 characters each, which the dossier shows."""
+
+    @model_validator(mode="after")
+    def _by_the_profile(self) -> Self:
+        """What a regulated spec leaves out, and what it may not go below."""
+        if self.profile == "regulated":
+            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions).items():
+                self.__dict__[section] = getattr(self, section).model_copy(update=values)
+        if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout)]:
+            raise ValueError("; ".join(wrong))
+        return self
 
     @model_validator(mode="after")
     def _by_the_problem(self) -> Self:

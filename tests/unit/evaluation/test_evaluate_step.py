@@ -261,3 +261,14 @@ def test_what_moves_the_model_is_told_where_the_spec_asks(bench: Bench) -> None:
     assert background.column_names == ["wind", "hour", "carrier"]
     assert background.num_rows == 12
     assert bench.evaluate(explanations=asked).value["explanations"] == told
+
+
+def test_whether_a_model_gives_its_rows_away_is_told_where_the_spec_asks(bench: Bench) -> None:
+    result = bench.evaluate(privacy={"rows": 400, "limit": 0.5})
+    told = result.value["privacy"]
+    assert (told["members"], told["others"]) == (400, 400)
+    assert {each["attack"] for each in told["attacks"]} == {"loss", "confidence", "calibrated"}
+    assert result.value["gate"]["passed"]
+    assert "privacy" not in bench.evaluate().value
+    assert not bench.evaluate(privacy={"rows": 400, "limit": 0.001}).value["gate"]["passed"]
+    assert "The control is a model that saw neither side" in bench.ledger.storage.read(result.files["report.html"].path).decode()
