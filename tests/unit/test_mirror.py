@@ -83,6 +83,7 @@ ELSEWHERE = {
         "fairness/decisions fairness/groups fairness/rates fairness/verdict step_values/fairness"
     ),
     "tests/unit/evaluation/test_robustness.py": "step_values/robustness",
+    "tests/unit/monitoring/test_fairness.py": "monitoring/people",
     "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
     "tests/unit/handover/test_register.py": (  # a registration goes through all of it
