@@ -241,6 +241,8 @@ class ModelSpec(Frozen):
         if wanted and wanted not in known:
             kind = type(self.problem).__name__
             yield f"training.search.metric: {wanted!r} is no metric of this {kind}; it has {', '.join(known)}"
+        if self.serving.explain is not None and self.evaluation.explanations is None:
+            yield "serving.explain: answers are explained against rows that evaluation.explanations keeps; give it as well"
         if self.problem.kind != "binary" and self.evaluation.int8:
             yield "evaluation.int8: an INT8 variant is made of binary models only"
         if self.problem.kind != "binary" and self.serving.explore and not hasattr(self.problem, "decision"):
