@@ -15,6 +15,7 @@ import httpx
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to an element
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "ArrowLeft": "\ue012", "ArrowUp": "\ue013",
         "ArrowRight": "\ue014", "ArrowDown": "\ue015"}  # fmt: skip
+TAB, ENTER = "\ue004", "\ue007"
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1400,1000",
@@ -54,6 +55,18 @@ class Browser:
     def log_in(self, token: str) -> None:
         """On a page of the site: carry Airflow's cookie from now on."""
         self._call("POST", "/cookie", {"cookie": {"name": "_token", "value": token}})
+
+    def log_out(self) -> None:
+        """Lose Airflow's cookie, as a session that ended does."""
+        self._call("DELETE", "/cookie")
+
+    def resize(self, width: int, height: int = 1000) -> None:
+        self._call("POST", "/window/rect", {"width": width, "height": height})
+
+    def press(self, text: str) -> None:
+        """Keys, to whatever has the focus: letters, or the protocol's codes such as TAB."""
+        keys = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": keys}]})
 
     def into_frame(self, css: str) -> None:
         self._call("POST", "/frame", {"id": {ELEMENT: self._find(css)}})
