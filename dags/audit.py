@@ -1,4 +1,4 @@
-"""The Airflow DAG of the installation's audit chain: verified and sealed every week."""
+"""The Airflow DAG of the installation's audit chain: verified, sealed and anchored every day."""
 
 from operators.audit import audit_dag
 

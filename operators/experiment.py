@@ -105,8 +105,9 @@ class StartExperimentOperator(ExperimentOperator):
         services.require_approval(self.model, treatment)
         plan = make_plan(services.prediction_log, self.model, experiment, utc_now(), services.tables(self.model))
         record = start_experiment(
-            services.control, self.model, plan, treatment, request=run_token(context), actor=person(context), epoch=epoch
-        )
+            services.control, self.model, plan, treatment,
+            request=run_token(context), actor=person(context), epoch=epoch, spec=spec,
+        )  # fmt: skip
         for line in words(record.plan):
             self.log.info("%s", line)
         return self._follow(services, record, epoch)

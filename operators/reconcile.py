@@ -21,6 +21,7 @@ from include.core.time import now
 from include.reconcile.airflow import RunState
 from include.services.services import Services
 from operators.alert import Alert, send_alert
+from operators.audit import anchor_audit
 from operators.hooks import open_services
 from operators.run import holder
 
@@ -122,8 +123,8 @@ def _unanswered(error: ApiError) -> UnreachableError:
 class ReconcileStoresOperator(BaseOperator):
     """Looks at the control store, the registry's versions and the ledger, asks Airflow, and mends what it can.
 
-    Without a finding it writes nothing. It succeeds when all was looked at, whatever was found; it fails when something could
-    not be looked at, after it has done the rest.
+    Without a finding it writes nothing, but for the anchor of an audit row that has none. It succeeds when all was looked at,
+    whatever was found; it fails when something could not be looked at, after it has done the rest.
     """
 
     def execute(self, context: Context) -> Json:
@@ -140,6 +141,7 @@ class ReconcileStoresOperator(BaseOperator):
             if not send_alert(Alert(**vars(pending)), services.control):
                 break  # nobody listens, or the webhook does not take it: the next run tries again
         self._show(services)
+        anchor_audit(services, self.log.info, self.log.error)
         self.log.info("%d found, %d changed, %d unknown", len(report.found), len(report.changed), len(report.unknown))
         if report.failure is not None:
             raise report.failure
@@ -209,6 +211,7 @@ traffic goes back, or a new run takes it over (the spec's `rollout.orphaned_afte
 | a day that landed and is unpublished | makes its run where the spec has `triggers.landing`, else sends an alert |
 | a job that nobody waits for | sends an alert with the command that stops it |
 | what crashed gateways left on this machine | clears it away |
+| an audit row that came since the newest anchor | anchors it, where `SLIPSTREAM_AUDIT_ANCHOR` says |
 
 Each finding is acted on once, with a row in the audit chain and an alert, and a second run at the same moment changes nothing.
 The log of `reconcile` lists what was found; `slipstream reconcile --dry-run` does the same on the command line. **Pause this

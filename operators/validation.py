@@ -51,6 +51,12 @@ class ValidateDataOperator(_ValidateOperator):
         super().__init__(**kwargs)
         self.day = day
 
+    def deliver(self, result: Result, context: Context, services: Services) -> Json:
+        from include.validation.kept import keep
+
+        keep(services.control, self.model, [result])  # before it is acted on: a failed one is looked for most
+        return super().deliver(result, context, services)
+
     def build(self, context: Context, services: Services) -> Request:
         from include.data.suppression import suppress
         from include.validation.request import verdict_request

@@ -70,7 +70,7 @@ def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, Bas
     def inner(request: Request, user: GetUserDep) -> BaseUser:
         model = request.path_params["model"]
         check(method, model, request, user, dag)
-        _require(model)
+        require_known(model)
         return user
 
     return inner
@@ -78,16 +78,29 @@ def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, Bas
 
 def owner_access(request: Request, user: GetUserDep) -> BaseUser:
     """The same of a route about a model or a feature set, which has a features DAG alone."""
-    from plugins.slipstream_features import dag_of
-    from plugins.slipstream_services import services
-
     owner = request.path_params["model"]
-    check("GET", owner, request, user, dag_of(services(), owner))
-    _require(owner)
+    check("GET", owner, request, user, dag_of(owner))
+    require_known(owner)
     return user
 
 
-def _require(model: str) -> None:
+def dag_of(owner: str) -> str:
+    """The DAG by whose right one sees an owner: a feature set has no rollout."""
+    from include.core.catalog import is_set
+    from plugins.slipstream_services import services
+
+    return "features" if is_set(owner, services().settings.models) else "rollout"
+
+
+def owner_operator(request: Request, user: GetUserDep) -> BaseUser:
+    """The right to run the DAG that takes in a range of partitions of a model or a feature set."""
+    owner = request.path_params["model"]
+    check("POST", owner, request, user, "features_range")
+    require_known(owner)
+    return user
+
+
+def require_known(model: str) -> None:
     """Raises DataError, which answers 404 with the models there are."""
     from include.overview.models import require_model
     from plugins.slipstream_services import services

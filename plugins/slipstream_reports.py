@@ -8,19 +8,32 @@ by their digests; a drift report of an earlier version names none, and shows our
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Annotated
 
-from fastapi import HTTPException
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.responses import Response
 
 from include.core.errors import DataError
 from include.core.html_policy import STATIC, policy_of
 from include.core.ledger import Ledger
+from plugins.slipstream_access import any_access, check
+from plugins.slipstream_services import services
 
+router = APIRouter()
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, max-age=3600",  # the ledger never rewrites a file
 }
+
+
+@router.get("/files/{path:path}")
+def report(path: str, request: Request, user: Annotated[BaseUser, Depends(any_access)]) -> Response:
+    about, data = read_report(services().ledger, path)
+    check("GET", about, request, user)
+    return Response(data, media_type="text/html; charset=utf-8", headers=headers_of(data))
 
 
 def headers_of(page: bytes) -> dict[str, str]:

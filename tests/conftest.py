@@ -20,11 +20,11 @@ import pytest
 from tests.scheduling import ByServer
 from tests.support.airflow_template import TEMPLATE
 from tests.support.effort import LIVES, THOROUGH, is_lived
-from tests.support.warm import QUIET, THREADS
+from tests.support.warm import PLAIN, QUIET, THREADS
 from tests.support.workers import remote
 from tests.support.workers.beds import Bed, plant
 
-for _name, _value in {**QUIET, **THREADS}.items():  # before a library that computes is imported
+for _name, _value in {**QUIET, **THREADS, **PLAIN}.items():  # before a library that computes is imported
     os.environ.setdefault(_name, _value)
 
 if "AIRFLOW_HOME" not in os.environ:  # read when airflow is first imported, so it must be set before any test module is

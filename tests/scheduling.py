@@ -26,8 +26,10 @@ SERVERS = {
     "tests/integration/test_operator_hands.py": "airflow",
     "tests/integration/test_reconciler.py": "airflow",
     "tests/e2e/test_browser.py": "airflow site",
+    "tests/unit/plugins/test_slipstream_console.py": "airflow site",
     "tests/unit/plugins/test_slipstream_input.py": "airflow site",
     "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
+    "tests/unit/plugins/test_slipstream_training.py": "airflow site",
 }
 LIBRARIES = {  # and the project's own sources, parsed
     "tests/integration/test_feast.py": "feast",

@@ -109,15 +109,26 @@ class World:
         return {line.rpartition(" ")[0]: float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#")}
 
     def caught_up(self, watermark: float, seconds: float = 300) -> None:
-        """Waits until everything that was sent is written."""
-        until = time.monotonic() + seconds
+        """Waits until everything that was sent is written.
+
+        The page is of the last batch, which may have been read before the last events were sent: none of them is behind, and a
+        late one moves no watermark. So it has to say so of two batches that ended since: the second was read since, too.
+        """
+        sent, until, batches = time.time(), time.monotonic() + seconds, set[float]()
         while time.monotonic() < until:
             assert self.process is not None
             assert self.process.poll() is None, (self.folder / "stream.log").read_text()[-3000:]
             seen = self.metrics()
             lag = seen.get('slipstream_stream_lag{owner="cards",topic="payments",partition="0"}', 1)
-            if lag == 0 and seen.get('slipstream_stream_watermark_seconds{owner="cards"}', 0) >= watermark - 1e-6:
-                return
+            ended = seen.get('slipstream_stream_alive_seconds{owner="cards"}', 0)
+            if (
+                lag == 0
+                and ended > sent
+                and seen.get('slipstream_stream_watermark_seconds{owner="cards"}', 0) >= watermark - 1e-6
+            ):
+                batches.add(ended)
+                if len(batches) == 2:
+                    return
             time.sleep(0.02)
         raise AssertionError(f"not caught up: {self.metrics()}")
 

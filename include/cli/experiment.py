@@ -90,7 +90,7 @@ def _start(context: CliContext, options: argparse.Namespace) -> int:
     epoch = context.control.take(resource_of(model), context.actor)
     request = f"{context.actor} at {precise()}"
     record = start_experiment(
-        context.control, model, plan, treatment, request=request, actor=context.actor, epoch=epoch
+        context.control, model, plan, treatment, request=request, actor=context.actor, epoch=epoch, spec=spec
     )  # fmt: skip
     seen = _follow(context, model)
     head = (

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from include.cli.answer import Shapes, answer
 from include.cli.arguments import day
@@ -18,10 +14,9 @@ from include.core.nearest import did_you_mean
 from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.core.table import table
-from include.core.time import MICROSECOND
 from include.governance.invalidation import find
-from include.row_rules.expectation import load_suite
-from include.validation.quarantine import QuarantinedRows, quarantines, reasons, would_pass
+from include.validation.quarantine import quarantines
+from include.validation.release import Looked, look, release_of
 
 SHOWN = 8
 SHAPES: Shapes = {
@@ -55,39 +50,17 @@ def run(options: argparse.Namespace) -> int:
         none = f"No row of {options.model}{f' on {options.day}' if options.day else ''} is in quarantine."
         answer(options, {"model": options.model, "held": [], "release": None}, none)
         return 0
-    looked = [_look(context, spec, each) for each in held]
-    release = _release(spec, [spec.data.cadence.parse(each.held.day) for each in looked if each.passing])
+    looked = [look(context.ledger, spec, each) for each in held]
+    release = release_of(spec, looked)
     shown = {"model": options.model, "held": [each.to_json() for each in looked], "release": release}
     answer(options, shown, _words(context, spec, looked, release, options))
     return 0
 
 
-@dataclass(frozen=True)
-class _Looked:
-    held: QuarantinedRows
-    passing: int  # of today's rules
-    reasons: Sequence[tuple[str, int]]  # the commonest first
-
-    def to_json(self) -> dict[str, object]:
-        counts = {"rows": self.held.rows, "quarantined": self.held.quarantined, "would_pass": self.passing}
-        said = [{"reason": reason, "rows": count} for reason, count in self.reasons]
-        return {"day": self.held.day, "source": self.held.source, **counts, "reasons": said}
-
-    @property
-    def row(self) -> tuple[object, ...]:
-        return self.held.day, self.held.source, self.held.rows, self.held.quarantined, self.passing, self.reasons[0][0]
-
-
-def _look(context: CliContext, spec: PartitionOwner, held: QuarantinedRows) -> _Looked:
-    with TemporaryDirectory() as folder:
-        path = context.ledger.fetch(held.result, held.file, Path(folder))
-        return _Looked(held, would_pass(path, load_suite(spec.expectations, held.source).rules), reasons(path))
-
-
 def _words(
     context: CliContext,
     spec: PartitionOwner,
-    looked: Sequence[_Looked],
+    looked: Sequence[Looked],
     release: Mapping[str, Partition] | None,
     options: argparse.Namespace,
 ) -> Iterator[str]:
@@ -96,16 +69,6 @@ def _words(
         yield f"\n{each.held.source}: {context.ledger.storage.uri(each.held.result.files[each.held.file].path)}"
         yield table(("rows", "reason"), [(count, reason) for reason, count in each.reasons[:SHOWN]])
     yield _next(spec, release)
-
-
-def _release(spec: PartitionOwner, days: list[Partition]) -> dict[str, Partition] | None:
-    """The days that are made again when these are: later ones have read them, too."""
-    if not days:
-        return None
-    data = spec.data
-    until = data.cadence.reading_until(max(days), timedelta(days=data.lookback_days))
-    last = data.cadence.at(until - MICROSECOND)
-    return {"first": min(days), "last": last if data.last is None else min(last, data.latest(data.last))}
 
 
 def _next(spec: PartitionOwner, release: Mapping[str, Partition] | None) -> str:

@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
     reason = "" if options.despite_gate and options.reason == UNSAID else options.reason
     which = (context.control, context.ledger, options.model, version)
     if options.now:
-        back = restore_now(*which, actor=context.actor, reason=reason, despite_gate=options.despite_gate)
+        spec = context.readable_spec(options.model)
+        back = restore_now(*which, actor=context.actor, reason=reason, despite_gate=options.despite_gate, spec=spec)
         gone = f"version {back.gone}" if back.gone is not None else "nobody"
         print(f"{back.model}: {gone} is out, version {back.serving} answers again (route {back.generation}).")
         answer(options, {**plain_move(back), **follow(context, back)})

@@ -13,6 +13,8 @@ from include.core.reference import load
 ADAPTERS: dict[str, str] = {
     # include/core/storage.py: Storage, by the scheme of its root; a folder needs no vendor
     "storage.s3": "include.backends.s3.storage:open_storage",
+    # include/governance/anchor_places.py: Place, by the scheme of its address; a file and a log need no vendor
+    "anchor.s3": "include.backends.s3.anchors:open_anchors",
     # include/core/ports.py: AwsAccess
     "aws": "include.backends.aws.access:open_access",
     # include/core/secret_store.py: SecretStore, by the name of Airflow's class
@@ -30,6 +32,8 @@ ADAPTERS: dict[str, str] = {
     "model": "include.backends.onnx.model:open_model",
     "model.check": "include.backends.onnx.model:check_model",
     "model.quantize": "include.backends.onnx.model:quantize",
+    # include/evaluation/explained.py: Shapley values of rows
+    "shap.values": "include.backends.shap.values:shapley_values",
     # include/retrieval/nearest.py: Nearest, of more items than are all compared
     "nearest": "include.backends.faiss.index:open_index",
     "nearest.write": "include.backends.faiss.index:write_index",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from include.core import environment_aws
+from include.core import environment_aws, environment_governance
 from include.core.variable import PREFIX, Variable
 from include.core.variable import named as _named
 
@@ -171,6 +171,13 @@ SQL_MEMORY = _named(
     "How much memory such queries may take, as DuckDB writes it; a share is of this machine's, or of its container's.",
     "50%",
 )
+APPROVERS = _named(
+    "APPROVERS", "roles and users",
+    "Who has which role of `rollout.approval`: `risk=ann,bob; legal=carol`, each user by Airflow's id or name.",
+)  # fmt: skip
+AIRFLOW_TOKEN = _named(
+    "AIRFLOW_TOKEN", "text", "A person's token of Airflow's API, with which `slipstream approve` and `reject` answer as them.",
+)  # fmt: skip
 KEEP_PREDICTIONS = _named(
     "KEEP_PREDICTIONS", "days", "How many days of the prediction log `slipstream gc` keeps. Empty: all of them.",
 )  # fmt: skip
@@ -238,6 +245,7 @@ CONNECTIONS = tuple(
         ("AIRFLOW", "The login of Airflow's REST API: for `slipstream jobs`, `slipstream reconcile` and the demonstration."),
         ("ALERTS", "The webhook that alerts go to."),
         ("OIP_NAME", "A server of remote models, which addresses call `oip://NAME/...`: one variable for each such server."),
+        ("DOSSIER", "The password is the key that signs dossiers; without it one under the home does."),
         ("ENTITIES", "The password hides entities in the prediction log; without it a key under the home does."),
     )
 )
@@ -313,13 +321,15 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
-        SQL_SECONDS, SQL_MEMORY, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF, PLATFORM,
+        SQL_SECONDS, SQL_MEMORY, APPROVERS, AIRFLOW_TOKEN, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET,
+        DAGS, DAGS_OF, PLATFORM,
     ),
     "What things cost": (COST_CURRENCY, *COSTS.values()),
     "Ports of the local platform": tuple(PORTS.values()),
     "A job on a Ray cluster elsewhere": (JOB_NAME, JOB_CODE, JOB_PROJECT, JOB_LOGINS),
     "Connections": CONNECTIONS,
     "AWS": environment_aws.GROUP,
+    "Governance": environment_governance.GROUP,
     "Seen from outside": (
         LOG_FORMAT, LOG_FIELDS, OTEL_DISABLED, OTEL_EXPORTER, OTEL_ENDPOINT, OTEL_TRACES_ENDPOINT, OTEL_PROTOCOL,
         OTEL_TRACES_PROTOCOL, OTEL_HEADERS, OTEL_SERVICE, OTEL_RESOURCE, OTEL_SAMPLER, OTEL_SAMPLER_ARG, TRACEPARENT, TRACESTATE,

@@ -170,6 +170,14 @@ class PausedError(ConflictError):
     """The rollout is paused. Whoever drives it waits; for anyone else it is a conflict."""
 
 
+class ApprovalMissing(GateClosed):
+    """A person has to say yes first. Whoever drives the rollout asks, and waits; for anyone else the gate is closed."""
+
+
+class NotAllowedError(ConflictError):
+    """Not this person: somebody else has to decide it."""
+
+
 class IntegrityError(PermanentError):
     """Bytes do not match the digest recorded for them."""
 

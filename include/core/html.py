@@ -1,6 +1,6 @@
 """One look for every page that people read: reports, data docs, the account, the gateway, the Models page.
 
-Self-contained: no outside file, light and dark by the reader's own setting.
+Self-contained: no outside file, light and dark.
 """
 
 from __future__ import annotations
@@ -9,11 +9,17 @@ from html import escape
 
 from include.core.html_policy import STATIC, meta
 
-STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --card: #fff; --soft: #f4f6f9; --ink: #1a2332; --dim: #5b6979; --line: #e1e6ed;
-  --accent: #2866d4; --good: #14773a; --warn: #a45309; --bad: #bf2a1d }
-@media (prefers-color-scheme: dark) { :root { --paper: #0f141b; --card: #161d27; --soft: #1e2733; --ink: #e5eaf1; --dim: #97a5b8;
-  --line: #2b3543; --accent: #74a3ff; --good: #4cc97c; --warn: #f0b145; --bad: #ff7f72 } }
+LIGHT = """--paper: #fff; --card: #fff; --soft: #f4f6f9; --ink: #1a2332; --dim: #5b6979; --line: #e1e6ed;
+  --accent: #2866d4; --good: #14773a; --warn: #a45309; --bad: #bf2a1d"""
+DARK = """--paper: #0f141b; --card: #161d27; --soft: #1e2733; --ink: #e5eaf1; --dim: #97a5b8;
+  --line: #2b3543; --accent: #74a3ff; --good: #4cc97c; --warn: #f0b145; --bad: #ff7f72"""
+_BY_READER = f"""
+:root {{ color-scheme: light dark; {LIGHT} }}
+@media (prefers-color-scheme: dark) {{ :root {{ {DARK} }} }}"""
+_BY_PAGE = f"""
+:root {{ color-scheme: light; {LIGHT} }}
+:root[data-theme=dark] {{ color-scheme: dark; {DARK} }}"""
+_REST = """
 * { box-sizing: border-box }
 body { font: 15px/1.55 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto; max-width: 68rem;
   padding: 2rem 1.25rem 4rem }
@@ -36,6 +42,8 @@ td.d { white-space: nowrap; font-variant-numeric: tabular-nums } tr.ours td { fo
   line-height: 1.35; font-variant-numeric: tabular-nums } .tile span { color: var(--dim); font-size: .84rem }
 svg { display: block; max-width: 100%; height: auto } svg text { fill: var(--dim); font: 11px system-ui, sans-serif }
 """
+STYLE = _BY_READER + _REST  # light or dark by the reader's own setting
+THEMED = _BY_PAGE + _REST  # as the page says, in `data-theme` of its root: the console follows Airflow's switch
 
 
 def document(title: str, body: str, head: str = "") -> str:

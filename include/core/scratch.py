@@ -95,7 +95,8 @@ def no_room(error: BaseException | None) -> bool:
         return is_full(error)
     if not isinstance(error, sqlite3.OperationalError):
         return False
-    return is_full(error) or error.sqlite_errorname in ("SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMOPEN")
+    name = getattr(error, "sqlite_errorname", "")  # what Python's own module raises has none
+    return is_full(error) or name in ("SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMOPEN")
 
 
 def as_full(error: BaseException, folder: Path) -> StorageFullError | None:

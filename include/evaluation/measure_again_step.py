@@ -14,6 +14,7 @@ from include.evaluation import int8
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.report import render
+from include.explanations import background
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import model_file, open_model
 from include.step_values.evaluation import EvaluateValue
@@ -36,7 +37,8 @@ def run(task: Task) -> Outcome:
     value["gate"] = decide(value, spec).to_json()
     files = {"report.html": task.workdir / "report.html"}
     files["report.html"].write_text(render(task.request.model, value, task.input("train").read(TrainValue)["history"]))
-    if int8.FILE in task.input("evaluation").files:
-        files[int8.FILE] = task.workdir / int8.FILE
-        shutil.copyfile(task.file("evaluation", int8.FILE), files[int8.FILE])
+    for name in (int8.FILE, background.FILE):
+        if name in task.input("evaluation").files:
+            files[name] = task.workdir / name
+            shutil.copyfile(task.file("evaluation", name), files[name])
     return Outcome(value, files)

@@ -9,6 +9,17 @@ from include.evaluation.gate import closed_by_latency_alone
 from include.problems.of import params_of, uses_of
 
 STEP = "evaluate"
+# Fields that came later: with its default one says nothing new, and the key is what it was.
+CAME_LATER = ("explanations", "privacy")
+
+
+def section_of(spec: ModelSpec) -> dict[str, Json]:
+    """The spec's section `evaluation`, as requests say it."""
+    section: dict[str, Json] = spec.evaluation.model_dump(mode="json")
+    for name in CAME_LATER:
+        if section.get(name) == Evaluation.model_fields[name].default:
+            section.pop(name, None)
+    return section
 
 
 def evaluate_request(
@@ -18,11 +29,13 @@ def evaluate_request(
     left out where it is the same one. `cold`: of a fit that began from another's weights its cold twin, likewise."""
     params: dict[str, Json] = {
         "features": spec.features.model_dump(mode="json"),
-        "evaluation": spec.evaluation.model_dump(mode="json"),
+        "evaluation": section_of(spec),
         "label": spec.label,
         "threshold": spec.serving.threshold,
         **params_of(spec),
     }
+    if spec.fairness.attributes:
+        params["fairness"] = spec.fairness.model_dump(mode="json")
     inputs = {"training_set": training_set, "train": train}
     if champion is not None and champion.digest != train.digest:
         inputs["champion"] = champion

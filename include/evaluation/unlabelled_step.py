@@ -15,6 +15,7 @@ from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.remote import served_by
 from include.evaluation.report import render
+from include.evaluation.request import section_of
 from include.model_contract.encoder import Encoder, Input
 from include.model_contract.model import Encoded, model_file, open_model
 from include.problems.of import params_of
@@ -29,7 +30,7 @@ WORDS = ("the", "dress", "fits", "well", "but", "its", "colour", "is", "not", "w
 def unlabelled_request(spec: ModelSpec, train: Ref, why: str) -> Request:
     """`why`: why there are no labelled rows, in words."""
     params = {
-        "evaluation": spec.evaluation.model_dump(mode="json"),
+        "evaluation": section_of(spec),
         "threshold": spec.serving.threshold,
         "why": why,
         **params_of(spec),

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, experiment_looks, experiments
 from include.core.errors import ConflictError, GateClosed
+from include.core.spec import ModelSpec
 from include.core.time import timestamp
 from include.experiment_state.queries import live_in as live_experiment_in
 from include.experiment_state.queries import require_none_in
@@ -30,6 +31,7 @@ from include.experiments.record import (
     read_experiment,
     resource_of,
 )
+from include.rollout_state.approval import standing_in, terms_in
 from include.rollout_state.queries import live_in as live_rollout_in
 from include.routing.entity_hash import BUCKETS
 from include.routing.route import Route, lock_route, route_in, set_route
@@ -38,12 +40,21 @@ from include.versions.lifecycle import Stage, stage_in
 
 
 def start_experiment(
-    control: ControlStore, model: str, plan: Plan, treatment: int, *, request: str, actor: str, epoch: int
+    control: ControlStore,
+    model: str,
+    plan: Plan,
+    treatment: int,
+    *,
+    request: str,
+    actor: str,
+    epoch: int,
+    spec: ModelSpec | None = None,
 ) -> ExperimentRecord:
     """The experiment that `request` asks for. Starts it, or returns the one it has started before.
 
     A live one of the same name and version is returned, too. Raises ConflictError while another experiment or a rollout holds
-    the traffic, or where there is no champion or the version is it; GateClosed for a version that is no Candidate.
+    the traffic, or where there is no champion or the version is it; GateClosed for a version that is no Candidate, and
+    where the spec, or the model's rollouts so far, ask persons before a version gets any traffic.
     """
     name = plan.experiment.name
     experiment_id = experiment_id_of(model, name, treatment, request)
@@ -57,6 +68,7 @@ def start_experiment(
         _require_no_rollout(connection, model)
         _, route = route_in(connection, model)
         champion = _admit(connection, model, route, treatment)
+        _require_nobody_asked(connection, model, spec)
         split = _split(experiment_id, model, plan)
         generation = set_route(connection, model, Route(champion, treatment, 0, None, route.previous, split))
         at = timestamp()
@@ -189,6 +201,17 @@ def _require_no_rollout(connection: sa.Connection, model: str) -> None:
             f"{model} has a live rollout ({rollout}): it moves entities between versions while it lasts.",
             safe="nothing changed.",
             hint=f"wait for it, or `slipstream rollback {model}`; then start the experiment.",
+        )
+
+
+def _require_nobody_asked(connection: sa.Connection, model: str, spec: ModelSpec | None) -> None:
+    """An experiment asks nobody: it gives a version traffic, and never all of it."""
+    terms = terms_in(connection, spec) if spec is not None else standing_in(connection, model)
+    if terms is not None and terms.before == "traffic":
+        raise GateClosed(
+            f"{model} asks {terms.words}: an experiment would give a version traffic that nobody has approved.",
+            safe="nothing changed.",
+            hint="ask before 100 percent instead (rollout.approval before='full'), or roll the version out.",
         )
 
 

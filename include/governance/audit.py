@@ -65,6 +65,40 @@ def search(control: ControlStore, wanted: Search, limit: int = 100) -> list[Audi
         return [AuditRow(**row) for row in connection.execute(query).mappings()]
 
 
+@dataclass(frozen=True)
+class Seen:
+    """Which rows somebody may see: those about the owners of `names`; of those about nobody's model, with `rest`."""
+
+    names: frozenset[str]
+    hidden: frozenset[str] = frozenset()  # the owners whose rows they may not
+    rest: bool = True
+
+    def where(self, dialect: str) -> Iterator[sa.ColumnElement[bool]]:
+        first = _first_part(dialect)
+        if not self.rest:
+            yield first.in_(sorted(self.names))
+        elif self.hidden:
+            yield first.not_in(sorted(self.hidden))
+
+
+def _first_part(dialect: str) -> sa.ColumnElement[str]:
+    """Of a subject, the part before its first slash."""
+    if dialect == "postgresql":
+        return sa.func.split_part(table.c.subject, "/", 1)
+    with_slash = table.c.subject.concat("/")
+    return sa.func.substr(table.c.subject, 1, sa.func.instr(with_slash, "/") - 1)
+
+
+def search_page(control: ControlStore, wanted: Search, seen: Seen, before: int | None = None, limit: int = 50) -> list[AuditRow]:
+    """The newest rows that are looked for and may be seen; of a next page those before a row's number."""
+    columns = (table.c[name] for name in AuditRow.__dataclass_fields__)
+    query = sa.select(*columns).where(*wanted.where(), *seen.where(control.engine.dialect.name))
+    query = query.where(table.c.seq < before) if before is not None else query
+    with control.transaction() as connection:
+        rows = connection.execute(query.order_by(table.c.seq.desc()).limit(limit)).mappings()
+        return [AuditRow(**row) for row in rows]
+
+
 def history(control: ControlStore, subject: str | None = None, limit: int = 100) -> list[AuditRow]:
     """The newest rows first; those of one subject (a model, or `model/...`) if it is given."""
     return search(control, Search(subject=subject or ""), limit)

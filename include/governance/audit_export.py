@@ -19,7 +19,9 @@ from include.core.control import ControlStore, audit
 from include.core.errors import DataError, InputError
 from include.core.storage import Storage
 from include.core.time import timestamp
-from include.governance.audit_chain import Verdict, judge, rows
+from include.governance.anchors import Anchored
+from include.governance.audit_chain import Verdict, judge
+from include.governance.audit_rows import rows
 from include.governance.seals import path_of, read_seals, stored_seal
 
 FORM = 1
@@ -55,16 +57,22 @@ def _lines(control: ControlStore, storage: Storage) -> Iterator[dict[str, Any]]:
     yield {"end": {"rows": number, "hash": newest}}
 
 
-def verify_file(path: Path) -> Verdict:
-    """What the rows and the seals of an exported file say of each other. Raises DataError for what is no such file, whole."""
+def verify_file(path: Path, anchored: Anchored | None = None) -> Verdict:
+    """What the rows and the seals of an exported file say of each other, and the anchors of them. Raises DataError for what is no
+    such file, whole."""
     seals = [stored_seal(int(line["seal"]), str(line["data"]).encode()) for line in _read(path) if "seal" in line]
     chain = _Chain(path)
-    verdict = judge(chain, seals)
+    verdict = judge(chain, seals, anchored=anchored)
     if chain.end is None:
         raise _not_whole(path, "it was cut off", f"{verdict.rows} rows")
     if verdict.intact and chain.end != {"rows": verdict.rows, "hash": chain.newest}:
         raise _not_whole(path, "its last line is of other rows", chain.end)
     return verdict
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of an exported file, oldest first. Raises DataError as `verify_file` does."""
+    return iter(_Chain(path))
 
 
 class _Chain:

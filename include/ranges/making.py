@@ -59,13 +59,16 @@ class Failed:
 
     day: Partition
     error: SlipstreamError
+    verdict: Ref | None = None  # that was given before, or that it failed of
 
     def to_json(self) -> dict[str, Any]:
-        return {**self.day.fields(), "error": fields_of(self.error)}
+        verdict = {} if self.verdict is None else {"verdict": self.verdict.to_json()}
+        return {**self.day.fields(), "error": fields_of(self.error), **verdict}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
-        return cls(Partition.read(value), of_fields(value["error"]))
+        verdict = Ref.from_json(value["verdict"]) if "verdict" in value else None
+        return cls(Partition.read(value), of_fields(value["error"]), verdict)
 
 
 class Maker:
@@ -80,6 +83,7 @@ class Maker:
         self.spec, self.ledger, self.settings, self.fresh = spec, ledger, settings, fresh
         self.raw = KnownRaw.of(ledger.storage, spec)
         self.judge, self.computer = Judge(spec), Computer(spec)
+        self._judged: Ref | None = None  # the verdict on the day that is being made
 
     def make(self, days: Sequence[Partition]) -> Generator[Made | Failed]:
         """Each day as it is done, in their order. Whatever is wrong with a day comes back as its error."""
@@ -87,13 +91,14 @@ class Maker:
         with self._opened() as opened:
             reader = _Reader(self, list(days), opened)
             for day in days:
+                self._judged = None
                 try:
                     yield self._make(day, reader)
                 except SlipstreamError as error:
-                    yield Failed(day, error)
+                    yield Failed(day, error, self._judged)
                 except Exception as error:  # noqa: BLE001 - one day's, of whatever kind: the next one is made all the same
                     log_exception(error)
-                    yield Failed(day, as_slipstream_error(error))
+                    yield Failed(day, as_slipstream_error(error), self._judged)
 
     @contextmanager
     def _opened(self) -> Iterator[ExitStack]:
@@ -110,9 +115,9 @@ class Maker:
     def _make(self, day: Partition, reader: _Reader) -> Made:
         started = time.monotonic()
         verdict, judged = self._result(verdict_request(self.spec, day, self.ledger.storage, self.raw), reader)
+        ref = self._judged = self.ledger.ref(verdict)
         files = {name: self.ledger.storage.uri(file.path) for name, file in verdict.files.items()}
         raise_if_failed(verdict.read(ValidateValue), files)
-        ref = self.ledger.ref(verdict)
         features, made = self._result(features_request(self.spec, day, self.ledger.storage, ref, self.raw), reader)
         seconds = round(time.monotonic() - started, 3)
         return Made(day, ref, self.ledger.ref(features), judged + made, seconds)

@@ -21,7 +21,7 @@ from include.core.control import ControlStore
 from include.core.errors import DataError, JobFailedError, NotReadyError, SlipstreamError, TransientError, one_line
 from include.core.ledger import Ledger
 from include.core.partition import Partition
-from include.core.request import Result
+from include.core.request import Ref, Result
 from include.core.settings import Settings
 from include.core.spec import PartitionOwner
 from include.online_store.store import OnlineStore
@@ -33,6 +33,7 @@ from include.ranges.progress import DONE, FAILED, Progress, Reporter, few
 from include.ranges.publishing import Publisher
 from include.ranges.span import Span, check
 from include.ranges.status import take_in_command
+from include.validation.kept import keep
 
 AHEAD = 2  # chunks that are being made while one is published: no process waits for the online store
 ONLINE = 4  # chunks that are brought online together: the feature store's registry takes its time however many days there are
@@ -101,6 +102,7 @@ class _Taking:
         self.published: list[_Chunk] = []  # and not online yet
         self.outcomes: dict[Partition, Made | Failed] = {}  # made, and not looked at yet
         self.errors: dict[Partition, SlipstreamError] = {}
+        self.judged: list[Ref] = []  # verdicts that are not kept yet
 
     def run(self) -> None:
         maker = Maker(self.work.spec, self.work.ledger, self.work.settings, self.work.fresh)
@@ -153,6 +155,8 @@ class _Taking:
             day = chunk.waiting.popleft()
             self._publish(chunk, self._outcome(pool, day))
             self.reporter.look()
+        keep(self.work.control, self.work.spec.name, map(self.work.ledger.resolve, self.judged))
+        self.judged.clear()
         self.published.append(chunk)
         if len(self.published) == ONLINE:
             self._bring_online()
@@ -175,6 +179,7 @@ class _Taking:
 
     def _publish(self, chunk: _Chunk, outcome: Made | Failed) -> None:
         fault.point("range.day.made")
+        self.judged += [] if outcome.verdict is None else [outcome.verdict]
         try:
             if isinstance(outcome, Failed):
                 raise outcome.error

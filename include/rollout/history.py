@@ -16,9 +16,12 @@ from include.core.effects import results_in
 from include.core.errors import ConflictError, DataError
 from include.core.time import instant
 from include.rollout.plan import RolloutStage
+from include.rollout_state.approval import Terms, opened_with
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import at_stage
+
+APPROVAL_EVENTS = ("asked", "approved", "overdue", "rejected")  # of a stage that waits for persons: include/rollout/approvals.py
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Rollout:
     state: str
     reason: str
     stages: tuple[RolloutStage, ...]
+    approval: Terms | None = None  # what is asked of persons, fixed when it opened
 
     @property
     def resource(self) -> str:
@@ -128,7 +132,8 @@ def events(control: ControlStore, rollout_id: str) -> list[dict[str, Any]]:
         found = [dict(row) for row in connection.execute(query).mappings()]
     # Two events may share a millisecond: the machine's own order decides, not the clock.
     places = ("opened", *stages, "promote")
-    kinds = ("opened", "entered", "adopted", "alert", "paused", "undriven", "verdict", "rolled_back", "promoted")
+    begun = ("opened", "entered", "adopted", "alert", "paused", "undriven", "verdict")
+    kinds = (*begun, *APPROVAL_EVENTS, "rolled_back", "promoted")
     with_others = {"resumed": "paused", "driven": "undriven"}
 
     def order(event: dict[str, Any]) -> tuple[int, int, str]:
@@ -185,4 +190,4 @@ def event_in(connection: sa.Connection, rollout_id: str, event: str, stage: str 
 def _rollout(row: Mapping[str, Any], opened: Mapping[str, Any]) -> Rollout:
     stages = tuple(RolloutStage.from_json(stage) for stage in opened["evidence"]["stages"])
     names = ("id", "model", "challenger", "champion", "stage", "state", "reason")
-    return Rollout(**{name: row[name] for name in names}, stages=stages)
+    return Rollout(**{name: row[name] for name in names}, stages=stages, approval=opened_with(opened["evidence"]))

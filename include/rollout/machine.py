@@ -18,17 +18,20 @@ from include.core.errors import ConflictError, DataError, GateClosed, PausedErro
 from include.core.spec import ModelSpec
 from include.core.time import timestamp
 from include.experiment_state.queries import require_none_in
+from include.rollout.approval_gate import require_approved_in
 from include.rollout.driver import adopt
 from include.rollout.evidence_store import delete_evidence
 from include.rollout.history import Rollout, event_in, event_key, opening_key, read_rollout, rollout_id_of, rollout_in
 from include.rollout.offer import offer_in, require_gate
 from include.rollout.plan import RolloutStage, rollout_stages
 from include.rollout.waiting import supersede_in
+from include.rollout_state.approval import stored, terms_in, terms_of
 from include.routing.route import Route, lock_route, route_in, set_route
 from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import move_in, stage_in
 from include.versions.lifecycle import set_production as set_production
 
+ACTOR = 255  # characters of an actor in the audit
 Effect = Callable[[sa.Connection], dict[str, Any]]
 
 
@@ -66,9 +69,13 @@ def open_rollout(
         lock_route(connection, model)
         require_none_in(connection, model)
         champion = _admit(connection, model, challenger)
+        wished, terms = terms_of(spec), terms_in(connection, spec)
         _insert(connection, rollout_id, model, challenger, champion)
-        _event(connection, rollout_id, "opened", "", {"stages": [stage.to_json() for stage in stages], "request": request})
+        told = {"stages": [stage.to_json() for stage in stages], "request": request, **stored(terms, wished)}
+        _event(connection, rollout_id, "opened", "", told)
         detail = {"rollout": rollout_id, "challenger": challenger, "champion": champion}
+        if terms is not None:
+            detail["approval"] = terms.words
         control.append_audit(connection, actor, "rollout.open", model, detail)
         return {"id": rollout_id}
 
@@ -77,12 +84,16 @@ def open_rollout(
 
 
 def enter_stage(control: ControlStore, rollout: Rollout, name: str, epoch: int) -> int:
-    """Set the stage's route; returns its generation, which the gateway should be seen to apply."""
+    """Set the stage's route; returns its generation, which the gateway should be seen to apply.
+
+    Raises ApprovalMissing for a stage that persons have to open first.
+    """
     stage = rollout.find(name)
 
     def effect(connection: sa.Connection) -> dict[str, Any]:
-        _require_running(connection, rollout)
+        require_running(connection, rollout)
         _require_passed(connection, rollout, stage)
+        require_approved_in(connection, rollout, stage)
         _, current = route_in(connection, rollout.model)
         route = stage.route(rollout.champion, rollout.challenger, current.previous)
         generation = set_route(connection, rollout.model, route)
@@ -105,7 +116,7 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
         raise DataError("Only a final verdict is recorded.", seen=answer, hint="look again once there is more evidence.")
 
     def effect(connection: sa.Connection) -> dict[str, Any]:
-        _require_running(connection, rollout, even_paused=answer == "roll_back")
+        require_running(connection, rollout, even_paused=answer == "roll_back")
         _event(connection, rollout.id, "verdict", stage, dict(decision))
         if answer == "roll_back":
             revert_route(control, connection, rollout, "; ".join(decision.get("reasons", ())) or f"{stage} failed", "judge")
@@ -118,20 +129,25 @@ def record_verdict(control: ControlStore, rollout: Rollout, stage: str, decision
 def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) -> int:
     """Make the challenger the champion, and remember the old one as the way back. Returns the generation.
 
-    Older candidates that never had their turn are superseded in the same transaction.
+    Older candidates that never had their turn are superseded in the same transaction. Where persons had to approve it, they are
+    who promotes it, in the audit and in the event, and `actor` is who carried it out.
     """
 
     def effect(connection: sa.Connection) -> dict[str, Any]:
-        _require_running(connection, rollout)
-        _require_verdict(connection, rollout, rollout.stages[-1].name)
+        require_running(connection, rollout)
+        require_verdict(connection, rollout, rollout.stages[-1].name)
+        approved = require_approved_in(connection, rollout, None)
+        persons = [said.person for said in approved.approvals] if approved is not None else []
+        by = {"by": [person.name for person in persons], "carried_out_by": actor} if persons else {}
         route = Route(champion=rollout.challenger, previous=rollout.champion)
         generation = set_route(connection, rollout.model, route)
         set_production(connection, rollout.model, rollout.challenger)
         _update(connection, rollout, stage="promote", state="promoted", live=None)
         delete_evidence(connection, rollout.id)
-        _event(connection, rollout.id, "promoted", "promote", {"generation": generation, "route": route.to_json()})
-        detail = {"rollout": rollout.id, "champion": rollout.challenger, "previous": rollout.champion}
-        control.append_audit(connection, actor, "rollout.promote", rollout.model, detail)
+        _event(connection, rollout.id, "promoted", "promote", {"generation": generation, "route": route.to_json(), **by})
+        detail = {"rollout": rollout.id, "champion": rollout.challenger, "previous": rollout.champion, **by}
+        promoted_by = ", ".join(person.actor for person in persons)[:ACTOR] or actor
+        control.append_audit(connection, promoted_by, "rollout.promote", rollout.model, detail)
         supersede_in(connection, control, rollout.model, rollout.challenger, actor)
         return {"generation": generation}
 
@@ -145,7 +161,7 @@ def roll_back(control: ControlStore, rollout: Rollout, *, reason: str, actor: st
     def effect(connection: sa.Connection) -> dict[str, Any]:
         if rollout_in(connection, rollout.id).state == "rolled_back":
             return {"generation": route_in(connection, rollout.model)[0]}
-        _require_running(connection, rollout, even_paused=True)
+        require_running(connection, rollout, even_paused=True)
         return {"generation": revert_route(control, connection, rollout, reason, actor)}
 
     result, _ = control.once(event_key(rollout.id, "roll_back"), rollout.resource, epoch, effect)
@@ -199,7 +215,7 @@ def record_alert(control: ControlStore, rollout: Rollout, stage: str, decision: 
     control.once(event_key(rollout.id, "page", stage), rollout.resource, epoch, effect)
 
 
-def _require_running(connection: sa.Connection, rollout: Rollout, *, even_paused: bool = False) -> None:
+def require_running(connection: sa.Connection, rollout: Rollout, *, even_paused: bool = False) -> None:
     """A pause lets nothing go forward; it never holds back a rollback."""
     if connection.dialect.name == "postgresql":  # a pause at the same moment comes before this transaction or after it
         connection.execute(sa.select(rollouts.c.id).where(rollouts.c.id == rollout.id).with_for_update())
@@ -222,10 +238,10 @@ def _require_running(connection: sa.Connection, rollout: Rollout, *, even_paused
 def _require_passed(connection: sa.Connection, rollout: Rollout, stage: RolloutStage) -> None:
     position = rollout.stages.index(stage)
     if position:
-        _require_verdict(connection, rollout, rollout.stages[position - 1].name)
+        require_verdict(connection, rollout, rollout.stages[position - 1].name)
 
 
-def _require_verdict(connection: sa.Connection, rollout: Rollout, stage: str) -> None:
+def require_verdict(connection: sa.Connection, rollout: Rollout, stage: str) -> None:
     event = event_in(connection, rollout.id, "verdict", stage)
     if event is None or event["evidence"]["answer"] != "promote":
         raise GateClosed(

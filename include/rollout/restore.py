@@ -14,10 +14,13 @@ from include.core.control import ControlStore
 from include.core.errors import ConflictError, DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref
+from include.core.spec import ModelSpec
+from include.rollout.approval_gate import require_return_in
 from include.rollout.history import live_in
 from include.rollout.machine import revert_route
 from include.rollout.offer import offer_in, require_gate, served_in
 from include.rollout.rollback import RolledBack
+from include.rollout_state.approval import standing_in, terms_in
 from include.routing.route import Route, read_route, route_in, set_route
 from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage, set_production, stage_in
@@ -49,12 +52,21 @@ def restore(
 
 
 def restore_now(
-    control: ControlStore, ledger: Ledger, model: str, version: int, *, actor: str, reason: str, despite_gate: bool = False
+    control: ControlStore,
+    ledger: Ledger,
+    model: str,
+    version: int,
+    *,
+    actor: str,
+    reason: str,
+    despite_gate: bool = False,
+    spec: ModelSpec | None = None,
 ) -> RolledBack:
     """Return all traffic to a version that has been in production. Ends the live rollout, fences off whoever drives it.
 
     Like a rollback it leaves no way back to the version that is left: that one is restored by its number. Raises what
-    `restore` does, and ConflictError for a version that never was in production.
+    `restore` does, ConflictError for a version that never was in production, and GateClosed where the spec, or the rollouts so
+    far, ask persons before production and they have not let it in.
     """
     check_files(control, ledger, model, version)
     epoch = control.take(f"rollout/{model}", actor)
@@ -63,6 +75,8 @@ def restore_now(
     def effect(connection: sa.Connection) -> dict[str, Json]:
         _, route = route_in(connection, model)
         against = _require_return(connection, model, version, route, despite_gate)
+        terms = terms_in(connection, spec) if spec is not None else standing_in(connection, model)
+        require_return_in(connection, model, version, route, terms)
         if against:
             checked_reason(reason, model, version)
         ended = _end_live(control, connection, model, reason, actor)

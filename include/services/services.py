@@ -8,7 +8,7 @@ Importing this module is cheap, for DAG files import it: what costs is imported 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from include.core.catalog import feature_set_names, load_feature_set, load_owner
 from include.core.connection import text_of
 from include.core.environment import REMOTES, connection
 from include.core.environment_aws import AWS_CONN_ID
-from include.core.errors import NotReadyError
+from include.core.errors import NotReadyError, SpecError
 from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
 from include.core.ports import AwsAccess, JobBackend, open_jobs
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from include.core.request import Request
     from include.costs.version import VersionCost
     from include.experiments.heard import Tables
+    from include.governance.anchors import Place
     from include.governance.approval import Approvals
     from include.governance.mirror import RegistryLabels
     from include.governance.registry import Registry
@@ -73,6 +74,12 @@ class Services:
     def aws(self) -> AwsAccess:
         """AWS's services. Nothing is asked of them yet."""
         return self.connections.aws(self.settings)
+
+    def anchor_places(self, say: Callable[[str], object] | None = None) -> list[Place]:
+        """Where the audit chain's head is anchored. `say` writes a line of the log, where that is such a place."""
+        from include.governance.anchor_places import open_places
+
+        return open_places(self.settings.environ or None, lambda: self.aws, say)
 
     @cached_property
     def prediction_log(self) -> SharedLog:
@@ -223,6 +230,13 @@ class Services:
     def spec(self, model: str) -> ModelSpec:
         """Raises SpecError for an unknown model."""
         return load_spec(model, self.settings.models)
+
+    def readable_spec(self, model: str) -> ModelSpec | None:
+        """None where it cannot be read: what must work in an emergency does without."""
+        try:
+            return self.spec(model)
+        except SpecError:
+            return None
 
     def owner(self, name: str) -> PartitionOwner:
         """The model or feature set of that name. Raises SpecError for an unknown one."""

@@ -1,4 +1,4 @@
-"""The Models page in a real browser, inside Airflow's own UI: its sandboxed frame, its login, its content policy."""
+"""The console in a real browser, inside Airflow's own UI: its sandboxed frame, its login, its content policy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser"),
 ]
 
-CARD = f"article#{MODEL}"
+PAGE = f"/slipstream/model?name={MODEL}"
+HEAD = f"#{MODEL}"  # of the model's page
 
 
 @pytest.fixture
@@ -37,13 +38,13 @@ def visit(browser: Browser, site: Site, role: str, path: str) -> None:
 
 
 def drawn(browser: Browser) -> str:
-    """The model's card, when its data have come."""
-    until(lambda: bool(browser.run("return document.querySelector(arguments[0])?.dataset.champion", CARD)))
-    return browser.text(CARD)
+    """The model's page, when its data have come."""
+    until(lambda: bool(browser.run("return document.querySelector(arguments[0])?.dataset.champion", HEAD)))
+    return browser.text("main")
 
 
 def test_the_champion_and_every_version_are_shown_without_a_console_error(browser: Browser, site: Site) -> None:
-    visit(browser, site, "viewer", "/slipstream/")
+    visit(browser, site, "viewer", PAGE)
     shown = drawn(browser)
     assert "version 2 · 100 %" in shown
     assert "A roll back returns to version 1." in shown
@@ -56,17 +57,19 @@ def test_what_strangers_wrote_is_text_on_the_page(browser: Browser, site: Site) 
     detail = {"from": 2, "to": 1, "reason": f"</script><script>{runs}</script><img src=x onerror={runs}>"}
     with site.control.transaction() as connection:
         site.control.append_audit(connection, f"<svg onload={runs}>", "rollout.return", MODEL, detail)
-    visit(browser, site, "viewer", "/slipstream/")
+    visit(browser, site, "viewer", PAGE)
     drawn(browser)
     assert f"<img src=x onerror={runs}>" in browser.run("return document.body.textContent")
-    assert browser.run("return document.title") == "Models"
+    assert browser.run("return document.title") == f"{MODEL} · Models"
     assert browser.errors() == []
 
 
 def test_a_viewer_is_offered_nothing_that_would_be_refused(browser: Browser, site: Site) -> None:
-    visit(browser, site, "viewer", "/slipstream/")
+    visit(browser, site, "viewer", PAGE)
     drawn(browser)
-    assert browser.run("return [...document.querySelectorAll('button')].map(each => each.textContent)") == ["Trace"]
+    enabled = "return [...document.querySelectorAll('button:enabled')].map(each => each.textContent)"
+    assert browser.run(enabled) == ["Trace"]
+    assert "Airflow's right" in browser.run("return document.querySelector('button.danger').title")
 
 
 def test_roll_back_and_links_work_inside_airflows_sandboxed_frame(browser: Browser, site: Site) -> None:
@@ -74,6 +77,7 @@ def test_roll_back_and_links_work_inside_airflows_sandboxed_frame(browser: Brows
         set_route(connection, MODEL, Route(champion=2, previous=1))
     visit(browser, site, "op", "/plugin/slipstream-models")
     browser.into_frame("iframe[title=Models]")
+    browser.click("th a")
     drawn(browser)
     browser.click("button.danger")
     browser.type("dialog input", "complaints from the gate")
@@ -81,8 +85,8 @@ def test_roll_back_and_links_work_inside_airflows_sandboxed_frame(browser: Brows
     until(lambda: "Version 2 is out, version 1 answers." in browser.text("dialog"))
     assert read_route(site.control, MODEL)[1].champion == 1
     browser.click("dialog button")
-    until(lambda: "version 1 · 100 %" in browser.text(CARD))
-    browser.click("nav a")
+    until(lambda: "version 1 · 100 %" in browser.text("main"))
+    browser.click(".links a")
     browser.out_of_frame()
     until(lambda: str(browser.run("return location.pathname")).startswith(f"/dags/{MODEL}_features"))
     with site.control.transaction() as connection:

@@ -27,6 +27,7 @@ from include.monitoring.report import verdict_html
 from include.rollout.history import Rollout
 from include.rollout.report import rollout_page
 from include.validation.page import verdict_page
+from plugins.slipstream_console import POLICY
 from plugins.slipstream_reports import headers_of
 from tests.support.browser import Browser, missing
 from tests.support.toy_ledger import SPEC, Loop
@@ -207,12 +208,29 @@ def test_a_page_that_names_no_script_right_after_our_opening_runs_none(page: str
     assert "script-src" not in policy
 
 
-def test_the_console_runs_its_own_script_only() -> None:
-    page = Path("plugins/slipstream_page.html").read_text()
-    (own,) = scripts(page)
-    assert "leads(href)" in own  # no `javascript:` address
-    assert "innerHTML" not in own
-    assert assert_harmless(page, scripts_of_ours=1)
+OURS = sorted(path for path in Path("plugins/console").rglob("*.js") if "vendor" not in path.parts)
+SINKS = (
+    "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "unsafeHTML", "unsafeSVG",
+    "srcdoc",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OURS, ids=str)
+def test_no_module_of_the_console_makes_html_or_code_of_text(path: Path) -> None:
+    text = path.read_text()
+    assert [sink for sink in SINKS if sink in text] == []
+    assert not re.search(r"https?://", text)  # and nothing comes from elsewhere
+    # An address that came from data passes `leads` first: every other link is one that the console's code wrote.
+    assert "href=${href}" not in text or path.name == "parts.js"
+
+
+def test_the_console_runs_its_own_files_only() -> None:
+    document_of_all = Path("plugins/console/index.html").read_text()
+    assert scripts(document_of_all) == ["", ""]  # from files; none is inline
+    assert "style=" not in document_of_all
+    for word in ("script-src 'self';", "style-src 'self';", "require-trusted-types-for 'script'", "trusted-types lit-html"):
+        assert word in POLICY
+    assert "unsafe" not in POLICY
 
 
 # -- Markdown, messages, terminals -------------------------------------------------------------------------

@@ -23,7 +23,9 @@ QUIET = {
 # One thread each: there are more processes of the tests than cores, and a library's idle threads turn in circles, which takes up
 # to ten times the processor time of the computation itself.
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
-OF_CHILDREN = {**QUIET, **THREADS, "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
+# Compiling what shap has numba compile takes five seconds a process; on the few rows of a test Python needs hundredths.
+PLAIN = {"NUMBA_DISABLE_JIT": "1"}
+OF_CHILDREN = {**QUIET, **THREADS, **PLAIN, "AIRFLOW__CORE__LOAD_EXAMPLES": "false"}
 
 ALWAYS = (
     "airflow.sdk", "duckdb", "pyarrow.parquet", "sqlalchemy", "onnx", "onnxruntime", "operators.hooks",

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
     "tests/contract/test_storage.py": "core/storage",
     "tests/contract/test_storage_s3.py": "backends/s3/bucket backends/s3/storage",
+    "tests/contract/test_anchors_s3.py": "backends/s3/anchors",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
     "tests/unit/operators/test_feature_sets.py": (
@@ -78,23 +79,35 @@ ELSEWHERE = {
     "tests/unit/gateway/test_endpoint.py": "backends/sagemaker/endpoint_questions serving/http/invocations serving/stores",
     "tests/unit/rollout/test_endpoint_evidence.py": "prediction_log/root_tail rollout/endpoint_rails",
     "tests/unit/features/offline/test_dataset.py": "data/sql_types",
+    "tests/unit/fairness/test_assess.py": (
+        "fairness/decisions fairness/groups fairness/rates fairness/verdict step_values/fairness"
+    ),
+    "tests/unit/evaluation/test_robustness.py": "step_values/robustness",
     "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
     "tests/unit/handover/test_register.py": (  # a registration goes through all of it
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
+    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
+    "tests/unit/explanations/test_shapley.py": "backends/shap/values",
+    "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
     "tests/unit/serving/prediction/test_remote_chain.py": "serving/prediction/chain",
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
+    "tests/security/test_audit_edits.py": "governance/anchored governance/audit_rows governance/audit_walk",
+    "tests/unit/governance/dossier/test_verify.py": "governance/dossier/audit_part",
+    "tests/unit/overview/dossier/test_gather.py": (
+        "overview/dossier/files overview/dossier/judged overview/dossier/made overview/dossier/since"
+    ),
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
     "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
     "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
     "tests/security/test_pages.py": (
-        "backends/evidently/report core/html core/html_policy evaluation/report governance/card monitoring/report "
+        "backends/evidently/report core/html core/html_policy evaluation/report monitoring/report "
         "plugins/slipstream_reports validation/page"
     ),
     "tests/security/test_privacy.py": "cli/redact features/withdrawn_step prediction_log/redaction",
@@ -183,7 +196,9 @@ ELSEWHERE = {
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
-    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_api",
+    "tests/unit/plugins/test_slipstream_plugin.py": (
+        "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_fleet plugins/slipstream_model"
+    ),
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
     "tests/unit/prediction_log/test_compaction.py": "prediction_log/compactor",
@@ -202,8 +217,10 @@ ELSEWHERE = {
         "forgetting/record forgetting/results forgetting/stores"
     ),
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
+    "tests/unit/rollout_state/test_approval.py": "core/spec/approval",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
-    "tests/unit/operators/test_rollout.py": "operators/rollout_end rollout/pause",
+    "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
+    "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
     "tests/unit/core/expression/test_checked.py": "core/expression/functions core/expression/tree core/expression/typed",
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",

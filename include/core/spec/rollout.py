@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from include.core.spec.approval import Approval
 from include.core.spec.base import Frozen, Name
 
 
@@ -72,9 +73,10 @@ class Rollout(Frozen):
     """How the first version of a model, which has no champion beside it, is judged: `smoke` promotes it after the smoke test,
     `absolute` judges each step against the accepted error rate alone."""
 
-    approval: Literal["none", "required"] = "none"
-    """Whether a person must have approved a version in SageMaker's Model Registry (`SLIPSTREAM_SAGEMAKER_REGISTRY`) before it is
-    offered traffic, and again before it is promoted. A version that a person has rejected there goes no further in any case."""
+    approval: Literal["none", "required"] | Approval = "none"
+    """Who must approve a version. `Approval(before=..., persons=...)` asks persons in Airflow: docs/approval.md. `required`: in
+    SageMaker's Model Registry (`SLIPSTREAM_SAGEMAKER_REGISTRY`) a person must have approved it before it is offered traffic, and
+    again before it is promoted. A version that a person has rejected there goes no further in any case."""
 
     experiment: str = ""
     """The experiment (`experiments`) that must have found a version better before its rollout opens. By default none must."""
@@ -97,6 +99,12 @@ class Rollout(Frozen):
         return (100,) if self.strategy == "blue_green" else self.steps
 
     @property
+    def persons_asked(self) -> Approval | None:
+        """What is asked of persons before a version goes on; None where that is nothing."""
+        asked = self.approval if isinstance(self.approval, Approval) else None
+        return asked if asked is not None and asked.before != "none" else None
+
+    @property
     def accepted_error_rate(self) -> float:
         """What is accepted where no champion serves beside the challenger; above it on both arms, someone is paged."""
         return min(1.0, self.margin * self.error_floor)
@@ -105,6 +113,12 @@ class Rollout(Frozen):
     def _arms_for_labels(self) -> Self:
         if self.label_margin is not None and all(step == 100 for step in self.weights):
             raise ValueError("label_margin compares two arms, and no step has them: add one below 100, with strategy='canary'")
+        return self
+
+    @model_validator(mode="after")
+    def _experiment_before_approval(self) -> Self:
+        if self.experiment and self.persons_asked is not None and self.persons_asked.before == "traffic":
+            raise ValueError("an experiment gives traffic: approval before='traffic' leaves none to it; use before='full'")
         return self
 
     @field_validator("steps")

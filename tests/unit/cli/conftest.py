@@ -70,6 +70,7 @@ def slipstream(
     monkeypatch.setenv("SLIPSTREAM_HOME", str(tmp_path))
     nowhere = {f"SLIPSTREAM_{name}_URL": "http://127.0.0.1:1" for name in ("AIRFLOW", "MLFLOW", "RAY", "GATEWAY")}
     settings = {**nowhere, "SLIPSTREAM_MODELS": "toy_models", "SLIPSTREAM_JOB_BACKEND": "process"}
+    settings["SLIPSTREAM_AUDIT_ANCHOR"] = f"file://{tmp_path / 'anchors.jsonl'}"
     (tmp_path / "connections.env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
 
     def call(*argv: str) -> tuple[int, str, str]:

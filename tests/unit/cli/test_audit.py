@@ -94,3 +94,40 @@ def test_an_export_is_verified_without_the_stores(
     status, _, err = slipstream("audit", "verify", "--file", file)
     assert status == 3
     assert "it was changed after it was written" in err
+
+
+def test_the_newest_row_is_anchored_and_a_chain_written_anew_is_told_with_its_first_row(
+    slipstream: Slipstream, control: ControlStore, tmp_path: Path
+) -> None:
+    place, newest = f"file://{tmp_path / 'anchors.jsonl'}", rows(control)
+    assert slipstream("audit", "anchor")[:2] == (0, f"Row {newest} is anchored at {place}.\n")
+    assert slipstream("audit", "anchor")[:2] == (0, f"Row {newest} was anchored before.\n")
+    assert f"1 anchors, the newest that agrees of row {newest}" in slipstream("audit", "verify")[1]
+    with control.transaction() as connection:
+        connection.execute(audit.update().where(audit.c.seq == newest).values(actor="eve"))
+    status, out, _ = slipstream("audit", "verify", "--json")
+    told = json.loads(out)
+    assert (status, told["first"], [each["row"] for each in told["findings"]]) == (3, newest, [newest])
+    assert f"from row {newest} on" in slipstream("audit", "verify")[2]
+
+
+def test_an_exported_file_is_compared_with_anchors_that_were_carried_away(
+    slipstream: Slipstream, control: ControlStore, tmp_path: Path
+) -> None:
+    slipstream("audit", "anchor")
+    file, anchors = tmp_path / "audit.jsonl", tmp_path / "anchors.jsonl"
+    slipstream("audit", "export", "--file", str(file))
+    check = ("audit", "verify", "--file", str(file), "--anchors", str(anchors), "--json")
+    assert json.loads(slipstream(*check)[1])["certain"] == rows(control)
+    anchors.write_text(anchors.read_text().replace('"seq": ', '"seq": 1'))
+    assert slipstream(*check)[0] == 3
+
+
+def test_without_a_place_there_is_nothing_to_anchor_at(slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value, words in (("", "There is no place to anchor"), ("ftp://x", "names a place that is none")):
+        monkeypatch.setenv("SLIPSTREAM_AUDIT_ANCHOR", value)
+        status, _, err = slipstream("audit", "anchor")
+        assert (status, words in err) == (1, True)
+    monkeypatch.setenv("SLIPSTREAM_AUDIT_ANCHOR", "file:///proc/nowhere/anchors")
+    status, out, err = slipstream("audit", "anchor")
+    assert (status != 0, "cannot be reached" in out, "cannot be reached" in err) == (True, True, True)

@@ -18,7 +18,10 @@ from include.serving.models.eviction import CacheLimits
 from tests.support.sources import files, nodes
 
 ROOTS = ("include", "operators", "plugins", "dags")
-LISTS = [PROJECT / "include/core" / name for name in ("environment.py", "environment_aws.py", "variable.py")]
+LISTS = [
+    PROJECT / "include/core" / name
+    for name in ("environment.py", "environment_aws.py", "environment_governance.py", "variable.py")
+]
 # The scheduler imports it before it forks, and may import nothing of ours then: that would go stale in its workers.
 # A job's container compares its code before it imports any of it. What forks Pythons is on no path where ours could be imported.
 APART = {

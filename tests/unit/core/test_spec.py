@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from include.core.errors import SpecError
-from include.core.spec import Data, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
+from include.core.spec import Data, Explanations, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
 from include.core.spec.dtypes import kind_of, length_of
+from include.evaluation.request import section_of
 from include.training.request import CAME_LATER
 
 GOOD: dict[str, Any] = {
@@ -170,3 +171,10 @@ def test_a_shared_model_and_offload_are_asked_for_together() -> None:
     asked = Training(strategy="fsdp", offload=True, workers=2)
     assert (asked.strategy, asked.offload) == ("fsdp", True)
     assert {"strategy", "offload"} <= set(CAME_LATER), "their defaults are in no request's key"
+
+
+def test_what_the_evaluation_came_to_tell_is_in_no_key_unless_it_is_asked_for() -> None:
+    spec = ModelSpec(**GOOD)
+    assert not {"explanations", "privacy"} & set(section_of(spec))
+    asked = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"explanations": Explanations()})})
+    assert section_of(asked) == {**section_of(spec), "explanations": Explanations().model_dump(mode="json")}

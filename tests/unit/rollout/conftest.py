@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from include.core.control import ControlStore, versions
+from include.core.control import ControlStore
 from include.core.spec import ModelSpec
-from include.core.time import timestamp
+from tests.support.approval import store_of_versions
 from tests.support.rollout_spec import rollout_spec
 
 MODEL = "toy"
@@ -21,18 +21,4 @@ def spec() -> ModelSpec:
 
 @pytest.fixture
 def control(tmp_path: Path) -> ControlStore:
-    store = ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
-    store.create_tables()
-    with store.transaction() as connection:
-        for version in (1, 2, 3, 4):
-            stage = "Staging" if version == 4 else "Candidate"
-            row = {
-                "key": f"k{version}",
-                "model": MODEL,
-                "version": version,
-                "semver": f"1.{version}.0",
-                "record": {},
-                "at": timestamp(),
-            }
-            connection.execute(versions.insert().values(stage=stage, **row))
-    return store
+    return store_of_versions(tmp_path)
