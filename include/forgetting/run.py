@@ -120,12 +120,12 @@ def forget(place: Place, scope: Scope, *, mode: str, reason: str) -> Done:
     with _alone(place.control):
         graph = Graph.of(place.ledger, scope.names)
         finder = Finder(place.ledger, scope, subject, ids=mode != REMOVE)
-        finder.find(graph)
+        first = finder.find(graph)
         begin_row(place.control, place.actor, scope.owners[0].name, record, sorted(scope.given), mode, reason)
         asked = {"owners": sorted(scope.names), "named": scope.owners[0].name, "names": sorted(scope.given), "mode": mode}
         record.begin({**asked, "reason": reason, "by": place.actor}, subject, place.now())
         fault.point("forget.begun")
-        return _Run(place, scope, subject, record, mode).carry_out(reason)
+        return _Run(place, scope, subject, record, mode).carry_out(graph, first, reason)
 
 
 @contextmanager
@@ -150,12 +150,13 @@ class _Run:
     record: Record
     mode: str
 
-    def carry_out(self, reason: str) -> Done:
-        done = Done(self.record.name, Found())
+    def carry_out(self, graph: Graph, found: Found, reason: str) -> Done:
+        done = Done(self.record.name, found)
         for number in range(PASSES):
-            graph = Graph.of(self.place.ledger, self.scope.names)
-            found = Finder(self.place.ledger, self.scope, self.subject, ids=self.mode != REMOVE).find(graph)
-            done.found = found if number == 0 else replace(done.found, unread=found.unread)
+            if number:
+                graph = Graph.of(self.place.ledger, self.scope.names)
+                found = Finder(self.place.ledger, self.scope, self.subject, ids=self.mode != REMOVE).find(graph)
+                done.found = replace(done.found, unread=found.unread)
             units = self._requests()
             self.record.note(self.subject)
             fault.point("forget.found")

@@ -23,7 +23,7 @@ def read(path: Path, columns: list[str] | None = None) -> pa.Table:
     """A Parquet file. Raises DataError where it cannot be read: what it holds is not known then."""
     try:
         with pq.ParquetFile(path) as file:
-            return file.read(columns)
+            return file.read(columns, use_threads=False)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(
             "A file cannot be read as Parquet: whether it holds the subject is not known.", seen=str(error)[:200]
