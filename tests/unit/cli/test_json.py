@@ -54,6 +54,8 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("quarantine", ["quarantine", MODEL], 0),
         ("requirements", ["requirements"], 0),
         ("redact", ["redact", MODEL, "--request", "x"], 0),
+        ("forget", ["forget", MODEL, "--entity", "origin=nobody"], 3),  # the toy's partitions are no Parquet files
+        ("forgotten", ["forgotten"], 0),
         ("invalidate", ["invalidate", "--model", MODEL, "--step", "features"], 0),
         ("token new", ["token", "new", "--model", "*", "--right", "predict", "--name", "web"], 0),
         ("token rotate", ["token", "rotate", "web"], 0),
