@@ -1,6 +1,7 @@
 """Every page of the console, light and dark, wide and narrow, as viewer, operator and admin, in a real browser with axe-core.
 
-    make e2e CASE=console                 # the walk, and docs/images/console-*.png made anew
+    make e2e-console                      # the walk
+    make e2e-console IMAGES=1             # and docs/images/console-*.png made anew
 
 The home is the benchmark's (benchmarks/console): three models and half a year, one rollout that waits for a person.
 """
