@@ -9,11 +9,10 @@ from typing import Annotated, Any
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import APIRouter, Depends, Query, Request
 
-from include.core.catalog import is_set
 from include.core.errors import SlipstreamError
 from include.overview.catalogue import Entry, catalogue
 from include.services.services import Services
-from plugins.slipstream_access import any_access, may, owner_access
+from plugins.slipstream_access import any_access, dag_of, may, owner_access
 from plugins.slipstream_services import services
 
 OWNERS = 20  # of a page
@@ -62,12 +61,7 @@ def features_of(model: str, request: Request, user: OwnerReader) -> dict[str, An
 
 def readable(request: Request, user: BaseUser) -> MayRead:
     """Whether the user may see a model or a feature set; each is asked about once."""
-    return cache(lambda name: may(name, request, user, dag=dag_of(services(), name)))
-
-
-def dag_of(services: Services, owner: str) -> str:
-    """The DAG by whose right one sees an owner: a feature set has no rollout."""
-    return "features" if is_set(owner, services.settings.models) else "rollout"
+    return cache(lambda name: may(name, request, user, dag=dag_of(name)))
 
 
 def features_view(

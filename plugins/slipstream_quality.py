@@ -16,8 +16,7 @@ from include.overview.quality import MOST, partitions_of, standing_lines
 from include.validation.kept import verdicts_on
 from include.validation.quarantine import quarantines
 from include.validation.release import Looked, look, release_of
-from plugins.slipstream_access import any_access, may, owner_access, owner_operator
-from plugins.slipstream_features import dag_of
+from plugins.slipstream_access import any_access, dag_of, may, owner_access, owner_operator
 from plugins.slipstream_runs import RANGE, start_run
 from plugins.slipstream_services import services
 
@@ -53,7 +52,7 @@ def quality(request: Request, user: User) -> dict[str, Any]:
     held, broken = services(), dict[str, str]()
     specs: list[PartitionOwner] = []
     for name in [*held.feature_set_names(), *held.model_names()]:
-        if not may(name, request, user, dag=dag_of(held, name)):
+        if not may(name, request, user, dag=dag_of(name)):
             continue
         try:
             specs.append(held.owner(name))

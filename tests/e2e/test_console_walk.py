@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.console.home import Size, environ, make_home
 from include.core.digest import PROJECT
-from tests.support.browser import Browser, missing, until
+from tests.support.browser import ENTER, ESCAPE, LEFT, Browser, missing, until
 from tests.support.console_site import served
 from tests.support.console_walk import LOOKS, Look, Walk, pages_of
 
@@ -77,10 +77,10 @@ def test_the_lineage_is_walked_by_keys_alone_and_a_day_leads_to_its_raw_files(wa
     browser.run("document.querySelector('svg.lineage g.node[tabindex=\"0\"]').focus()")
     assert walk.focused().startswith("version")
     for _ in range(3):
-        browser.keys("ArrowLeft")
+        browser.press(LEFT)
     assert walk.focused().startswith(("published days", "raw partitions"))
     browser.run("document.querySelector('[data-node^=\"days:\"]').focus()")
-    browser.keys("Enter")
+    browser.press(ENTER)
     until(lambda: "partitions, from number 1" in browser.text("#opened"))
     browser.run("document.querySelector('#opened ul.walk button').click()")
     until(lambda: "verdict" in browser.text("#opened ul.walk"))
@@ -96,7 +96,7 @@ def test_the_focus_and_what_is_shown_survive_a_refresh_a_failed_poll_and_an_ende
     browser = walk.browser
     walk.go(Look("op", "light", 1400), PAGES["audit"])
     browser.run("document.querySelector('form.filters input[name=actor]').focus()")
-    browser.keys("p", "o", "l")
+    browser.press("pol")
     before = browser.text("#rows")
     _poll(browser)
     assert browser.run("return [document.activeElement.name, document.activeElement.value]") == ["actor", "pol"]
@@ -139,7 +139,7 @@ def test_rows_in_quarantine_are_looked_at_and_an_act_says_why_airflow_refused_it
     browser.click("dialog button.go")
     until(lambda: "Airflow did not start a run" in browser.text("dialog"))  # this site has no DAG
     assert browser.run("return document.activeElement.classList.contains('problem')")
-    browser.keys("Escape")
+    browser.press(ESCAPE)
     until(lambda: not browser.run("return !!document.querySelector('dialog')"))
     browser.errors()
 
