@@ -106,7 +106,7 @@ class ModelSpec(Frozen):
     def _by_the_profile(self) -> Self:
         """What a regulated spec leaves out, and what it may not go below."""
         if self.profile == "regulated":
-            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions).items():
+            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions, self.managed).items():
                 self.__dict__[section] = getattr(self, section).model_copy(update=values)
         if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout)]:
             raise ValueError("; ".join(wrong))
@@ -156,6 +156,11 @@ class ModelSpec(Frozen):
             if unknown:
                 raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
         dtypes = {feature.name: feature.dtype for feature in self.features.inputs}
+        hidden = sorted({each.name for view in self.features.views for each in view.features} & set(self.serving.redact))
+        if unseen := [name for name in self.fairness.columns if name in hidden]:
+            raise ValueError(
+                f"fairness.attributes: {unseen} is a view's, and serving.redact keeps it out of the log: no window sees it"
+            )
         unfair = [*self.fairness.problems(self.problem, self.label, self.features.keys, dtypes, self.managed)]
         if unfair:
             raise ValueError("; ".join(unfair))
