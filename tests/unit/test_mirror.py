@@ -94,7 +94,7 @@ ELSEWHERE = {
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
-    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
+    "tests/unit/evaluation/test_privacy_check.py": "core/spec/privacy evaluation/privacy_words step_values/privacy",
     "tests/unit/explanations/test_shapley.py": "backends/shap/values",
     "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
