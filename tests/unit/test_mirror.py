@@ -139,7 +139,7 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions "
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
     "tests/unit/cli/checkup/test_aws.py": "backends/aws/looked backends/aws/stacks",
@@ -254,6 +254,7 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems request_features zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/plugins": "console_pages",
     "tests/unit/ranges": "cadences",
     "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",
