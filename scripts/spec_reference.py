@@ -62,6 +62,7 @@ PARTS = {
     "retraining": "Retraining",
     "serving": "Serving",
     "serving.endpoint": "Endpoint",
+    "serving.explain": "Explain",
     "scoring": "Scoring",
     "objectives": "Objectives",
     "triggers": "Triggers",

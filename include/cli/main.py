@@ -44,6 +44,8 @@ COMMANDS = {
     "stream": "compute views from events as they arrive, or answer events by events",
     "quarantine": "the rows that validation set aside, and which would pass now",
     "redact": "take a person's requests out of the prediction log",
+    "forget": "take a subject's rows out of everything, from raw partitions to the online store",
+    "forgotten": "the requests to forget, and the proof of one",
     "invalidate": "have something computed again",
     "cancel": "stop a job",
     "requirements": "what the models' repositories ask of the environment, and whether it is there",

@@ -32,6 +32,9 @@ ELSEWHERE = {
     "tests/contract/test_anchors_s3.py": "backends/s3/anchors",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
+    "tests/unit/plugins/test_console_pages.py": (
+        "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage plugins/slipstream_quality"
+    ),
     "tests/unit/operators/test_feature_sets.py": (
         "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/installation overview/readers "
         "plugins/slipstream_features"
@@ -106,6 +109,7 @@ ELSEWHERE = {
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
     "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
+    "tests/unit/plugins/test_slipstream_training.py": "plugins/slipstream_runs",
     "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
     "tests/security/test_pages.py": (
         "backends/evidently/report core/html core/html_policy evaluation/report monitoring/report "
@@ -213,8 +217,14 @@ ELSEWHERE = {
     "tests/unit/rollout/test_evidence_merge.py": "rollout/evidence_accumulator rollout/stage_terms",
     "tests/unit/rollout/test_evidence_publisher.py": "rollout/evidence_store rollout/live_stages",
     "tests/unit/rollout/test_judge.py": "rollout/evidence",
+    "tests/unit/forgetting/test_run.py": (  # a request goes through all of it
+        "cli/forgotten core/forgotten core/subject forgetting/files forgetting/find forgetting/graph forgetting/models "
+        "forgetting/record forgetting/results forgetting/stores"
+    ),
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
     "tests/unit/rollout_state/test_approval.py": "core/spec/approval",
+    "tests/unit/rollout/test_approvals.py": "rollout/approval_list",
+    "tests/unit/cli/test_approve.py": "backends/airflow/person",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
     "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
     "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",

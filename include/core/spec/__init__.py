@@ -14,7 +14,7 @@ from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
-from include.core.spec.explanations import Explanations
+from include.core.spec.explanations import Explain, Explanations
 from include.core.spec.fairness import Attribute, Fairness, Limit
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
@@ -53,6 +53,7 @@ __all__ = [
     "Evaluation",
     "EventSource",
     "Experiment",
+    "Explain",
     "Explanations",
     "Fairness",
     "Feature",

@@ -106,7 +106,7 @@ class ModelSpec(Frozen):
     def _by_the_profile(self) -> Self:
         """What a regulated spec leaves out, and what it may not go below."""
         if self.profile == "regulated":
-            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions).items():
+            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions, self.managed).items():
                 self.__dict__[section] = getattr(self, section).model_copy(update=values)
         if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout)]:
             raise ValueError("; ".join(wrong))
@@ -241,6 +241,8 @@ class ModelSpec(Frozen):
         if wanted and wanted not in known:
             kind = type(self.problem).__name__
             yield f"training.search.metric: {wanted!r} is no metric of this {kind}; it has {', '.join(known)}"
+        if self.serving.explain is not None and self.evaluation.explanations is None:
+            yield "serving.explain: answers are explained against rows that evaluation.explanations keeps; give it as well"
         if self.problem.kind != "binary" and self.evaluation.int8:
             yield "evaluation.int8: an INT8 variant is made of binary models only"
         if self.problem.kind != "binary" and self.serving.explore and not hasattr(self.problem, "decision"):
