@@ -56,6 +56,7 @@ ELSEWHERE = {
     "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
     "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
+    "tests/unit/backends/lightning/test_private.py": "backends/opacus/gradients",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state backends/lightning/state_file"
