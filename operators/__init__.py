@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from operators.alert import FailureNotifier as FailureNotifier
+    from operators.approval import ApprovalOperator as ApprovalOperator
     from operators.assets import candidate_asset as candidate_asset
     from operators.assets import partition_asset as partition_asset
     from operators.assets import retrain_asset as retrain_asset
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
 
 PUBLIC = {  # the names by the module they come from
     "operators.alert": "FailureNotifier",
+    "operators.approval": "ApprovalOperator",
     "operators.assets": "candidate_asset partition_asset retrain_asset",
     "operators.defaults": "RETRIES RETRYING",
     "operators.evaluation": "CheckGateOperator EvaluateModelOperator",

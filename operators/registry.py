@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from include.core import fault
 from include.core.errors import SpecError
 from include.services.services import Services
+from include.versions.trainer import TRAINED_BY
 from operators.assets import candidate_asset, with_outlet
 from operators.base import ReconcileOperator
 from operators.commits import commits_at
@@ -19,7 +20,7 @@ from operators.foreign import Foreign
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import MlflowRunLink, ReportLink, report_url
-from operators.run import is_backfill, may_deploy, run_type
+from operators.run import is_backfill, may_deploy, run_type, user
 
 if TYPE_CHECKING:
     from include.core.request import Ref
@@ -121,6 +122,7 @@ class RegisterModelOperator(ReconcileOperator):
         from include.governance.registry import register
 
         package = self._foreign or self._trained_here(context, services)
+        package = replace(package, said={**package.said, TRAINED_BY: user(context)})
         registry = services.registry()
         record = register(services.control, registry, package, epoch)
         evaluation = services.ledger.resolve(package.entry.lineage.evaluation)

@@ -13,10 +13,12 @@ from include.services.services import Services
 from operators.alert import ROLLOUT, Alert, send_alert
 from operators.assets import candidate_asset, with_outlet
 from operators.base import SlipstreamOperator
+from operators.dossier import keep_dossier
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
-from operators.rollout import NOTHING, OPENED, RolloutOperator, of_model
+from operators.rollout import NOTHING
 from operators.run import holder, left, map_index, run_token
+from operators.traffic import OPENED, RolloutOperator, of_model
 
 if TYPE_CHECKING:
     from include.rollout.history import Rollout
@@ -57,6 +59,8 @@ class PromoteModelOperator(EndingOperator):
         self.mirror(services, rollout)
         words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
         send_alert(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
+        if (kept := keep_dossier(services, rollout, holder(context))) is not None:
+            self.log.info("Its dossier is %s in the storage root.", kept.path)
         self.announce_next(context, services)
         return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
 

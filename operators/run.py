@@ -45,8 +45,13 @@ def run_type(context: Context) -> str:
 
 def person(context: Context) -> str:
     """Who the audit names: the user who started the run before the holder, where Airflow knows one."""
-    user = getattr(context["dag_run"], "triggering_user_name", None) if is_manual(context) else None
-    return (f"{user}: {holder(context)}" if user else holder(context))[:ACTOR]
+    who = user(context) if is_manual(context) else ""
+    return (f"{who}: {holder(context)}" if who else holder(context))[:ACTOR]
+
+
+def user(context: Context) -> str:
+    """The user who asked Airflow for the run, or for the backfill that it is of; empty where a clock or an event did."""
+    return str(getattr(context["dag_run"], "triggering_user_name", None) or "")
 
 
 def is_backfill(context: Context) -> bool:

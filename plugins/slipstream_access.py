@@ -70,7 +70,7 @@ def model_access(method: Method, dag: str = "rollout") -> Callable[[Request, Bas
     def inner(request: Request, user: GetUserDep) -> BaseUser:
         model = request.path_params["model"]
         check(method, model, request, user, dag)
-        _require(model)
+        require_known(model)
         return user
 
     return inner
@@ -80,7 +80,7 @@ def owner_access(request: Request, user: GetUserDep) -> BaseUser:
     """The same of a route about a model or a feature set, which has a features DAG alone."""
     owner = request.path_params["model"]
     check("GET", owner, request, user, dag_of(owner))
-    _require(owner)
+    require_known(owner)
     return user
 
 
@@ -96,11 +96,11 @@ def owner_operator(request: Request, user: GetUserDep) -> BaseUser:
     """The right to run the DAG that takes in a range of partitions of a model or a feature set."""
     owner = request.path_params["model"]
     check("POST", owner, request, user, "features_range")
-    _require(owner)
+    require_known(owner)
     return user
 
 
-def _require(model: str) -> None:
+def require_known(model: str) -> None:
     """Raises DataError, which answers 404 with the models there are."""
     from include.overview.models import require_model
     from plugins.slipstream_services import services

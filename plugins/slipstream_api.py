@@ -7,9 +7,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from include.core.control import ControlStore
-from include.core.errors import ConflictError, DataError, GateClosed, SlipstreamError, TransientError
+from include.core.errors import ConflictError, DataError, GateClosed, NotAllowedError, SlipstreamError, TransientError
 from plugins import (
     slipstream_acts,
+    slipstream_approvals,
     slipstream_audit,
     slipstream_console,
     slipstream_costs,
@@ -31,6 +32,7 @@ PAGES = (
     slipstream_fleet,
     slipstream_model,
     slipstream_acts,
+    slipstream_approvals,
     slipstream_training,
     slipstream_features,
     slipstream_quality,
@@ -40,7 +42,13 @@ PAGES = (
     slipstream_reports,
     slipstream_console,
 )
-STATUS: dict[type[SlipstreamError], int] = {ConflictError: 409, GateClosed: 409, DataError: 404, TransientError: 503}
+STATUS: dict[type[SlipstreamError], int] = {
+    NotAllowedError: 403,
+    ConflictError: 409,
+    GateClosed: 409,
+    DataError: 404,
+    TransientError: 503,
+}
 
 app = FastAPI(title="Slipstream", docs_url=None, redoc_url=None, openapi_url=None)
 app.add_middleware(Guard)

@@ -175,6 +175,9 @@ APPROVERS = _named(
     "APPROVERS", "roles and users",
     "Who has which role of `rollout.approval`: `risk=ann,bob; legal=carol`, each user by Airflow's id or name.",
 )  # fmt: skip
+AIRFLOW_TOKEN = _named(
+    "AIRFLOW_TOKEN", "text", "A person's token of Airflow's API, with which `slipstream approve` and `reject` answer as them.",
+)  # fmt: skip
 KEEP_PREDICTIONS = _named(
     "KEEP_PREDICTIONS", "days", "How many days of the prediction log `slipstream gc` keeps. Empty: all of them.",
 )  # fmt: skip
@@ -242,6 +245,7 @@ CONNECTIONS = tuple(
         ("AIRFLOW", "The login of Airflow's REST API: for `slipstream jobs`, `slipstream reconcile` and the demonstration."),
         ("ALERTS", "The webhook that alerts go to."),
         ("OIP_NAME", "A server of remote models, which addresses call `oip://NAME/...`: one variable for each such server."),
+        ("DOSSIER", "The password is the key that signs dossiers; without it one under the home does."),
         ("ENTITIES", "The password hides entities in the prediction log; without it a key under the home does."),
     )
 )
@@ -317,8 +321,8 @@ GROUPS: Mapping[str, tuple[Variable, ...]] = {
         LOG_SHIP_SECONDS, LOG_SHIP_KILOBYTES, LOG_BACKLOG_MEGABYTES, LOG_KEEP_HOURS, SERVE_HOST, SERVE_ALONE,
     ),
     "Work, storage and tests": (
-        SQL_SECONDS, SQL_MEMORY, APPROVERS, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET, DAGS, DAGS_OF,
-        PLATFORM,
+        SQL_SECONDS, SQL_MEMORY, APPROVERS, AIRFLOW_TOKEN, KEEP_PREDICTIONS, JOB_NEEDS, CA_BUNDLE, FAULT, WARM, WARM_SOCKET,
+        DAGS, DAGS_OF, PLATFORM,
     ),
     "What things cost": (COST_CURRENCY, *COSTS.values()),
     "Ports of the local platform": tuple(PORTS.values()),

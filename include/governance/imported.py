@@ -15,6 +15,7 @@ from include.governance.registration import measured
 from include.step_values.imported import ImportValue
 from include.versions.origin import IMPORTED
 from include.versions.record import MEASURED_BEFORE, Entry, Gate, Lineage, VersionRecord
+from include.versions.trainer import TRAINED_BY
 
 CODE = "trained elsewhere"  # what stands for the code and the parameters of a training that nobody here has seen
 
@@ -69,7 +70,14 @@ def propose_imported(
 def _said(statement: Statement, value: ImportValue) -> dict[str, Json]:
     """For the audit chain: who brought which bytes from where, and what they say of them."""
     until = statement.trained_until.isoformat() if statement.trained_until else None
-    return {"by": statement.by, "uri": statement.uri, "source": value["source"]["digest"], "trained_until": until}
+    who = statement.by.partition(" (")[0]  # as the command line names itself: "ann (slipstream command)"
+    return {
+        "by": statement.by,
+        TRAINED_BY: who,
+        "uri": statement.uri,
+        "source": value["source"]["digest"],
+        "trained_until": until,
+    }
 
 
 def _gate(gate: Gate, trained_until: datetime | None, holdout: Holdout | None) -> Gate:

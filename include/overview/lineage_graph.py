@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, decisions, rollouts
+from include.core.control import ControlStore
 from include.core.digest import digest_bytes, digest_json
 from include.core.errors import DataError, IntegrityError, SlipstreamError, one_line
 from include.core.ledger import Ledger
@@ -20,7 +18,9 @@ from include.core.partition import Partition
 from include.core.request import Ref, Request, Result, relative
 from include.data.raw import RawPartitions
 from include.governance.registration import recipe
+from include.monitoring.retraining.retrainings import count_between
 from include.point_in_time.known import OF_SET
+from include.rollout_state.queries import rollouts_of_in, served_in
 from include.routing.route import Route, route_in
 from include.versions import queries as versions
 from include.versions.origin import IMPORTED
@@ -152,52 +152,39 @@ def _days(graph: Graph, built: Request, data: str) -> None:
             by_owner.setdefault(owner or built.model, []).append(day)
     for owner, days in by_owner.items():
         days.sort()
-        words = f"{len(days)} of {owner}, {days[0]} to {days[-1]}"
-        node = graph.add(GraphNode(f"days:{owner}", "days", "published days", words, folded=len(days),
-                                   facts={"owner": owner, "first": days[0], "last": days[-1]}), data)  # fmt: skip
-        graph.add(GraphNode(f"raw:{owner}", "raw data", "raw partitions", f"of {owner}: open a day to see its files",
-                            facts={"owner": owner}), node)  # fmt: skip
+        name = "published days" if owner == built.model else f"days of {owner}"
+        told = {"owner": owner, "first": days[0], "last": days[-1], "days": len(days)}
+        node = graph.add(
+            GraphNode(f"days:{owner}", "days", name, f"{len(days)}, to {days[-1]}", folded=len(days), facts=told), data
+        )
+        facts = {"owner": owner, "where": f"below raw/{owner}/; a day, opened, leads to its files"}
+        graph.add(GraphNode(f"raw:{owner}", "raw data", "raw partitions", f"{len(days)} days of them", facts=facts), node)
 
 
 def _became(graph: Graph, control: ControlStore, record: VersionRecord) -> None:
     """Its rollouts, and what it answered."""
     model, number = record.entry.model, record.version
-    mine = sa.and_(rollouts.c.model == model, rollouts.c.challenger == number)
     with control.transaction() as connection:
-        tried = connection.execute(sa.select(rollouts).where(mine).order_by(rollouts.c.created_at)).mappings().all()
+        tried = rollouts_of_in(connection, model, number)
+        since, until = served_in(connection, model, number)
+        windows = count_between(connection, model, since[:19], until[:19]) if since else 0
         _, route = route_in(connection, model)
-        served = [row.updated_at for row in connection.execute(sa.select(rollouts).where(mine, rollouts.c.state == "promoted"))]
-        since = min(served, default="")
-        later = sa.and_(rollouts.c.model == model, rollouts.c.state == "promoted", rollouts.c.updated_at > since)
-        until = connection.execute(sa.select(sa.func.min(rollouts.c.updated_at)).where(later)).scalar() if since else None
-        windows = _windows(connection, model, since, until) if since else 0
     for place, row in enumerate(tried):
         facts = {"state": row["state"], "stage": row["stage"], "reason": row["reason"], "opened": row["created_at"],
                  "last change": row["updated_at"], "rollout": row["id"]}  # fmt: skip
         name = "rollout" if len(tried) == 1 else f"rollout {place + 1} of {len(tried)}"
         node = graph.add(GraphNode(f"rollout:{row['id']}", "rollout", name, row["state"].replace("_", " "), facts=facts))
         graph.edges.append(("version", node))
-    if roles := _roles(route, number):
-        facts = {"now": ", ".join(roles), "champion since": since, "until": until or "", "monitored windows": windows}
-        graph.add(GraphNode("predictions", "predictions", "predictions", ", ".join(roles), facts=facts))
-    elif since:
-        facts = {"champion since": since, "until": until or "", "monitored windows": windows}
-        graph.add(GraphNode("predictions", "predictions", "predictions", f"it answered from {since[:10]}", facts=facts))
-    else:
-        return
-    last = [node.id for node in graph.nodes if node.layer == "rollout"][-1:] or ["version"]
-    graph.edges.append((last[0], "predictions"))
+    roles = ", ".join(_roles(route, number))
+    if roles or since:
+        told = {"now": roles, "champion since": since, "until": until, "monitored windows": windows}
+        graph.add(GraphNode("predictions", "predictions", "predictions", roles or f"from {since[:10]}", facts=told))
+        last = [node.id for node in graph.nodes if node.layer == "rollout"][-1:] or ["version"]
+        graph.edges.append((last[0], "predictions"))
 
 
 def _roles(route: Route, number: int) -> list[str]:
     return [role for role in ("champion", "challenger", "shadow", "previous") if getattr(route, role) == number]
-
-
-def _windows(connection: sa.Connection, model: str, since: str, until: str | None) -> int:
-    """Decided while it was the champion."""
-    within = [decisions.c.model == model, decisions.c.as_of >= since[:19]]
-    within += [decisions.c.as_of < until[:19]] if until else []
-    return int(connection.execute(sa.select(sa.func.count()).select_from(decisions).where(*within)).scalar_one())
 
 
 # -- opened ------------------------------------------------------------------------------------------------------------------
@@ -225,7 +212,10 @@ def _owner(name: str, model: str) -> str:
 
 def owner_of(ledger: Ledger, uri: str) -> str:
     """Whose result it is. Raises DataError for what is none."""
-    return ledger.request(_key(uri)).model
+    try:
+        return ledger.request(_key(uri)).model
+    except FileNotFoundError:
+        raise _gone(uri) from None
 
 
 def node_of(ledger: Ledger, uri: str, *, verify: bool = False) -> dict[str, Any]:
@@ -237,7 +227,7 @@ def node_of(ledger: Ledger, uri: str, *, verify: bool = False) -> dict[str, Any]
     except FileNotFoundError:
         found = None
     if found is None:
-        raise DataError("That result is gone.", seen=uri, hint="it was collected: slipstream trace says what is left.")
+        raise _gone(uri)
     broken = set(ledger.verify(found)) if verify else set[str]()
     files: list[dict[str, Any]] = [
         {"name": name, "path": file.path, "digest": file.digest, "bytes": file.bytes, "state": _state(verify, name in broken)}
@@ -289,6 +279,10 @@ def _state(verify: bool, broken: bool) -> str:
 
 def _facts(result: Result) -> dict[str, Any]:
     return {name: result.value[name] for name in FACTS if isinstance(result.value.get(name), str | int | float | bool)}
+
+
+def _gone(uri: str) -> DataError:
+    return DataError("That result is gone.", seen=uri, hint="it was collected, or never was: slipstream trace says what is left.")
 
 
 def _key(uri: str) -> str:

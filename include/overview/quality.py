@@ -10,19 +10,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit
+from include.core.control import ControlStore
 from include.core.errors import DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Ref
 from include.core.spec import FeatureSet, PartitionOwner
-from include.data.published import extent, published
+from include.data.extents import names_since_in, newest_names_in
+from include.data.published import published
 from include.data.raw import RawPartitions
+from include.governance.audit import acts_on
 from include.overview.installation import Installation
-from include.validation.kept import KeptVerdict, newest_verdicts, verdicts_on
+from include.validation.kept import KeptVerdict, newest_verdicts_in, verdicts_on
 
 LATELY = 30  # partitions, and verdicts, that the line of an owner counts
 MOST = 100  # partitions of a page
+SHOWN = 10  # acts
 ACTS = ("quarantine.release", "features.backfill", "invalidate", "replace_partition")
 WORDS = {
     "published": "Its features are published.",
@@ -48,6 +51,11 @@ class Extent:
         due = due if data.last is None else min(due, data.latest(data.last))
         return due if data.holds(due) else None
 
+    @property
+    def lately(self) -> list[Partition]:
+        """The newest of those that are due, newest first."""
+        return self.before(last, LATELY) if (last := self.last) else []
+
     def before(self, partition: Partition, most: int) -> list[Partition]:
         """It and those before it, newest first."""
         return list(islice(self._back(partition), most))
@@ -58,15 +66,21 @@ class Extent:
             partition = self.spec.data.cadence.previous(partition)
 
 
-def standing_line(control: ControlStore, spec: PartitionOwner, now: datetime) -> dict[str, Any]:
-    """One owner in a line, from the control store alone."""
-    newest, days = extent(control, spec.name)
-    wanted = Extent(spec, now)
-    due = wanted.last
-    lately = wanted.before(due, LATELY) if due else []
-    there = published(control, spec.name, lately[-1], lately[0]) if lately else {}
-    open_ = [each for each in lately if each not in there]
-    judged = newest_verdicts(control, spec.name, LATELY)
+def standing_lines(control: ControlStore, specs: Sequence[PartitionOwner], now: datetime) -> list[dict[str, Any]]:
+    """Each owner in a line, from the control store alone; a few questions for all of them."""
+    wanted = {spec.name: Extent(spec, now) for spec in specs}
+    lately = {name: each.lately for name, each in wanted.items()}
+    with control.transaction() as connection:
+        there, counts = _published(connection, lately), newest_names_in(connection)
+        judged = {name: newest_verdicts_in(connection, name, LATELY) for name in wanted}
+    return [_line(wanted[name], lately[name], there.get(name, set()), counts.get(name), judged[name]) for name in wanted]
+
+
+def _line(
+    wanted: Extent, lately: list[Partition], there: set[str], count: tuple[str, int] | None, judged: list[KeptVerdict]
+) -> dict[str, Any]:
+    spec, (newest, days) = wanted.spec, count or ("", 0)
+    open_ = [each for each in lately if each.name not in there]
     last = judged[0] if judged else None
     return {
         "owner": spec.name,
@@ -74,11 +88,11 @@ def standing_line(control: ControlStore, spec: PartitionOwner, now: datetime) ->
         "team": spec.owner,
         "sources": list(spec.data.sources),
         "cadence": spec.data.cadence.words,
-        "newest": str(newest or ""),
+        "newest": newest,
         "published": days,
-        "due": str(due or ""),
+        "due": str(lately[0]) if lately else "",
         "open": len(open_),
-        "late_seconds": _late(newest, open_, now),
+        "late_seconds": _late(newest, open_, wanted.now),
         "last": None if last is None else {"day": last.day, "at": last.at, "passed": last.passed},
         "judged": len(judged),
         "failed": sum(not each.passed for each in judged),
@@ -87,10 +101,20 @@ def standing_line(control: ControlStore, spec: PartitionOwner, now: datetime) ->
     }
 
 
-def _late(newest: Partition | None, open_: Sequence[Partition], now: datetime) -> float:
+def _late(newest: str, open_: Sequence[Partition], now: datetime) -> float:
     """Seconds since the oldest partition after the newest published one has ended; 0 where none is awaited."""
-    awaited = [each for each in open_ if newest is None or newest < each]
+    awaited = [each for each in open_ if newest < each.name]  # names sort as the partitions do
     return (now - min(awaited).end).total_seconds() if awaited else 0.0
+
+
+def _published(connection: sa.Connection, lately: Mapping[str, Sequence[Partition]]) -> dict[str, set[str]]:
+    """By owner the names of those that are published; owners of a like extent are asked about together."""
+    by_start: dict[datetime, list[str]] = {}
+    for name, days in lately.items():
+        if days:
+            by_start.setdefault(days[-1].start, []).append(name)
+    found = (names_since_in(connection, names, start) for start, names in by_start.items())
+    return {name: days for each in found for name, days in each.items()}
 
 
 def partitions_of(
@@ -112,7 +136,7 @@ def partitions_of(
         "sources": list(spec.data.sources),
         "days": rows,
         "older": str(before) if spec.data.holds(before) else "",
-        "acts": acts_on(services.control, spec.name),
+        "acts": [row.to_json() for row in acts_on(services.control, spec.name, ACTS, SHOWN)],
     }
 
 
@@ -151,13 +175,3 @@ def _of_published(ledger: Ledger, ref: Ref | None) -> tuple[KeptVerdict | None, 
         return (None, "it was published without a verdict") if judged is None else (KeptVerdict.of(ledger.resolve(judged)), "")
     except (DataError, IntegrityError, FileNotFoundError) as error:
         return None, f"its record cannot be read: {error}"
-
-
-def acts_on(control: ControlStore, owner: str, most: int = 10) -> list[dict[str, Any]]:
-    """Who released what, had it taken in or computed again, the newest first."""
-    mine = sa.or_(audit.c.subject == owner, audit.c.subject.startswith(f"{owner}/", autoescape=True))
-    columns = (audit.c.seq, audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail)
-    query = sa.select(*columns).where(mine, audit.c.action.in_(ACTS)).order_by(audit.c.seq.desc()).limit(most)
-    with control.transaction() as connection:
-        rows: list[Mapping[str, Any]] = [dict(row) for row in connection.execute(query).mappings()]
-    return [dict(row) for row in rows]

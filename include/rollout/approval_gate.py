@@ -23,6 +23,7 @@ from include.rollout.plan import RolloutStage
 from include.rollout_state.approval import Person, Terms, deciders_in
 from include.routing.route import Route
 from include.versions.lifecycle import Stage
+from include.versions.trainer import trainer_in
 
 CHANGING = ("stage", "created_at", "run_id")  # of a version's record: not what a person judges
 
@@ -120,13 +121,16 @@ def standing_of(connection: sa.Connection, rollout: Rollout) -> Standing | None:
     seen = digest_of(rollout, record)
     asked = event_in(connection, rollout.id, "asked", gate)
     given = [said for said in said_in(connection, rollout.id) if said.event == "approved"]
-    until = ""
-    if asked is not None:
+    until, trained_by = "", None
+    if asked is None:
+        trained_by = trainer_in(connection, rollout.model, rollout.challenger)
+    else:
+        trained_by = asked["evidence"]["trained_by"]  # as it was when they were asked: it never changes
         until = (instant(asked["at"]) + terms.deadline + _paused_since(connection, rollout.id, asked["at"])).isoformat()
     return Standing(
         rollout, terms, gate, seen, str(asked["at"]) if asked is not None else "", until,
         tuple(each for each in given if each.seen == seen), tuple(each for each in given if each.seen != seen),
-        record.get("trained_by"),
+        trained_by,
     )  # fmt: skip
 
 
@@ -185,6 +189,12 @@ def digest_of(rollout: Rollout, record: Mapping[str, Any]) -> str:
     terms = rollout.approval
     shown = {name: value for name, value in record.items() if name not in CHANGING}
     return digest_json({"version": shown, "rollout": rollout.id, "terms": terms and terms.to_json()})
+
+
+def names_in(evidence: Mapping[str, Any]) -> list[str]:
+    """The persons whom an event names: who said it, or who let the version into production."""
+    by = evidence.get("by")
+    return [str(by["name"])] if isinstance(by, Mapping) else [str(name) for name in by or ()]
 
 
 def _said(row: sa.RowMapping) -> Said:

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, documents
+from include.core.control import ControlStore
 from include.core.documents import DocumentKind
 from include.core.request import Result
 from include.core.versioned import Format
@@ -62,19 +62,14 @@ def keep(control: ControlStore, model: str, results: Iterable[Result]) -> int:
         return sum(VERDICTS.save_in(connection, f"verdict/{each.key}/{each.generation}", model, each.to_json()) for each in found)
 
 
-def newest_verdicts(control: ControlStore, model: str, most: int) -> list[KeptVerdict]:
+def newest_verdicts_in(connection: sa.Connection, model: str, most: int) -> list[KeptVerdict]:
     """Those that were given last, newest first."""
-    return [_kept(found.body) for found in VERDICTS.newest(control, model, most)]
+    return [_kept(found.body) for found in VERDICTS.newest_in(connection, model, most)]
 
 
 def verdicts_on(control: ControlStore, model: str, days: Iterable[str]) -> dict[str, KeptVerdict]:
     """By day the verdict that was given last, of those days that have one."""
-    wanted = list(days)
-    day = documents.c.body["day"].as_string()
-    mine = sa.and_(documents.c.kind == VERDICTS.name, documents.c.subject == model, day.in_(wanted))
-    with control.transaction() as connection:
-        bodies = connection.execute(sa.select(documents.c.body).where(mine)).scalars()
-        found = [_kept(VERDICTS.format.read(body)) for body in bodies]
+    found = [_kept(each.body) for each in VERDICTS.saying(control, model, "day", days)]
     return {each.day: each for each in sorted(found, key=lambda each: each.at)}
 
 

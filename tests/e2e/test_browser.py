@@ -12,6 +12,7 @@ from include.routing.route import Route, read_route, set_route
 from tests.support.browser import ENTER, TAB, Browser, missing, until
 from tests.support.console_site import Site
 from tests.support.console_site import site as site
+from tests.support.console_walk import Look, Walk
 from tests.support.toy_ledger import MODEL
 
 pytestmark = [
@@ -213,3 +214,11 @@ def test_two_versions_are_compared(browser: Browser, site: Site) -> None:
     until(lambda: "1 partition not" in browser.text("#compare"))
     assert "2013-01-03" in browser.run("return document.querySelector('#compare').textContent")
     assert browser.errors() == []
+
+
+def test_axe_finds_nothing_serious_on_a_page_with_a_picture_a_table_and_a_form(browser: Browser, site: Site) -> None:
+    """A sample: `make e2e-console` walks every page for every role, in both themes and widths."""
+    walk, look = Walk(browser, site.url, site.tokens), Look("viewer", "dark", 600)
+    for path in (f"lineage?name={MODEL}", f"quality?name={MODEL}", "audit"):
+        walk.go(look, path)
+        assert list(walk.faults(look)) == []

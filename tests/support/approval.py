@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, versions
 from include.core.spec import Approval, ModelSpec
 from include.core.time import now, timestamp
-from include.rollout import approval_gate, approvals
+from include.rollout import approval_gate, approval_list, approvals
 from include.rollout.approval_gate import Standing
 from include.rollout.approvals import Answer, Decided, ask, decide
 from include.rollout.history import Rollout
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout_state.approval import Person
+from include.versions.trainer import REGISTERED, TRAINED_BY
 from tests.support.rollout_spec import rollout_spec
 
 MODEL = "toy"
@@ -43,12 +44,17 @@ def asking(**approval: Any) -> ModelSpec:
     return rollout_spec(MODEL, {"shadow_tolerance": 0.2, "margin": 5, "approval": Approval(**approval)})
 
 
-def trained(control: ControlStore, version: int, by: str | None = TRAINER.name, **record: Any) -> None:
-    """Say who triggered its training, and what else its record holds."""
-    told = {**record, **({} if by is None else {"trained_by": by})}
+def trained(control: ControlStore, version: int, by: str = TRAINER.name) -> None:
+    """Say who asked for its training, as its registration does."""
     with control.transaction() as connection:
-        mine = sa.and_(versions.c.model == MODEL, versions.c.version == version)
-        connection.execute(versions.update().where(mine).values(record=told))
+        control.append_audit(connection, "register", REGISTERED, MODEL, {"version": version, TRAINED_BY: by})
+
+
+def evaluated(control: ControlStore, version: int, **metrics: float) -> None:
+    """Its record is that of another evaluation."""
+    mine = sa.and_(versions.c.model == MODEL, versions.c.version == version)
+    with control.transaction() as connection:
+        connection.execute(versions.update().where(mine).values(record={"metrics": metrics}))
 
 
 def at_the_gate(control: ControlStore, spec: ModelSpec, version: int = 2, request: str = "run") -> tuple[Rollout, int, Standing]:
@@ -74,5 +80,5 @@ def say(control: ControlStore, standing: Standing, by: Person = ANN, approve: bo
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     """The clock of approvals runs ahead."""
     ahead: Any = lambda: now() + by  # noqa: E731
-    monkeypatch.setattr(approvals, "now", ahead)
-    monkeypatch.setattr(approval_gate, "now", ahead)
+    for module in (approvals, approval_gate, approval_list):
+        monkeypatch.setattr(module, "now", ahead)

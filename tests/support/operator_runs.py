@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,6 +71,7 @@ class Run:
     params: dict[str, Any] = field(default_factory=dict)
     run_id: str = "manual__1"
     run_type: str = "manual"
+    user: str | None = None  # who asked for it
     interval: tuple[date, date] | None = None
     event: dict[str, Any] | None = None  # `extra` of the asset event that started it
     earlier: tuple[dict[str, Any], ...] = ()  # of events that waited together with it
@@ -79,14 +81,14 @@ class Run:
 
     def context(self, task_id: str, try_number: int = 1) -> dict[str, Any]:
         ti = SimpleNamespace(
-            dag_id="shop_dag", run_id=self.run_id, task_id=task_id, map_index=-1, try_number=try_number,
+            dag_id="shop_dag", run_id=self.run_id, task_id=task_id, map_index=-1, try_number=try_number, id=uuid4(),
             stats_tags={}, xcom_push=lambda key, value: self.xcom.__setitem__(f"{task_id}/{key}", value),
             xcom_pull=lambda task_ids, key="", map_indexes=None: self.xcom.get(f"{task_ids}/{key}" if key else task_ids),
         )  # fmt: skip
         made = {
             "ti": ti,
             "params": self.params,
-            "dag_run": SimpleNamespace(run_type=self.run_type, conf=self.conf),
+            "dag_run": SimpleNamespace(run_type=self.run_type, conf=self.conf, triggering_user_name=self.user),
             "outlet_events": self.outlet_events,
         }
         if self.interval:

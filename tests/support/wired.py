@@ -12,6 +12,7 @@ from typing import Any
 from airflow.sdk.definitions._internal.mixins import ResolveMixin
 
 from operators import (
+    approval,
     evaluation,
     experiment,
     features,
@@ -67,6 +68,7 @@ CheckGateOperator = wired(evaluation.CheckGateOperator, evaluation="evaluate")
 RegisterModelOperator = wired(
     registry.RegisterModelOperator, training_set="build_training_set", trained="train", evaluation="evaluate", plan="plan"
 )
+ApprovalOperator = wired(approval.ApprovalOperator, rollout="open")
 SmokeTestOperator = wired(rollout.SmokeTestOperator, rollout="open")
 RolloutStageOperator = wired(rollout.RolloutStageOperator, rollout="open")
 PromoteModelOperator = wired(rollout_end.PromoteModelOperator, rollout="open")

@@ -24,6 +24,7 @@ from include.rollout.restore import restore
 from include.versions import queries as versions
 from include.versions.lifecycle import set_production
 from include.versions.record import Stage
+from include.versions.trainer import trainer_in
 from operators.commits import commits_at
 from tests.support.error_message import assert_says
 from tests.support.nursery import Nursery
@@ -240,3 +241,17 @@ def test_both_commits_are_in_the_registry_and_in_the_audit_chain(registered: Lif
     with registered.services.control.transaction() as connection:
         (detail,) = connection.scalars(sa.select(audit.c.detail).where(audit.c.action == "register")).all()
     assert (detail["commit"], detail["platform_commit"]) == (record.entry.lineage.commit, record.entry.lineage.commit)
+
+
+def test_the_version_remembers_who_asked_for_its_training(published: Life) -> None:
+    run = trained(published, user="ann")
+    version = register_in(run)["version"]
+    assert trainer(published, version) == "ann"
+    again = trained(published, user="bob", run_id="manual__2")
+    assert register_in(again)["version"] == version  # the same result: it stays whose it was
+    assert trainer(published, version) == "ann"
+
+
+def trainer(life: Life, version: int) -> str | None:
+    with life.services.control.transaction() as connection:
+        return trainer_in(connection, MODEL, version)

@@ -26,7 +26,8 @@ from include.routing.route import Route, read_route, set_route
 from include.services.services import Services
 from include.versions.record import Stage, VersionRecord
 from operators.alert import Alert
-from operators.rollout import OpenRolloutOperator, RolloutOperator, TrafficOperator
+from operators.rollout import OpenRolloutOperator
+from operators.traffic import RolloutOperator, TrafficOperator
 from tests.support.error_message import assert_says
 from tests.support.evidence import begun_and_published
 from tests.support.operator_runs import MODEL, Run, settle_in
@@ -378,7 +379,7 @@ def test_a_registry_that_refuses_delays_no_rollback_and_is_reported(services: Se
     """The versions of this control store have no records: nothing that a registry could show."""
     monkeypatch.setattr("include.serving.client.GatewayClient.wait_applied", lambda *given, **named: {})
     told = list[Alert]()
-    for module in ("rollout", "rollout_end"):
+    for module in ("traffic", "rollout_end"):
         monkeypatch.setattr(f"operators.{module}.send_alert", lambda alert, control: told.append(alert))
     run, _ = opened(services)
     assert back(run)["rolled_back"] == 2

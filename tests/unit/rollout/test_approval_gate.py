@@ -15,7 +15,7 @@ from include.rollout.machine import enter_stage, promote, record_verdict
 from include.rollout.restore import restore_now
 from include.rollout.rollback import roll_back_model
 from include.routing.route import read_route
-from tests.support.approval import ANN, BOB, MODEL, PASS, asking, at_the_gate, say, trained
+from tests.support.approval import ANN, BOB, MODEL, PASS, asking, at_the_gate, evaluated, say
 from tests.unit.rollout.walks import crowned
 
 WHO = {"actor": "ben", "reason": "an emergency"}
@@ -42,7 +42,7 @@ def approved(control: ControlStore, spec: ModelSpec, version: int) -> None:
 
 
 def test_what_a_person_sees_is_the_version_and_not_where_it_stands(control: ControlStore) -> None:
-    trained(control, 2, auc=0.7)
+    evaluated(control, 2, auc=0.7)
     rollout, _, standing = at_the_gate(control, TWO)
     with control.transaction() as connection:
         record = record_in(connection, MODEL, 2)

@@ -15,7 +15,7 @@ from include.rollout.machine import enter_stage, promote, record_verdict
 from include.rollout.pause import pause, resume
 from include.rollout_state.approval import Person, deciders
 from include.routing.route import read_route
-from tests.support.approval import ANN, BOB, CARL, MODEL, PASS, TRAINER, asking, at_the_gate, later, say, trained
+from tests.support.approval import ANN, BOB, CARL, MODEL, PASS, TRAINER, asking, at_the_gate, evaluated, later, say, trained
 from tests.unit.rollout.walks import actions, crowned, opened, walk
 
 TWO = asking(before="full", persons=2)
@@ -118,10 +118,10 @@ def test_a_role_and_names_are_who_may(control: ControlStore, monkeypatch: pytest
 
 
 def test_an_answer_is_of_what_was_seen(control: ControlStore) -> None:
-    trained(control, 2, auc=0.7)
+    evaluated(control, 2, auc=0.7)
     rollout, epoch, standing = at_the_gate(control, TWO)
     say(control, standing, ANN)
-    trained(control, 2, auc=0.6)  # evaluated again
+    evaluated(control, 2, auc=0.6)  # evaluated again
     with pytest.raises(ConflictError, match="changed since it was shown"):
         say(control, standing, BOB)
     now = approval(control, rollout.id)
