@@ -110,6 +110,7 @@ ELSEWHERE = {
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
     "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
+    "tests/unit/overview/test_fleet.py": "data/extents",
     "tests/unit/plugins/test_slipstream_training.py": "plugins/slipstream_runs",
     "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
     "tests/security/test_pages.py": (
@@ -141,6 +142,7 @@ ELSEWHERE = {
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
         "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions "
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
     "tests/unit/cli/checkup/test_aws.py": "backends/aws/looked backends/aws/stacks",
