@@ -58,10 +58,13 @@ class ValidateDataOperator(_ValidateOperator):
         return super().deliver(result, context, services)
 
     def build(self, context: Context, services: Services) -> Request:
+        from include.data.suppression import suppress
         from include.validation.request import verdict_request
 
         spec = services.owner(self.model)
-        return verdict_request(spec, run_partition(context, spec.data.cadence, self.day), services.storage)
+        day = run_partition(context, spec.data.cadence, self.day)
+        suppress(spec, services.storage, [day], services.settings)  # before anything reads what may have landed again
+        return verdict_request(spec, day, services.storage)
 
 
 class ValidateTrainingSetOperator(_ValidateOperator):

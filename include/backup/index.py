@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from include.core.forgotten import MARK, Forgotten
 from include.core.storage import Storage
 
 
@@ -43,6 +44,9 @@ def index(storage: Storage) -> Iterator[dict[str, Any]]:
                 yield _line(path, storage.read(path))
             except FileNotFoundError:  # given up since it was listed: slipstream gc
                 continue
+        elif path.endswith(f"/{MARK}") and (mark := Forgotten.read(storage, path)) is not None:
+            # What refers to it goes on to say the digest of before.
+            yield {"path": f"{path.removesuffix(MARK)}result.json", "digest": mark.before, "files": []}
 
 
 def _line(path: str, data: bytes) -> dict[str, Any]:

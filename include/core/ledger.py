@@ -9,6 +9,7 @@
                                         metrics/...        likewise: include.training.spool
                                         result.json        last of all; the first commit wins
                                         collected.json     given up by `slipstream gc`: include/retention/lifecycle.py
+                                        forgotten.json     a subject's rows are gone: include/core/forgotten.py
 
 Every race is decided by one exclusive create. Nothing is ever rewritten.
 """
@@ -26,6 +27,7 @@ from typing import Any
 from include.core import fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError, fields_of, of_fields
+from include.core.forgotten import Forgotten, result_mark
 from include.core.housekeeping import housekeeping
 from include.core.request import Outcome, Ref, Request, Result, StoredFile, relative
 from include.core.scratch import scratch_folder
@@ -272,7 +274,8 @@ class Ledger:
             return None
 
     def resolve(self, ref: Ref) -> Result:
-        """The result a Ref points to; where that was collected, the one that was computed anew, if it is the same.
+        """The result a Ref points to; where that was collected, the one that was computed anew, if it is the same; where a
+        subject was forgotten, what is left of it, whose digest is another one.
 
         Raises IntegrityError if it is not what the Ref says, DataError if it is gone.
         """
@@ -282,6 +285,8 @@ class Ledger:
         except FileNotFoundError as error:
             if (again := self._computed_anew(path, ref.digest)) is not None:
                 return again
+            if (left := self._left_of(path, ref.digest)) is not None:
+                return left
             raise DataError(
                 f"The {ref.kind} at {self.storage.uri(path)} is gone.",
                 seen=ref.digest,
@@ -300,6 +305,41 @@ class Ledger:
             return None
         results = (self.result(found[1], number) for number in range(self.generation(found[1]) + 1))
         return next((result for result in results if result is not None and result.digest == digest), None)
+
+    def forgotten(self, uri: str, digest: str) -> list[Forgotten]:
+        """How subjects were forgotten in a result since it had that digest, oldest first."""
+        found = _RESULT.fullmatch(relative(uri).removeprefix(self.storage.root).lstrip("/"))
+        if found is None:
+            return []
+        key, number = found[1], int(found[0].rpartition("/g")[2].partition("/")[0])
+        marks: list[Forgotten] = []
+        while (mark := Forgotten.read(self.storage, result_mark(key, number))) is not None and mark.before == digest:
+            marks.append(mark)
+            number, digest = mark.generation, mark.after
+            if not digest:  # computed anew since, if at all
+                again = self.result(key, number)
+                digest = again.digest if again is not None else self._before(key, number)
+        return marks
+
+    def _before(self, key: str, generation: int) -> str:
+        mark = Forgotten.read(self.storage, result_mark(key, generation))
+        return mark.before if mark is not None else ""
+
+    def _left_of(self, path: str, digest: str) -> Result | None:
+        """What a result is by now that subjects were forgotten in; None where it is no such one. Raises DataError where it was
+        given up, and nobody has asked for it since."""
+        marks, found = self.forgotten(path, digest), _RESULT.fullmatch(path)
+        if not marks or found is None:
+            return None
+        left = self.result(found[1], marks[-1].generation)
+        if left is None:
+            raise DataError(
+                f"{found[1]} held rows of a subject that was forgotten by request {marks[-1].request}, and is not made anew yet.",
+                seen=digest,
+                safe="everything else in the ledger.",
+                hint="clear the task that made it: it is computed again, without them.",
+            )
+        return left
 
     def ref(self, result: Result) -> Ref:
         return Ref(result.path, result.digest, result.key.partition("/")[0])

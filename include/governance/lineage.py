@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -10,6 +10,7 @@ from typing import cast
 from include.core.control import ControlStore
 from include.core.digest import digest_bytes, digest_json
 from include.core.errors import DataError, IntegrityError, SlipstreamError, one_line
+from include.core.forgotten import Forgotten, raw_since
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Json, Ref, Request, Result
@@ -20,7 +21,7 @@ from include.governance.registration import recipe
 from include.versions import queries as versions
 from include.versions.origin import IMPORTED
 from include.versions.record import VersionRecord
-from include.versions.shown import override_of, shown_records, shown_version
+from include.versions.shown import override_of, promoted_by, shown_records, shown_version
 
 Memo = dict[str, Node]
 
@@ -71,6 +72,8 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
         detail["gate"] = "closed: " + "; ".join(record.entry.gate.reasons)
     if (override := override_of(record)) is not None:
         detail["override"] = override.words
+    if by := promoted_by(record):
+        detail["promoted_by"] = " and ".join(by)
     name = f"{model} version {record.version}"
     root = Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs)
     return Trace(record, root, ledger.storage.uri(""))
@@ -108,7 +111,8 @@ class _Walker:
             state = State.CHANGED if isinstance(error, IntegrityError) else State.MISSING
             return Node(role, state, ref.digest, ref.uri, {"problem": one_line(error)})
         inputs = [self.node(name, each) for name, each in request.inputs.items()]
-        return Node(role, self._state(result), ref.digest, ref.uri, self._detail(result, request),
+        marks = self.ledger.forgotten(ref.uri, ref.digest) if result.digest != ref.digest else []
+        return Node(role, self._state(result), ref.digest, ref.uri, {**self._detail(result, request), **_forgotten(marks)},
                     (*inputs, *_definitions(request), *self._raw(request), *self._source(result, request)))  # fmt: skip
 
     def _state(self, result: Result) -> State:
@@ -144,11 +148,23 @@ class _Walker:
         return [self._file("source", given["path"], given["digest"], origin)]
 
     def _file(self, role: str, path: str, digest: str, detail: Mapping[str, Json]) -> Node:
+        marks: list[Forgotten] = []
         try:
-            state = State.VERIFIED if digest_bytes(self.ledger.storage.read(path)) == digest else State.CHANGED
+            state = State.VERIFIED
+            if (now := digest_bytes(self.ledger.storage.read(path))) != digest:
+                marks = list(raw_since(self.ledger.storage, path, digest))
+                state = State.VERIFIED if now in {mark.after for mark in marks} else State.CHANGED
         except FileNotFoundError:
             state = State.MISSING
-        return Node(role, state, digest, self.ledger.storage.uri(path), detail)
+        return Node(role, state, digest, self.ledger.storage.uri(path), {**detail, **_forgotten(marks)})
+
+
+def _forgotten(marks: Sequence[Forgotten]) -> dict[str, Json]:
+    """That subjects were forgotten in something since: its digest goes on to be the one of before."""
+    if not marks:
+        return {}
+    said: list[Json] = [{"request": mark.request, "rows": mark.rows, "digest": mark.after, "at": mark.at} for mark in marks]
+    return {"forgotten": said}
 
 
 def _definitions(request: Request) -> list[Node]:

@@ -16,6 +16,7 @@ from include.core.errors import SlipstreamError, StorageFullError, UnreachableEr
 from include.core.partition import Partition
 from include.core.request import Request
 from include.core.spec import PartitionOwner
+from include.data.suppression import suppress
 from include.features.publication import publish_current
 from include.features.request import features_request
 from include.services.services import Services
@@ -56,6 +57,7 @@ def make_days(services: Services, spec: PartitionOwner, days: Sequence[Partition
 
 def _make(services: Services, spec: PartitionOwner, day: Partition, actor: str) -> MadeDay:
     try:
+        suppress(spec, services.storage, [day], services.settings)
         verdict = find_or_compute(verdict_request(spec, day, services.storage), services.ledger, services.settings).result
         files = {name: services.storage.uri(file.path) for name, file in verdict.files.items()}
         raise_if_failed(verdict.read(ValidateValue), files)

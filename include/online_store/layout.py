@@ -179,6 +179,18 @@ def array_head(count: int) -> bytes:
     return bytes([0x90 | count]) if count < 16 else b"\xdc" + count.to_bytes(2)
 
 
+def parts_of(key: str) -> tuple[str, list[str | None]] | None:
+    """The view and the entity's keys of a row's key; None for what is no entity's row, such as a mark of the view."""
+    place, found, entity = key.partition(":[")
+    if not found:
+        return None
+    try:
+        keys = msgspec.json.decode(f"[{entity}", type=list[str | None])
+    except msgspec.MsgspecError:
+        return None
+    return place.partition(":")[2].partition("@")[0], keys
+
+
 def version_of(view: View) -> str:
     """The version that the view says it is, and its schema: eight hex digits that change with keys, names or dtypes."""
     schema = digest_json([list(view.keys), [[feature.name, feature.dtype] for feature in view.features]])[:8]

@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from include.core.spec import View
 from include.core.time import from_microseconds, microseconds, now
-from include.online_store.layout import Layout, unpack_entities, unpack_entity
+from include.online_store.layout import Layout, parts_of, unpack_entities, unpack_entity
 from include.online_store.row_codec import Packed, pack, without_key
-from include.online_store.store import EntityReader, Row, RowFetcher, Stamped, Values, WriteReport
+from include.online_store.store import EntityReader, Meant, Row, RowFetcher, Stamped, Values, WriteReport
 
 EPOCH_LENGTH = 16  # hex digits
 CHUNK = 20_000  # rows packed, written and read back at a time: about 12 MB
@@ -71,6 +71,18 @@ class PackedStore(ABC):
     @abstractmethod
     def expire(self, prefix: str) -> int:
         """Remove what has outlived its ttl; how many. 0 where the store does it by itself."""
+
+    @abstractmethod
+    def walk(self, prefix: str) -> Iterator[str]:
+        """Every key that starts with the prefix, expired or not."""
+
+    @abstractmethod
+    def drop(self, keys: Sequence[str]) -> int:
+        """Remove rows, so that nothing of them stays in the store's files; how many were there."""
+
+    def remove(self, owner: str, meant: Meant) -> int:
+        found = [key for key in self.walk(f"{owner}:") if (parts := parts_of(key)) is not None and meant(*parts)]
+        return self.drop(found) if found else 0
 
     def write(self, model: str, view: View, rows: pa.Table, created: datetime) -> int:
         layout, changed = self.layout(model, view), 0

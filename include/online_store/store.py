@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # Arrow and the spec: not for whoever only wants the types
 
 Values = dict[str, Any]  # feature name to its value: a number, a text, or None where it is missing
 Row = tuple[int, bytes]  # event time (microseconds since 1970, UTC), and what the EntityReader of the same store makes values of
+Meant = Callable[[str, Sequence[str | None]], bool]  # of a view's name, and an entity's keys as texts in the view's order
 Fetched = list[Row | None] | Exception  # the rows of some keys, in their order, None where there is none; or why there are none
 
 
@@ -177,4 +178,11 @@ class OnlineStore(RowWriter, Protocol):
 
     def sweep(self, model: str, view: View) -> int:
         """Remove the rows whose time to live has passed, where the store does not by itself; how many."""
+        ...
+
+    def remove(self, owner: str, meant: Meant) -> int:
+        """Remove rows of a model or feature set, in whatever view and version of one; how many. Walks through all of its rows.
+
+        What is written meanwhile may stay, and what is written again is there again.
+        """
         ...

@@ -21,6 +21,7 @@ from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 from include.core.spec import PartitionOwner
 from include.core.task import Step, Task, perform
+from include.data.suppression import suppress
 from include.features.request import features_request
 from include.ranges.computing import Computer
 from include.ranges.judging import Judge
@@ -86,6 +87,7 @@ class Maker:
 
     def make(self, days: Sequence[Partition]) -> Generator[Made | Failed]:
         """Each day as it is done, in their order. Whatever is wrong with a day comes back as its error."""
+        suppress(self.spec, self.ledger.storage, days, self.settings)
         with self._opened() as opened:
             reader = _Reader(self, list(days), opened)
             for day in days:

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from include.core.forgotten import MARK as FORGOTTEN
 from include.core.ledger import Attempt
 from include.core.storage import Storage
 
 OPENED, COLLECTED, WITHDRAWN, RESULT = "open.json", "collected.json", "withdrawn.json", "result.json"
-MARKS = frozenset({OPENED, COLLECTED, WITHDRAWN})  # what stays of a generation, or says what is done with it
+MARKS = frozenset({OPENED, COLLECTED, WITHDRAWN, FORGOTTEN})  # what stays of a generation, or says what is done with it
 CHECKPOINTS = "checkpoints/"
 ROWS = "rows/"  # blocks of a streamed training set: include/training/rows
 _PATH = re.compile(r"ledger/(?P<key>[^/]+/[^/]+)/g(?P<generation>\d+)/(?P<name>.+)")

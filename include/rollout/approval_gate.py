@@ -191,6 +191,12 @@ def digest_of(rollout: Rollout, record: Mapping[str, Any]) -> str:
     return digest_json({"version": shown, "rollout": rollout.id, "terms": terms and terms.to_json()})
 
 
+def names_in(evidence: Mapping[str, Any]) -> list[str]:
+    """The persons whom an event names: who said it, or who let the version into production."""
+    by = evidence.get("by")
+    return [str(by["name"])] if isinstance(by, Mapping) else [str(name) for name in by or ()]
+
+
 def _said(row: sa.RowMapping) -> Said:
     told = row["evidence"]
     person = Person(str(told["by"]["id"]), str(told["by"]["name"]))

@@ -6,6 +6,7 @@ import math
 import multiprocessing
 import random
 import time
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -169,6 +170,26 @@ def test_many_entities_of_whom_some_rows_are_missing_old_or_unknown(store: Onlin
         {"rate": None, "note": "néC", "seats": 1, "year": None},
         {"year": 1.0},
     ]
+
+
+def test_an_entity_is_removed_in_every_view_and_version_and_others_stay(store: OnlineStore) -> None:
+    """And of that owner alone. What is written again is there again."""
+    former = ROUTE.model_copy(update={"version": "0a1b2c3d"})
+    for owner in ("m", "mm"):
+        for view in (ROUTE, former):
+            store.write(owner, view, routes(("J*K", 'L"A:[', DAY, 0.1, None, None), ("J*K", "ORD", DAY, 0.2, None, None)), DAY)
+        store.write(owner, PLANE, plane(DAY), DAY)
+
+    def meant(view: str, keys: Sequence[str | None]) -> bool:
+        return view == ROUTE.name and list(keys) == ["J*K", 'L"A:[']
+
+    assert store.remove("m", meant) == 2
+    assert store.remove("m", meant) == 0
+    for view in (ROUTE, former):
+        assert [row is None for row in store.read("m", view, [("J*K", 'L"A:['), ("J*K", "ORD")])] == [True, False]
+        assert None not in store.read("mm", view, [("J*K", 'L"A:[')])
+    assert store.count("m", PLANE) == 1
+    assert store.write("m", ROUTE, routes(("J*K", 'L"A:[', DAY - HOUR, 0.3, None, None)), DAY) == 1
 
 
 def test_rows_expire_with_their_ttl_and_leave_those_that_do_not(store: OnlineStore) -> None:

@@ -19,7 +19,7 @@ from include.core.errors import DataError
 from include.core.keys import key_text
 from include.core.spec import View
 from include.core.time import utc
-from include.online_store.store import EntityReader, OnlineStore, Row, RowFetcher, Stamped, Values, WriteReport
+from include.online_store.store import EntityReader, Meant, OnlineStore, Row, RowFetcher, Stamped, Values, WriteReport
 
 EPOCH = datetime.fromisoformat("1970-01-01")
 MICROSECOND, CLOCKS = timedelta(microseconds=1), timedelta(hours=1)
@@ -135,6 +135,13 @@ class MemoryStore:
                 del self._rows[key]
         return len(gone)
 
+    def remove(self, owner: str, meant: Meant) -> int:
+        with self._lock:
+            gone = [key for key in self._rows if _is_meant(key, owner, meant)]
+            for key in gone:
+                del self._rows[key]
+        return len(gone)
+
     def _live(self, key: str) -> Kept | None:
         row = self._rows.get(key)
         return row if row is not None and row.expires > time.monotonic() else None
@@ -172,6 +179,12 @@ def _place(model: str, view: View) -> str:
 
 def _key(model: str, view: View, key: Sequence[Any]) -> str:
     return _place(model, view) + json.dumps([None if value is None else key_text(value) for value in key])
+
+
+def _is_meant(key: str, owner: str, meant: Meant) -> bool:
+    place, entity = key.split("\n")
+    model, view, *_ = json.loads(place)
+    return bool(model == owner and meant(view, json.loads(entity)))
 
 
 def _made(model: str, view: View, rows: pa.Table, created: datetime) -> dict[str, tuple[int, Kept]]:

@@ -56,6 +56,11 @@ def place_of(key: str) -> Place:
     return part_of(view, zlib.crc32(entity.encode()) % PARTS), _short(f"[{entity}")
 
 
+def key_of(place: Place) -> str:
+    """The key of an item, by where it lies; of one that is no entity's row the place itself."""
+    return place[0] if place[1] == _ALONE else f"{place[0].rpartition('#')[0]}:{place[1]}"
+
+
 def part_of(view: str, part: int) -> str:
     """The partition key of one part of a view's rows."""
     return _short(f"{view}#{part}")

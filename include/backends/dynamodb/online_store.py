@@ -1,6 +1,7 @@
 """The online store in DynamoDB: an item a row, guarded by the condition of its own write.
 
     dynamodb:PutItem, BatchGetItem, Query                                          what tasks and a gateway that takes pushes call
+    dynamodb:Scan, DeleteItem                                                      and what `slipstream forget` calls
     dynamodb:BatchGetItem, Query                                                   what a gateway that only reads calls
     dynamodb:DescribeTable, CreateTable, DescribeTimeToLive, UpdateTimeToLive      with `?create=yes` alone
 
@@ -21,6 +22,7 @@ from typing import Any
 from include.backends.aws.errors import code, reaching
 from include.backends.dynamodb.address import address_of
 from include.backends.dynamodb.item import (
+    ENTITY,
     LIVE,
     NAMES,
     NOT_OLDER,
@@ -32,8 +34,11 @@ from include.backends.dynamodb.item import (
     clock,
     is_live,
     item_of,
+    key_item,
+    key_of,
     live,
     part_of,
+    place_in,
     place_of,
     row_of,
     stored_of,
@@ -135,6 +140,29 @@ class DynamoOnlineStore(PackedStore):
     def expire(self, prefix: str) -> int:
         del prefix  # DynamoDB removes them itself
         return 0
+
+    def walk(self, prefix: str) -> Iterator[str]:
+        """By a Scan of the table, which reads every view of every model. Keys that lie under their digest are not among them."""
+        asked = {
+            "TableName": self._address.table,
+            "ConsistentRead": True,
+            "FilterExpression": "begins_with(#view, :prefix)",
+            "ProjectionExpression": "#view, #entity",
+            "ExpressionAttributeNames": {"#view": VIEW, "#entity": ENTITY},
+            "ExpressionAttributeValues": {":prefix": {"S": prefix}},
+        }
+        with self._reaching():
+            for page in self._client.get_paginator("scan").paginate(**asked):
+                yield from map(key_of, map(place_in, page["Items"]))
+
+    def drop(self, keys: Sequence[str]) -> int:
+        """Backups of the table, and its stream, have them for as long as they are kept."""
+        with self._reaching():
+            return sum(together(self._dropped, keys))
+
+    def _dropped(self, key: str) -> bool:
+        place = key_item(place_of(key))
+        return "Attributes" in self._client.delete_item(TableName=self._address.table, Key=place, ReturnValues="ALL_OLD")
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

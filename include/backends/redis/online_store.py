@@ -144,6 +144,15 @@ class RedisOnlineStore(PackedStore):
         del prefix  # Redis removes them itself
         return 0
 
+    def walk(self, prefix: str) -> Iterator[str]:
+        with self._answering():
+            yield from (key.decode() for key in self._client.scan_iter(match=_pattern(prefix), count=1000))
+
+    def drop(self, keys: Sequence[str]) -> int:
+        """A server that keeps a log of its commands has them there until it is written anew (BGREWRITEAOF, BGSAVE)."""
+        with self._answering():
+            return sum(int(self._client.unlink(*keys[start : start + READ])) for start in range(0, len(keys), READ))
+
     @contextmanager
     def _answering(self) -> Iterator[None]:
         try:

@@ -115,6 +115,19 @@ class SqliteOnlineStore(PackedStore):
             gone = connection.execute(f"DELETE FROM feature_rows {_BETWEEN} AND expires <= ?", (*_between(prefix), _now()))
         return int(gone.rowcount)
 
+    def walk(self, prefix: str) -> Iterator[str]:
+        with self._connection() as connection:
+            rows = connection.execute(f"SELECT key FROM feature_rows {_BETWEEN}", _between(prefix)).fetchall()
+        yield from (key for (key,) in rows)
+
+    def drop(self, keys: Sequence[str]) -> int:
+        """And make the file anew without them: what SQLite deletes stays in its free pages and its log otherwise."""
+        with self._connection() as connection:
+            gone = connection.executemany("DELETE FROM feature_rows WHERE key = ?", ((key,) for key in keys)).rowcount
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return max(gone, 0)
+
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """This thread's connection to the file that lies there now; a forked child opens its own."""

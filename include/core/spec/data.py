@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, TypeAdapter, ValidationInfo, field_validator, model_validator
 
@@ -53,6 +54,18 @@ class Data(Frozen):
     warehouse: tuple[Warehouse, ...] = ()
     """The sources that a warehouse of AWS makes: `Athena`, `Redshift` or `EmrServerless`, each of one source. A
     LandFromWarehouseOperator lands them. By default somebody else lands every source."""
+
+    subject_columns: Mapping[str, Name] = {}
+    """Where the raw sources hold a key of the features, or `request_id`, under another name: by key, the column. A subject that
+    is to be forgotten is looked for there. By default a column has the key's own name."""
+
+    impersonal_sources: tuple[Name, ...] = ()
+    """The sources whose rows are about nobody, such as the weather: they are passed over when a subject is forgotten. Of any
+    other source a column has to say whose its rows are, or which request's."""
+
+    on_forget: Literal["keep", "retrain"] = "keep"
+    """What follows when rows are forgotten that the version in production learned from: `retrain` has the training DAG run,
+    `keep` only names the version."""
 
     schedule: Cron = "0 0 * * *"
     """When the features DAG runs, as a cron expression in UTC that fires once in each partition. Each run processes the partition
@@ -133,6 +146,8 @@ class Data(Frozen):
         landed = [each.source for each in self.warehouse]
         if unknown := sorted(set(landed) - set(self.sources)):
             raise ValueError(f"warehouse brings {unknown}, which are not among sources")
+        if unknown := sorted(set(self.impersonal_sources) - set(self.sources)):
+            raise ValueError(f"impersonal_sources has {unknown}, which are not among sources")
         if len(set(landed)) < len(landed):
             raise ValueError("warehouse brings a source twice; give each source one query or job")
         return self

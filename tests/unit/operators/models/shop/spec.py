@@ -11,7 +11,13 @@ SPEC = ModelSpec(
     owner="tests",
     description="Will an order be sent back?",
     label="came_back",
-    data=Data(sources=("orders", "returns"), first=date(2013, 1, 1), last=date(2013, 1, 31), lookback_days=2),
+    data=Data(
+        sources=("orders", "returns"),
+        first=date(2013, 1, 1),
+        last=date(2013, 1, 31),
+        lookback_days=2,
+        subject_columns={"request_id": "id"},
+    ),
     features=Features(
         build=f"{HERE}.features:views",
         entities=f"{HERE}.features:entities",
