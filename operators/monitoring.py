@@ -144,8 +144,10 @@ class MonitorModelOperator(ComputeOperator):
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.monitoring.alarm import record
+        from include.monitoring.windows import keep
 
         self.links[ReportLink.kind] = report_url(result.files["report.html"].path)
+        keep(services.control, services.spec(self.model), result)
         if may_deploy(context):  # a backfill raises no alarm
             record(services.control, services.spec(self.model), result)
         return super().deliver(result, context, services)

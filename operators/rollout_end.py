@@ -13,6 +13,7 @@ from include.services.services import Services
 from operators.alert import ROLLOUT, Alert, send_alert
 from operators.assets import candidate_asset, with_outlet
 from operators.base import SlipstreamOperator
+from operators.dossier import keep_dossier
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.rollout import NOTHING
@@ -58,6 +59,8 @@ class PromoteModelOperator(EndingOperator):
         self.mirror(services, rollout)
         words = f"{self.model}: version {rollout.challenger} is in production (before: {rollout.champion or 'none'})"
         send_alert(Alert(f"promoted/{rollout.id}", "promoted", "info", self.model, words), services.control)
+        if (kept := keep_dossier(services, rollout, holder(context))) is not None:
+            self.log.info("Its dossier is %s in the storage root.", kept.path)
         self.announce_next(context, services)
         return {"champion": rollout.challenger, "previous": rollout.champion, "generation": generation}
 

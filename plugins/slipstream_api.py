@@ -15,10 +15,12 @@ from plugins import (
     slipstream_console,
     slipstream_costs,
     slipstream_features,
+    slipstream_fleet,
     slipstream_lineage,
     slipstream_model,
     slipstream_quality,
     slipstream_reports,
+    slipstream_training,
 )
 from plugins.slipstream_access import guard_writes
 from plugins.slipstream_console import Versioned
@@ -27,9 +29,11 @@ from plugins.slipstream_services import services
 
 # In this order: the console's own pages are named last, for any one word is a page of its.
 PAGES = (
+    slipstream_fleet,
     slipstream_model,
     slipstream_acts,
     slipstream_approvals,
+    slipstream_training,
     slipstream_features,
     slipstream_quality,
     slipstream_lineage,

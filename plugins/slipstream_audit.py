@@ -20,8 +20,7 @@ from include.governance.audit import AuditRow, Search, Seen, search_page
 from include.governance.audit_chain import to_json, verify
 from include.governance.seals import read_seals
 from include.overview.models import known_models
-from plugins.slipstream_access import any_access, may
-from plugins.slipstream_features import dag_of
+from plugins.slipstream_access import any_access, dag_of, may
 from plugins.slipstream_services import services
 
 router = APIRouter()
@@ -96,5 +95,5 @@ def _seen(request: Request, user: BaseUser) -> Seen:
     """Which rows the user may see."""
     held = services()
     names = {*owner_names(held.settings.models), *known_models(held.control)}
-    mine = frozenset(name for name in names if may(name, request, user, dag=dag_of(held, name)))
+    mine = frozenset(name for name in names if may(name, request, user, dag=dag_of(name)))
     return Seen(mine, frozenset(names) - mine, _whole(user))

@@ -8,8 +8,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import APIRouter, Depends, Query, Request
 
 from include.overview.lineage_graph import days_of_version, graph_of, node_of, owner_of
-from plugins.slipstream_access import any_access, check, model_access
-from plugins.slipstream_features import dag_of
+from plugins.slipstream_access import any_access, check, dag_of, model_access
 from plugins.slipstream_input import VERSIONS
 from plugins.slipstream_services import services
 
@@ -42,5 +41,5 @@ def node(
     """A result of the ledger. `verify`: every byte of it is read, and its digests are computed again."""
     held = services()
     owner = owner_of(held.ledger, result)
-    check("GET", owner, request, user, dag_of(held, owner))
+    check("GET", owner, request, user, dag_of(owner))
     return node_of(held.ledger, result, verify=verify)

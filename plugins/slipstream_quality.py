@@ -12,12 +12,11 @@ from include.core.errors import ConflictError, SlipstreamError, one_line
 from include.core.partition import Partition
 from include.core.spec import PartitionOwner
 from include.core.time import utc_now
-from include.overview.quality import MOST, partitions_of, standing_line
+from include.overview.quality import MOST, partitions_of, standing_lines
 from include.validation.kept import verdicts_on
 from include.validation.quarantine import quarantines
 from include.validation.release import Looked, look, release_of
-from plugins.slipstream_access import any_access, may, owner_access, owner_operator
-from plugins.slipstream_features import dag_of
+from plugins.slipstream_access import any_access, dag_of, may, owner_access, owner_operator
 from plugins.slipstream_runs import RANGE, start_run
 from plugins.slipstream_services import services
 
@@ -50,16 +49,16 @@ class Release(BaseModel):
 @router.get("/api/quality")
 def quality(request: Request, user: User) -> dict[str, Any]:
     """Every model and feature set that the user may read, in a line each."""
-    held, now = services(), utc_now()
-    lines, broken = list[dict[str, Any]](), dict[str, str]()
+    held, broken = services(), dict[str, str]()
+    specs: list[PartitionOwner] = []
     for name in [*held.feature_set_names(), *held.model_names()]:
-        if not may(name, request, user, dag=dag_of(held, name)):
+        if not may(name, request, user, dag=dag_of(name)):
             continue
         try:
-            lines.append(standing_line(held.control, held.owner(name), now))
+            specs.append(held.owner(name))
         except SlipstreamError as error:
             broken[name] = one_line(error)
-    return {"owners": lines, "broken": broken}
+    return {"owners": standing_lines(held.control, specs, utc_now()), "broken": broken}
 
 
 @router.get("/api/quality/{model}")

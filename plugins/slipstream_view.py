@@ -9,18 +9,16 @@ from include.core.errors import DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.request import Json, Ref, Result
 from include.core.spec import ModelSpec
-from include.governance.invalidation import find
 from include.monitoring.retraining.decision import history
+from include.monitoring.windows import windows as monitored
 from include.overview.standing import Overview
 from include.problems.of import of_spec
 from include.ranges.status import latest
 from include.rollout.plan import rollout_stages
 from include.routing.gateways import Gateway, list_gateways
-from include.step_values.monitoring import MonitorValue
 from include.versions.record import VersionRecord
 
 COLUMNS = 3  # of metrics, that a screen has room for
-WINDOWS = 26  # the newest: half a year of weeks
 RANGES = 3  # of days, the newest
 
 
@@ -66,46 +64,17 @@ def metric_columns(spec: ModelSpec) -> list[dict[str, Json]]:
 def windows(ledger: Ledger, control: ControlStore, spec: ModelSpec) -> list[dict[str, Json]]:
     """The monitored windows, oldest first: performance, drift against its limit, the decision, the report."""
     decided = {decision.key.rpartition(":")[2]: decision for decision in history(control, spec.name)}
-    latest = {result.value["window"]: result for result in _monitored(ledger, spec.name)}  # one computed again replaces it
     rows = []
-    for window, result in sorted(latest.items())[-WINDOWS:]:
-        decision = decided.get(window)
+    for each in monitored(control, ledger, spec.name, decided):
+        decision = decided.get(each["window"])
         action = {"action": decision.action, "decision": decision.summary} if decision else {"action": "", "decision": ""}
-        rows.append({"window": window, **_window(result), **action})
+        rows.append({**each, "report": f"files/{each['report']}" if each["report"] else "", **action})
     return rows
 
 
 def report_link(result: Result, name: str = "report.html") -> str:
     """Relative to the page; empty if the result has no such file."""
     return f"files/{result.files[name].path}" if name in result.files else ""
-
-
-def _monitored(ledger: Ledger, model: str) -> list[Result]:
-    try:
-        held = find(ledger, model, "monitor")
-    except DataError:
-        return []
-    results = [ledger.result(each.key) for each in sorted(held, key=lambda each: each.committed_at)]
-    return [result for result in results if result is not None]
-
-
-def _window(result: Result) -> dict[str, Json]:
-    value = result.read(MonitorValue)
-    performance, drift, metrics = value["performance"], value["drift"], value["performance"]["metrics"]
-    return {
-        "metric": performance["metric"],
-        "value": metrics.get(performance["metric"]),
-        "error": performance["errors"].get(performance["metric"]),
-        "expected": performance["expected"],
-        "performance": performance["words"],
-        "drift": drift["statistic"],
-        "critical": drift["critical"],
-        "drift_verdict": drift["verdict"],
-        "drift_words": drift["words"],
-        "rows": value["collected"]["rows"],
-        "labelled": value["collected"]["labelled"],
-        "report": report_link(result),
-    }
 
 
 def _evaluation(ledger: Ledger, record: VersionRecord) -> dict[str, Json]:

@@ -31,6 +31,7 @@ SERVERS = {
     "tests/unit/plugins/test_slipstream_input.py": "airflow site",
     "tests/unit/plugins/test_slipstream_approvals.py": "airflow site",
     "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
+    "tests/unit/plugins/test_slipstream_training.py": "airflow site",
 }
 LIBRARIES = {  # and the project's own sources, parsed
     "tests/integration/test_feast.py": "feast",

@@ -26,6 +26,7 @@ from include.core.digest import digest_bytes
 from include.core.partition import Partition
 from include.core.request import Ref, Result
 from include.core.spec import ModelSpec
+from include.core.time import utc_now
 from include.monitoring.alarm import VERDICTS, alarms
 from include.rollout.plan import rollout_stages
 from include.validation.kept import VERDICTS as VERDICT
@@ -34,16 +35,26 @@ from include.versions.lifecycle import Stage
 from include.versions.record import Entry, Gate, Lineage, VersionRecord
 
 PACKAGE = "bench_models"
-FIRST = date(2025, 1, 6)  # a Monday
 WINDOW_DAYS = 30  # of a training set
 EVERY_WEEKS = 4  # a version
-SPEC = "from benchmarks.console.spec import spec_of\n\nSPEC = spec_of({name!r})\n"
+SPEC = """from datetime import date
+
+from benchmarks.console.spec import spec_of
+
+SPEC = spec_of({name!r}, date.fromisoformat({first!r}))
+"""
 
 
 @dataclass(frozen=True)
 class Size:
     models: int = 100
     weeks: int = 52
+
+    @property
+    def first(self) -> date:
+        """The Monday so many weeks before the newest one."""
+        today = utc_now().date()
+        return today - timedelta(days=today.weekday() + 7 * self.weeks)
 
     @property
     def names(self) -> list[str]:
@@ -67,8 +78,8 @@ def make_home(home: Path, size: Size = Size()) -> ControlStore:
     for name in size.names:
         (package / name).mkdir()
         (package / name / "__init__.py").touch()
-        (package / name / "spec.py").write_text(SPEC.format(name=name))
-        _Year(spec_of(name), ledger, rows, chain).live(size.weeks)
+        (package / name / "spec.py").write_text(SPEC.format(name=name, first=size.first.isoformat()))
+        _Year(spec_of(name, size.first), ledger, rows, chain).live(size.weeks)
     rows.insert(control, chain)
     return control
 
@@ -84,17 +95,18 @@ class _Year:
 
     def live(self, weeks: int) -> None:
         days: dict[str, Ref] = {}
+        first = self.spec.data.first
         champion = 0
         for week in range(weeks):
             for number in range(7 * week, 7 * week + 7):
-                day = FIRST + timedelta(days=number)
+                day = first + timedelta(days=number)
                 days[str(day)] = self._day(day, number)
             if week % EVERY_WEEKS == EVERY_WEEKS - 1:
                 champion = self._version(days, week // EVERY_WEEKS + 1, champion)
             if champion:
-                self._window(FIRST + timedelta(days=7 * week), champion, week)
+                self._window(first + timedelta(days=7 * week), champion, week)
         if champion:
-            set_champion(self.rows, self.spec.name, champion, _at(FIRST + timedelta(days=7 * weeks)))
+            set_champion(self.rows, self.spec.name, champion, _at(first + timedelta(days=7 * weeks)))
 
     def _day(self, day: date, number: int) -> Ref:
         model, partition, at = self.spec.name, Partition.of_day(day), _at(day + timedelta(days=1))
@@ -104,11 +116,8 @@ class _Year:
             self.ledger.write(f"raw/{model}/{source}/{partition.path}/part.parquet", data)
             digests[source] = digest_bytes(data)
         value = values.verdict(str(day), number)
-        held = {
-            f"quarantine-{name}.parquet": f"{model} {day}".encode()
-            for name, each in value["sources"].items()
-            if each["quarantined"]
-        }
+        counts = {name: each["quarantined"] for name, each in value["sources"].items() if each["quarantined"]}
+        held = {f"quarantine-{name}.parquet": values.set_aside(count) for name, count in counts.items()}
         judged = self.ledger.commit("validate", model, at, params={"day": str(day), "sources": digests}, value=value,
                                     files={"docs.html": b"<p>docs</p>", **held})  # fmt: skip
         kept = VERDICT.format.stamp(KeptVerdict.of(judged).to_json())

@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import date
 
 from include.core.spec import Data, Feature, Features, ModelSpec, Training, View
+from include.row_rules.expectation import Expectation
 
 NOTHING = "benchmarks.console.spec:nothing"  # the console calls no code of a model
 VIEWS = "benchmarks.console.spec:views"
 OWNERS = ("pricing", "operations", "support", "growth")
-FIRST = date(2025, 1, 6)
+
+
+EXPECTATIONS = {
+    "things": (Expectation("ExpectColumnValuesToBeBetween", column="length", min_value=1, on_failure="quarantine"),),
+    "weather": (),
+}
 
 
 def views(day: date) -> dict[str, str]:
@@ -21,7 +27,7 @@ def views(day: date) -> dict[str, str]:
     }
 
 
-def spec_of(name: str) -> ModelSpec:
+def spec_of(name: str, first: date) -> ModelSpec:
     number = int(name.rpartition("_")[2])
     views = tuple(
         View(name=f"view_{view}", keys=("key",), features=tuple(Feature(name=f"f_{view}_{each}") for each in range(8)))
@@ -32,11 +38,11 @@ def spec_of(name: str) -> ModelSpec:
         owner=OWNERS[number % len(OWNERS)],
         description=f"Will the {number}th thing be late?",
         label="late",
-        data=Data(sources=("things", "weather"), first=FIRST),
+        data=Data(sources=("things", "weather"), first=first),
         features=Features(
             build=VIEWS, entities=NOTHING, labels=NOTHING,
             views=views, request=(Feature(name="hour", dtype="int"),),
         ),
-        expectations=NOTHING,
+        expectations="benchmarks.console.spec:EXPECTATIONS",
         training=Training(fit=NOTHING),
     )  # fmt: skip

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
+from functools import cache
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 COLUMNS = tuple(f"f_{view}_{number}" for view in range(3) for number in range(8))
 SLICES = ("carrier", "origin")
@@ -18,13 +23,24 @@ def verdict(day: str, number: int) -> dict[str, Any]:
 def _source(rows: int, held: int) -> dict[str, Any]:
     checks: list[dict[str, Any]] = [
         {
-            "expectation": f"ExpectColumnValuesToNotBeNull(column='{column}')", "column": column, "on_failure": "quarantine",
+            "expectation": f"ExpectColumnValuesToBeBetween(column='{column}', min_value=1)",
+            "column": column, "on_failure": "quarantine",
             "success": place > 0 or not held, "judged": rows, "unexpected": 0 if place else held,
             "percent": 0.0 if place else 100 * held / rows, "sample": [], "observed": None, "broken": "",
         }
         for place, column in enumerate(COLUMNS[:8])
     ]  # fmt: skip
     return {"passed": True, "rows": rows, "quarantined": held, "checks": checks, "reasons": []}
+
+
+@cache
+def set_aside(rows: int) -> bytes:
+    """Rows in quarantine: some of them would pass by now."""
+    lengths = [0 if number % 4 else 12 for number in range(rows)]
+    why = ["ExpectColumnValuesToBeBetween(column='length', min_value=1)"] * rows
+    held = io.BytesIO()
+    pq.write_table(pa.table({"id": [f"T{number}" for number in range(rows)], "length": lengths, "reason": why}), held)
+    return held.getvalue()
 
 
 def trained_on(first: str, last: str, days: int) -> dict[str, Any]:

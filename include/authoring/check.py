@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from include.authoring import dry_run
+from include.authoring import dry_run, profile
 from include.authoring.findings import Finding, Inconclusive, Report
 from include.authoring.model_dags import check_dags, has_airflow
 from include.authoring.sample import Sample, open_sample
 from include.authoring.spec_imports import check_imports
+from include.core.errors import SpecError
 from include.core.partition import Partition
 from include.core.reference import load
 from include.core.request import Result
@@ -35,6 +36,8 @@ def check_model(model: str, services: Services, *, days: int = DAYS, fit: bool =
     report = Report(model)
     spec = report.run("spec", lambda finding: _owner(finding, model, services))
     report.run("imports", lambda finding: finding.say(check_imports(model, services.settings)), "spec")
+    if isinstance(spec, ModelSpec):
+        _profile(report, spec, services)
     with ExitStack() as stack:
         if spec is not None:
             report.run("code", lambda finding: _code(finding, spec), "spec")
@@ -45,6 +48,23 @@ def check_model(model: str, services: Services, *, days: int = DAYS, fit: bool =
                     _steps(report, sample, made, fit=fit)
     report.run("dags", lambda finding: _dags(finding, model, services, asked=dags), "spec")
     return report
+
+
+def _profile(report: Report, spec: ModelSpec, services: Services) -> None:
+    """A line for the whole, and one for each thing that a regulated model lacks."""
+    if spec.profile == "standard":
+        return
+    lacking = [*profile.unmet(spec, services)]
+    report.run("profile", lambda finding: finding.say(profile.words(spec, len(lacking))))
+    for check, error in lacking:
+        _lack(report, check.name, error)
+
+
+def _lack(report: Report, name: str, error: SpecError) -> None:
+    def raised(finding: Finding) -> None:
+        raise error
+
+    report.run(name, raised)
 
 
 def _owner(finding: Finding, name: str, services: Services) -> PartitionOwner:

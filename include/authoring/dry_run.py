@@ -26,7 +26,7 @@ from include.model_contract.batch import Columns
 from include.model_contract.encoder import Encoder
 from include.model_contract.model import open_model
 from include.point_in_time.known import OF_SET
-from include.problems.of import params_of
+from include.problems.of import beside_of, params_of
 from include.problems.stated import stated
 from include.row_rules.expectation import Expectation, load_suite
 from include.training.checkpoint import CheckpointStore
@@ -122,6 +122,7 @@ def make_training_set(sample: Sample, made: Mapping[Partition, Result]) -> Resul
         "minimum_rows": 10,
         "features": spec.features.model_dump(mode="json"),
         "label": spec.label,
+        **beside_of(spec),
         **params_of(spec),
     }
     inputs = {day.name: sample.ledger.ref(result) for day, result in made.items()}

@@ -37,6 +37,7 @@ COMMANDS = {
     "reconcile": "what nobody drives or waits for, and mend it",
     "policy": "what a retraining policy would have done, and cost",
     "cost": "what versions, answers and a stale champion have cost",
+    "dossier": "one signed file of all that is known of a version, and its check without a platform",
     "trace": "walk from a served model back to its raw data",
     "profile": "propose expectations from a raw partition",
     "features": "every feature, how fresh and who uses it; what a change touches; bring online what is published",

@@ -13,7 +13,7 @@ from include.core.reference import load
 ADAPTERS: dict[str, str] = {
     # include/core/storage.py: Storage, by the scheme of its root; a folder needs no vendor
     "storage.s3": "include.backends.s3.storage:open_storage",
-    # include/governance/anchors.py: Place, by the scheme of its address; a file and a log need no vendor
+    # include/governance/anchor_places.py: Place, by the scheme of its address; a file and a log need no vendor
     "anchor.s3": "include.backends.s3.anchors:open_anchors",
     # include/core/ports.py: AwsAccess
     "aws": "include.backends.aws.access:open_access",

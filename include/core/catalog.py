@@ -15,10 +15,12 @@ from functools import cache
 from pathlib import Path
 
 from include.core.environment import MODELS
+from include.core.environment_governance import PROFILE
 from include.core.errors import SpecError
 from include.core.nearest import did_you_mean
 from include.core.places import SET_FILE, SPEC_FILE, Place, activate, is_feature_set, is_model, places
 from include.core.spec import FeatureSet, Frozen, ModelSpec, PartitionOwner
+from include.core.spec.profile import RANK
 from include.core.spec_sets import with_sets
 
 log = logging.getLogger(__name__)
@@ -143,7 +145,21 @@ def load_spec(name: str, models: str = "") -> ModelSpec:
     models = models or MODELS.read()
     spec = _load(name, models, _MODEL)
     assert isinstance(spec, ModelSpec)  # what the kind is made by
+    _require_profile(spec)
     return with_sets(spec, lambda asked: load_feature_set(asked, models)) if spec.features.sets else spec
+
+
+def _require_profile(spec: ModelSpec) -> None:
+    """Raises SpecError for a spec whose profile is less than the platform takes: its folder cannot lower that."""
+    least = PROFILE.read().strip()
+    if least not in RANK:
+        raise SpecError(f"{PROFILE.name} is no profile.", seen=least, hint=f"set it to {' or '.join(RANK)}, or not.")
+    if RANK[spec.profile] < RANK[least]:
+        raise SpecError(
+            f"This platform takes no model with less than profile={least!r}, and {spec.name} has {spec.profile!r}.",
+            safe="the model is not loaded; what is served goes on.",
+            hint=f"write profile={least!r} into its spec, then slipstream check {spec.name}: docs/regulation.md.",
+        )
 
 
 def load_feature_set(name: str, models: str = "") -> FeatureSet:

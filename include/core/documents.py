@@ -78,6 +78,18 @@ class DocumentKind:
         with control.transaction() as connection:
             return self._read(connection, query)
 
+    def last_in(self, connection: sa.Connection, subject: str, most: int) -> list[Document]:
+        """Those about a subject whose keys sort last, the last first."""
+        query = sa.select(documents).where(documents.c.subject == subject).order_by(documents.c.key.desc()).limit(most)
+        return self._read(connection, query)
+
+    def counts_in(self, connection: sa.Connection) -> dict[str, tuple[int, str]]:
+        """By subject: how many there are, and when the last was saved. None is ever changed, so equal counts are equal documents.
+        Answered by the index alone."""
+        columns = (documents.c.subject, sa.func.count().label("many"), sa.func.max(documents.c.at).label("at"))
+        rows = connection.execute(sa.select(*columns).where(documents.c.kind == self.name).group_by(documents.c.subject))
+        return {row.subject: (row.many, row.at) for row in rows}
+
     def since_in(self, connection: sa.Connection, at: str) -> list[Document]:
         """All that were saved at or after a moment (as `timestamp` writes it), whatever they are about; oldest first."""
         return self._read(connection, sa.select(documents).where(documents.c.at >= at).order_by(documents.c.at))

@@ -245,6 +245,7 @@ CONNECTIONS = tuple(
         ("AIRFLOW", "The login of Airflow's REST API: for `slipstream jobs`, `slipstream reconcile` and the demonstration."),
         ("ALERTS", "The webhook that alerts go to."),
         ("OIP_NAME", "A server of remote models, which addresses call `oip://NAME/...`: one variable for each such server."),
+        ("DOSSIER", "The password is the key that signs dossiers; without it one under the home does."),
         ("ENTITIES", "The password hides entities in the prediction log; without it a key under the home does."),
     )
 )

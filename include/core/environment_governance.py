@@ -15,4 +15,9 @@ AUDIT_ANCHOR_DAYS = named(
     "How long an anchor on S3 is locked, where the bucket has no retention of its own.", "400",
 )  # fmt: skip
 
-GROUP = (AUDIT_ANCHOR, AUDIT_ANCHOR_DAYS)
+PROFILE = named(
+    "PROFILE", "name", "The least that a model's `profile` may be: `standard` or `regulated`. A spec with less is not loaded.",
+    "standard",
+)  # fmt: skip
+
+GROUP = (PROFILE, AUDIT_ANCHOR, AUDIT_ANCHOR_DAYS)

@@ -66,6 +66,8 @@ def clashes(spec: ModelSpec) -> Iterator[str]:
     yield from _of_sets(spec)
     yield from _of_owner(spec)
     yield from _reserved("label", (spec.label,), {name: where for name, where in COLUMNS.items() if name != "label"})
+    beside = [name for name in spec.fairness.columns if name not in inputs and name not in keys]
+    yield from _reserved("fairness.attributes", tuple(beside), COLUMNS)
     for what, names in (("a feature", inputs), ("a key", keys)):
         if spec.label in names:
             yield f"label: {spec.label!r} is {what} too; what is to be predicted cannot be known beforehand"

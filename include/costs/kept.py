@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from include.core.control import ControlStore
 from include.core.ledger import Ledger
 from include.core.request import Ref
@@ -17,6 +19,13 @@ def keep(control: ControlStore, model: str, version: int, cost: VersionCost) -> 
 def kept(control: ControlStore, model: str) -> dict[int, VersionCost]:
     """By version."""
     return {int(each.body["version"]): VersionCost.from_json(each.body) for each in COSTS.about(control, model)}
+
+
+def kept_of(control: ControlStore, versions: Iterable[tuple[str, int]]) -> dict[str, VersionCost]:
+    """Of one version of each of some models, by model."""
+    keys = {key_of(model, version): model for model, version in versions}
+    with control.transaction() as connection:
+        return {keys[each.key]: VersionCost.from_json(each.body) for each in COSTS.load_in(connection, keys)}
 
 
 def cost_of(

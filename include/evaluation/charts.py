@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from include.step_values.evaluation import CalibrationBin, CurveValue
+from include.step_values.calibration import CalibrationBin
+from include.step_values.evaluation import CurveValue
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 410, 12, 256  # of the plane within an axis chart
 TICKS = 4

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from include.core.errors import DataError
 from include.core.request import Outcome
-from include.core.spec import Evaluation
+from include.core.spec import Evaluation, Fairness, Features, MembershipCheck
 from include.core.task import Task
 from include.evaluation import int8
 from include.evaluation.baselines import boosted, historical
@@ -22,10 +22,14 @@ from include.evaluation.explained import Explained, explain
 from include.evaluation.gate import decide
 from include.evaluation.latency import LATENCY_ROWS, measure_latency
 from include.evaluation.leakage import leaking_inputs, warnings
+from include.evaluation.privacy_check import Known, Side, privacy, trained_share
 from include.evaluation.remote import served_by
 from include.evaluation.report import render
+from include.evaluation.robustness import tried
 from include.evaluation.slices import by_slice, paired_slices
 from include.explanations import background
+from include.fairness.assess import Rows as Answered
+from include.fairness.assess import assess
 from include.metrics.arrays import Bools
 from include.metrics.paired import Difference
 from include.model_contract.encoder import Encoder
@@ -34,9 +38,10 @@ from include.problems.of import of_params, require_same, same_outputs
 from include.problems.problem import Problem
 from include.problems.stated import state
 from include.problems.truth import Outputs, Truth
-from include.step_values.evaluation import AloneValue, ChampionValue, ColdValue, EvaluateValue, PairedValue
+from include.step_values.evaluation import AloneValue, ColdValue, EvaluateValue
 from include.step_values.explanations import ExplanationsValue
 from include.step_values.features import TrainingSetValue
+from include.step_values.privacy import PrivacyValue
 from include.step_values.training import Metrics, TrainValue
 
 TRAIN_ROWS = 2_000_000  # of the training rows that baselines are fitted on and leaks looked for in
@@ -57,6 +62,7 @@ def run(task: Task) -> Outcome:
     """Inputs `training_set`, `train` and, if there is one, `champion`, and `cold`, the twin of a fit that began warm; params
     `features`, `evaluation`, `label`, `threshold`, `problem`.
 
+    And `fairness`, where the spec has such a section; the value then has a key of the same name, and `robustness` likewise.
     `threshold`: from which score on the gateway says yes (`serving.threshold`). What is decided is measured there, and the
     value keeps it: figures of two thresholds are not compared. `problem`: the spec's, without one it is plain binary.
     `warnings` of the value, and at the head of the report: what looks as if the rows held their own answer.
@@ -67,11 +73,10 @@ def run(task: Task) -> Outcome:
     train, holdout = (_rows(task, name, encoder, problem) for name in ("train", "holdout"))
     outputs = _score(model, holdout.encoded, problem, "the trained model")
     leaking = _leaking(train, holdout, encoder, problem)
-    compared = _champion(task, holdout, outputs, spec, problem)
     value: EvaluateValue = {
         "rows": len(holdout.truth),
         "metrics": problem.measure(holdout.truth, outputs),
-        "champion": compared["champion"],
+        "champion": None,
         "baselines": _baselines(train, holdout, encoder, spec.baseline, problem),
         "alone": leaking,
         "warnings": [*task.input("training_set").read(TrainingSetValue).get("warnings", ()), *warnings(leaking)],
@@ -82,18 +87,18 @@ def run(task: Task) -> Outcome:
         "bytes": path.stat().st_size,
     }
     state(value, task.params)
-    if "paired" in compared:
-        value["paired"] = compared["paired"]
-    if "incomparable" in compared:
-        value["incomparable"] = compared["incomparable"]
+    theirs = _champion(task, value, holdout, outputs, spec, problem)
     if "cold" in task.request.inputs:
         value["cold"] = _cold(task, holdout, outputs, spec, problem)
     if address := served_by(path):
         value["remote"] = address
     files = {"report.html": task.workdir / "report.html"}
+    _asked_for(task, value, Answered(holdout.table, holdout.truth, outputs, theirs), model, encoder, spec, problem)
     if spec.explanations is not None:
         files[background.FILE] = task.workdir / background.FILE
         value["explanations"] = _explanations(model, encoder, train, holdout, spec, problem, files[background.FILE])
+    if spec.privacy is not None:
+        value["privacy"] = _privacy(task, model, encoder, train, holdout, spec.privacy, problem)
     if spec.int8 and "remote" not in value:
         small = task.workdir / int8.FILE
         value["int8"] = int8.variant(path, small, holdout.encoded, holdout.truth, spec, problem)
@@ -151,14 +156,18 @@ def _score(model: Model, rows: Encoded, problem: Problem, which: str) -> Outputs
     return outputs
 
 
-def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> ChampionValue:
-    """Of the value: `champion`, its metrics on the same rows, through its own signature; and `paired`, row by row against the
-    challenger's `outputs`, over all rows and by slice. `champion` is None if there is none, or it answers another question."""
+def _champion(
+    task: Task, value: EvaluateValue, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem
+) -> Outputs | None:
+    """Put into the value `champion`, its metrics on the same rows, through its own signature; and `paired`, row by row against
+    the challenger's `outputs`, over all rows and by slice. `champion` is None if there is none, or it answers another question.
+    Returns its outputs, if there are any."""
     if "champion" not in task.request.inputs:
-        return {"champion": None}
+        return None
     signature = _signature(task, "champion")
     if not same_outputs(problem, signature):
-        return {"champion": None, "incomparable": _other(of_params(signature), problem)}
+        value["incomparable"] = _other(of_params(signature), problem)
+        return None
     model, encoder, _ = _open(task, "champion")
     theirs = _score(model, encoder.encode_table(holdout.table), problem, "the champion")
     truth, days = holdout.truth, holdout.truth.day
@@ -169,8 +178,25 @@ def _champion(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, pro
 
     every = np.ones(len(truth), dtype=np.bool_)
     slices = paired_slices(holdout.table, spec.slices, problem, truth, compare)
-    paired: PairedValue = {**compare(every).to_json(), "slices": slices}
-    return {"champion": problem.measure(truth, theirs), "paired": paired}
+    value["champion"] = problem.measure(truth, theirs)
+    value["paired"] = {**compare(every).to_json(), "slices": slices}
+    return theirs
+
+
+def _asked_for(
+    task: Task, value: EvaluateValue, rows: Answered, model: Model, encoder: Encoder, spec: Evaluation, problem: Problem
+) -> None:
+    """Put into the value what the spec asks for: how groups of people are treated on the holdout, and what becomes of the gate's
+    metric with inputs that are missing, noisy, unknown or in another unit."""
+    features = Features.model_validate(task.params["features"])
+    if "fairness" in task.params:
+        value["fairness"] = assess(rows, Fairness.model_validate(task.params["fairness"]), problem, features.keys)
+    if spec.robustness is not None:
+
+        def score(table: pa.Table) -> Outputs:
+            return model.score(encoder.encode_table(table))
+
+        value["robustness"] = tried(rows.table, rows.truth, score, features, problem, spec.metric, spec.robustness)
 
 
 def _cold(task: Task, holdout: Rows, outputs: Outputs, spec: Evaluation, problem: Problem) -> ColdValue:
@@ -193,6 +219,17 @@ def _explanations(
     known = background.write_background(train.table, encoder, asked.background, asked.seed, file)
     rows = Explained(holdout.table, holdout.truth, holdout.encoded)
     return explain(model.score, encoder, rows, known, spec, problem)
+
+
+def _privacy(
+    task: Task, model: Model, encoder: Encoder, train: Rows, holdout: Rows, asked: MembershipCheck, problem: Problem
+) -> PrivacyValue:
+    """Whether the model gives away its training rows."""
+    rows = pq.read_metadata(task.file("training_set", "train.parquet")).num_rows
+    keys = Features(**task.params["features"]).keys
+    known = Known(trained_share(task.input("train").value, rows), keys)
+    sides = [Side(each.table, each.truth, each.encoded, each.numbers) for each in (train, holdout)]
+    return privacy(model.score, encoder, sides[0], sides[1], known, asked, problem)
 
 
 def _other(champion: Problem, problem: Problem) -> str:

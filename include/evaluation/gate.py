@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from include.core.spec import Evaluation
+from include.evaluation.privacy_words import closing
+from include.fairness.verdict import reasons
 from include.metrics.stored import stored_difference, stored_number
 from include.problems.stated import metric_in, units_in
 from include.step_values.evaluation import GateValue
@@ -29,7 +31,7 @@ def decide(evaluation: Mapping[str, object], spec: Evaluation) -> GateVerdict:
 
     The value's `problem` says which way up a metric is, and its unit; without one it is a plain binary model's.
     """
-    judged = (_floor, _champion, _cold, _slices, _latency, _size)
+    judged = (_floor, _champion, _cold, _slices, _fairness, _robustness, _privacy, _latency, _size)
     reasons = tuple(reason for judge in judged for reason in judge(evaluation, spec))
     return GateVerdict(not reasons, reasons)
 
@@ -107,6 +109,29 @@ def _slices(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]
                 f"on {each.rows:,} {units_in(evaluation)} (evaluation.slice_margin {spec.slice_margin:.4f}; p {p:.2g} of "
                 f"{len(tests)} slices)"
             )
+
+
+def _fairness(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
+    """Limits of the section `fairness` that are not kept, as it judged them itself (include/fairness)."""
+    found = evaluation.get("fairness")
+    if isinstance(found, Mapping):
+        yield from reasons(found)
+
+
+def _robustness(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
+    """Views whose loss is shown to cost more than `evaluation.robustness.limit`."""
+    found = evaluation.get("robustness")
+    if isinstance(found, Mapping):
+        yield from (str(each) for each in found.get("missed", ()))
+
+
+def _privacy(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:
+    """Closed unless the attack's advantage is shown to be within the limit, where the spec sets one."""
+    if spec.privacy is None or spec.privacy.limit is None:
+        return
+    found = evaluation.get("privacy")
+    if reason := closing(found if isinstance(found, Mapping) else {}, spec.privacy.limit):
+        yield reason
 
 
 def _latency(evaluation: Mapping[str, object], spec: Evaluation) -> Iterable[str]:

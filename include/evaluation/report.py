@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 
 from include.core.html import document, tiles
+from include.evaluation import robustness_report
 from include.evaluation.charts import calibration, drawn
 from include.evaluation.explained_charts import explained
+from include.evaluation.privacy_words import section as privacy
+from include.fairness import report as fairness
 from include.problems.problem import Problem
 from include.problems.stated import problem_in, stated
 from include.step_values.evaluation import EvaluateValue, GateValue, LatencyValue
@@ -34,8 +37,11 @@ def render(model: str, value: EvaluateValue, history: Sequence[Mapping[str, floa
         *_calibrated(value, problem),
         *(_section(curve["title"], drawn(curve)) for curve in value.get("curves", ())),
         *(_section(title, body) for title, body in _explained(value, problem)),
+        _section("Privacy", privacy(value["privacy"])) if "privacy" in value else "",
         _latency(value["latency_ms"], value.get("remote", "")),
         _section("Slices", _table(_columns(value["slices"]), value["slices"], problem)),
+        *_people(value),
+        *_disturbed(value, problem),
         _section("Training", _table(_columns(history), history, problem)),
     )  # fmt: skip
     return document(f"{model}: evaluation", "".join(sections))
@@ -59,6 +65,18 @@ def _calibrated(value: EvaluateValue, problem: Problem) -> Iterator[str]:
         whole = len(problem.outputs) == 1
         of = "share of positives" if whole else "share of rows where it is right"
         yield _section("Calibration" if whole else "Calibration of the likeliest class", calibration(value["calibration"], of))
+
+
+def _people(value: EvaluateValue) -> Iterator[str]:
+    """How groups are treated, where the spec names attributes."""
+    if "fairness" in value:
+        yield _section("How groups of people are treated", fairness.sections(value["fairness"]))
+
+
+def _disturbed(value: EvaluateValue, problem: Problem) -> Iterator[str]:
+    """What disturbed inputs cost, where the spec asks."""
+    if "robustness" in value:
+        yield _section("With inputs missing, noisy or unknown", robustness_report.section(value["robustness"], problem))
 
 
 def _explained(value: EvaluateValue, problem: Problem) -> Iterable[tuple[str, str]]:

@@ -9,7 +9,8 @@ from include.evaluation.gate import closed_by_latency_alone
 from include.problems.of import params_of, uses_of
 
 STEP = "evaluate"
-CAME_LATER = ("explanations",)  # fields of the section: with its default one says nothing new, and the key is what it was
+# Fields that came later: with its default one says nothing new, and the key is what it was.
+CAME_LATER = ("explanations", "privacy")
 
 
 def section_of(spec: ModelSpec) -> dict[str, Json]:
@@ -33,6 +34,8 @@ def evaluate_request(
         "threshold": spec.serving.threshold,
         **params_of(spec),
     }
+    if spec.fairness.attributes:
+        params["fairness"] = spec.fairness.model_dump(mode="json")
     inputs = {"training_set": training_set, "train": train}
     if champion is not None and champion.digest != train.digest:
         inputs["champion"] = champion

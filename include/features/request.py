@@ -19,7 +19,7 @@ from include.model_contract.definition import computing_otherwise, of_other_vers
 from include.point_in_time.known import known_days, newest_versions
 from include.point_in_time.partition import results
 from include.prediction_log.shared import SharedLog
-from include.problems.of import params_of, rows_of
+from include.problems.of import beside_of, params_of, rows_of
 
 STEP, FUNCTION = "features", "include.features.features_step:run"
 TRAINING_SET, TRAINING_SET_FUNCTION = "training_set", "include.features.training_set_step:run"
@@ -80,6 +80,7 @@ def training_set_request(
         "minimum_rows": spec.training.minimum_rows,
         "features": spec.features.model_dump(mode="json"),
         "label": spec.label,
+        **beside_of(spec),
         **params_of(spec),
     }
     inputs = known_days(control, spec.name, spec.features.views, as_of - timedelta(days=days), as_of)

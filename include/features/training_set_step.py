@@ -46,6 +46,7 @@ class Window:
     minimum_rows: int
     label: str
     problem: Problem = PLAIN
+    beside: tuple[str, ...] = ()  # protected attributes that are no inputs: columns of the holdout alone
 
     @property
     def start(self) -> datetime:
@@ -60,14 +61,16 @@ def run(task: Task) -> Outcome:
     requests of which no label had landed by then.
 
     Columns: request_id, event_timestamp, keys, features, those that the problem reads beside them, label (of the problem's
-    type; int8 of a binary one). The same inputs give the same bytes. Rows of one list (a ranking's query) are never apart: a list
-    that lies on both sides of the cut is left out.
+    type; int8 of a binary one); of the holdout alone protected attributes that are no inputs (param `beside`). The same inputs
+    give the same bytes. Rows of one list (a ranking's query) are never apart: a list that lies on both sides of the cut is left
+    out.
     Raises DataError where the rows cannot be trained on: none, unlabelled, labels of another kind, one class or one value, a
     class without a row, too few, two definitions of a view.
     """
     params = task.params
     days_of_window = params["window_days"], params["holdout_days"], params["minimum_rows"]
-    window = Window(parse_time(params["as_of"]), *days_of_window, params["label"], of_params(params))
+    beside = tuple(params.get("beside", ()))
+    window = Window(parse_time(params["as_of"]), *days_of_window, params["label"], of_params(params), beside)
     inputs = dict(task.request.inputs)
     left_out, feedback = inputs.pop(WITHDRAWN, None), inputs.pop(FEEDBACK, None)
     days = results(task.ledger, inputs)
@@ -98,7 +101,7 @@ def build(
             hint="run the features DAG for the window, or move as_of.",
         )
     known = {*features.keys, *(feature.name for feature in features.inputs)}
-    further = [name for name in window.problem.value.columns if name not in known]
+    further = [name for name in dict.fromkeys((*window.problem.value.columns, *window.beside)) if name not in known]
     fields = [feature.name for feature in features.request_fields]
     _check_columns(connection, files.days["entities"], [*further, *fields])
     _load_entities(connection, files.days, window, features.keys)
@@ -114,9 +117,12 @@ def build(
     if files.days.get(FEEDBACK):
         counts["told"] = _told(connection)
     paths = {}
-    for name, condition in (("train", "NOT held_out"), ("holdout", "held_out")):
+    # A file that nobody can be fitted on by mistake: what the problem itself reads stays.
+    unseen = [name for name in window.beside if name not in window.problem.value.columns]
+    for name, condition, without in (("train", "NOT held_out", unseen), ("holdout", "held_out", [])):
         paths[f"{name}.parquet"] = path = folder / f"{name}.parquet"
-        rows = f"SELECT * EXCLUDE (held_out) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
+        left = quoted("held_out", *without)
+        rows = f"SELECT * EXCLUDE ({left}) FROM training_set WHERE {condition} ORDER BY event_timestamp, request_id"
         connection.execute(copy(rows, path))
     instants = same_instant(connection, features.views, files, "labelled")
     warned = warnings(int(counts["rows"]), int(counts["answered"]), int(counts["at_once"]), instants)
@@ -303,7 +309,7 @@ def _check_columns(connection: duckdb.DuckDBPyConnection, files: Sequence[str | 
         missing = [name for name in further if name not in seen]
         if missing:
             raise DataError(
-                f"A published day has no column {missing[0]!r}, which the problem or an expression reads.",
+                f"A published day has no column {missing[0]!r}, which the problem, an expression or fairness reads.",
                 seen=seen,
                 safe="no snapshot was made; the champion stays.",
                 hint="select it in features.entities, and backfill the features DAG over the window.",

@@ -70,6 +70,11 @@ def verify_file(path: Path, anchored: Anchored | None = None) -> Verdict:
     return verdict
 
 
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of an exported file, oldest first. Raises DataError as `verify_file` does."""
+    return iter(_Chain(path))
+
+
 class _Chain:
     """The rows of a file, and once they are read, what its last line says of them."""
 

@@ -7,17 +7,21 @@ from typing import Any
 
 from include.core.markdown import code, plain
 from include.core.request import Json
+from include.fairness.rates import TITLES
 from include.governance.package import Package
 from include.problems.of import of_spec
 from include.versions.origin import IMPORTED
 
+DISTURBED = 8  # trials of a card
 MOST_FEATURES = 20  # that the card lists
 MADE = {"trained": "trained", IMPORTED: "trained elsewhere"}
 
 
 def render(package: Package) -> str:
     """The card of one version."""
-    sections = (_what, _data, _metrics, _slices, _explanations, _limits, _lineage, _rollback)
+    sections = (
+        _what, _data, _metrics, _slices, _explanations, _fairness, _robustness, _privacy, _limits, _lineage, _rollback,
+    )  # fmt: skip
     return "\n\n".join(text for section in sections if (text := section(package))) + "\n"
 
 
@@ -88,6 +92,39 @@ def _flatten(slices: Mapping[str, Any]) -> list[Json]:
     return rows
 
 
+def _fairness(package: Package) -> str:
+    """How groups of people are treated on the holdout, where the spec named attributes."""
+    value = package.facts.evaluation.value.get("fairness")
+    if not isinstance(value, Mapping):
+        return ""
+    parts = [f"## Fairness\n\n{plain(value['words'])} {plain(value['selected'])}".rstrip()]
+    for each in value["attributes"]:
+        names = [name for name in TITLES if any(name in group["rates"] for group in each["groups"])]
+        head = [plain(each["attribute"]), "people", *(plain(TITLES[name]) for name in names)]
+        rows = [
+            [plain(group["group"]), _number(group["people"]), *(_believable(group["rates"].get(name)) for name in names)]
+            for group in each["groups"]
+        ]
+        small = ", ".join(plain(group["group"]) for group in each["small"])
+        parts += [_table(head, rows)] if rows else []
+        parts += [f"Too small to be judged alone: {small}."] if small else []
+    return "\n\n".join([*parts, "What these figures can and cannot tell: docs/fairness.md."])
+
+
+def _believable(rate: Mapping[str, Any] | None) -> str:
+    return "–" if rate is None else f"{rate['value']:.3f} ({rate['low']:.3f} to {rate['high']:.3f})"
+
+
+def _robustness(package: Package) -> str:
+    """What disturbed inputs cost, where the spec asked."""
+    value = package.facts.evaluation.value.get("robustness")
+    if not isinstance(value, Mapping):
+        return ""
+    rows = [[plain(each["words"]), _number(each["metric"]), _number(each["fall"])] for each in value["trials"][:DISTURBED]]
+    head = ("the worst that was tried", plain(value["metric"]), "falls by")
+    return f"## Robustness\n\n{plain(value['words'])}\n\n" + _table(head, rows)
+
+
 def _explanations(package: Package) -> str:
     """Which features move it, where the evaluation told."""
     told = package.facts.evaluation.value.get("explanations")
@@ -100,6 +137,19 @@ def _explanations(package: Package) -> str:
     ]
     head = ["feature", f"{plain(told['metric'])} is worse without it", "95 %", "mean absolute Shapley value"]
     return f"## What moves it\n\n{plain(told['words'])}\n\n{_table(head, rows)}"
+
+
+def _privacy(package: Package) -> str:
+    """Whether it gives away its training rows, where the evaluation looked."""
+    told = package.facts.evaluation.value.get("privacy")
+    if not isinstance(told, Mapping):
+        return ""
+    rows = [
+        [plain(each["attack"]), *(_number(each[name]) for name in ("advantage", "control", "excess", "auc", "found"))]
+        for each in told["attacks"]
+    ]
+    head = ["attack", "advantage", "of a control", "beyond it", "AUC", "found at 1 % false alarms"]
+    return "\n\n".join(["## Privacy", plain(told["words"]), *([_table(head, rows)] if rows else [])])
 
 
 def _interval(each: Mapping[str, Any]) -> str:

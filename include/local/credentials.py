@@ -33,6 +33,7 @@ class Credentials:
     airflow_fernet_key: str
     airflow_jwt_secret: str
     airflow_api_secret: str
+    dossier_key: str  # signs dossiers: include/governance/dossier/keys.py
 
     @classmethod
     def load(cls, home: Path) -> Self:
@@ -55,4 +56,10 @@ def _jwt_secret() -> str:
     return secrets.token_hex(64)  # HS512 wants a key of 64 bytes or more
 
 
-_GENERATORS: dict[str, Callable[[], str]] = {"airflow_fernet_key": _fernet_key, "airflow_jwt_secret": _jwt_secret}
+def _seed() -> str:
+    return secrets.token_urlsafe(32)  # Ed25519's seed has 32 bytes
+
+
+_GENERATORS: dict[str, Callable[[], str]] = {
+    "airflow_fernet_key": _fernet_key, "airflow_jwt_secret": _jwt_secret, "dossier_key": _seed,
+}  # fmt: skip

@@ -152,11 +152,13 @@ def _days(graph: Graph, built: Request, data: str) -> None:
             by_owner.setdefault(owner or built.model, []).append(day)
     for owner, days in by_owner.items():
         days.sort()
-        words = f"{len(days)} of {owner}, {days[0]} to {days[-1]}"
-        node = graph.add(GraphNode(f"days:{owner}", "days", "published days", words, folded=len(days),
-                                   facts={"owner": owner, "first": days[0], "last": days[-1]}), data)  # fmt: skip
-        graph.add(GraphNode(f"raw:{owner}", "raw data", "raw partitions", f"of {owner}: open a day to see its files",
-                            facts={"owner": owner}), node)  # fmt: skip
+        name = "published days" if owner == built.model else f"days of {owner}"
+        told = {"owner": owner, "first": days[0], "last": days[-1], "days": len(days)}
+        node = graph.add(
+            GraphNode(f"days:{owner}", "days", name, f"{len(days)}, to {days[-1]}", folded=len(days), facts=told), data
+        )
+        facts = {"owner": owner, "where": f"below raw/{owner}/; a day, opened, leads to its files"}
+        graph.add(GraphNode(f"raw:{owner}", "raw data", "raw partitions", f"{len(days)} days of them", facts=facts), node)
 
 
 def _became(graph: Graph, control: ControlStore, record: VersionRecord) -> None:
@@ -225,7 +227,10 @@ def _owner(name: str, model: str) -> str:
 
 def owner_of(ledger: Ledger, uri: str) -> str:
     """Whose result it is. Raises DataError for what is none."""
-    return ledger.request(_key(uri)).model
+    try:
+        return ledger.request(_key(uri)).model
+    except FileNotFoundError:
+        raise _gone(uri) from None
 
 
 def node_of(ledger: Ledger, uri: str, *, verify: bool = False) -> dict[str, Any]:
@@ -237,7 +242,7 @@ def node_of(ledger: Ledger, uri: str, *, verify: bool = False) -> dict[str, Any]
     except FileNotFoundError:
         found = None
     if found is None:
-        raise DataError("That result is gone.", seen=uri, hint="it was collected: slipstream trace says what is left.")
+        raise _gone(uri)
     broken = set(ledger.verify(found)) if verify else set[str]()
     files: list[dict[str, Any]] = [
         {"name": name, "path": file.path, "digest": file.digest, "bytes": file.bytes, "state": _state(verify, name in broken)}
@@ -289,6 +294,10 @@ def _state(verify: bool, broken: bool) -> str:
 
 def _facts(result: Result) -> dict[str, Any]:
     return {name: result.value[name] for name in FACTS if isinstance(result.value.get(name), str | int | float | bool)}
+
+
+def _gone(uri: str) -> DataError:
+    return DataError("That result is gone.", seen=uri, hint="it was collected, or never was: slipstream trace says what is left.")
 
 
 def _key(uri: str) -> str:

@@ -10,16 +10,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit
+from include.core.control import ControlStore, audit, partitions
 from include.core.errors import DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Ref
 from include.core.spec import FeatureSet, PartitionOwner
-from include.data.published import extent, published
+from include.data.published import published
 from include.data.raw import RawPartitions
 from include.overview.installation import Installation
-from include.validation.kept import KeptVerdict, newest_verdicts, verdicts_on
+from include.validation.kept import KeptVerdict, newest_verdicts_in, verdicts_on
 
 LATELY = 30  # partitions, and verdicts, that the line of an owner counts
 MOST = 100  # partitions of a page
@@ -48,6 +48,11 @@ class Extent:
         due = due if data.last is None else min(due, data.latest(data.last))
         return due if data.holds(due) else None
 
+    @property
+    def lately(self) -> list[Partition]:
+        """The newest of those that are due, newest first."""
+        return self.before(last, LATELY) if (last := self.last) else []
+
     def before(self, partition: Partition, most: int) -> list[Partition]:
         """It and those before it, newest first."""
         return list(islice(self._back(partition), most))
@@ -58,15 +63,21 @@ class Extent:
             partition = self.spec.data.cadence.previous(partition)
 
 
-def standing_line(control: ControlStore, spec: PartitionOwner, now: datetime) -> dict[str, Any]:
-    """One owner in a line, from the control store alone."""
-    newest, days = extent(control, spec.name)
-    wanted = Extent(spec, now)
-    due = wanted.last
-    lately = wanted.before(due, LATELY) if due else []
-    there = published(control, spec.name, lately[-1], lately[0]) if lately else {}
-    open_ = [each for each in lately if each not in there]
-    judged = newest_verdicts(control, spec.name, LATELY)
+def standing_lines(control: ControlStore, specs: Sequence[PartitionOwner], now: datetime) -> list[dict[str, Any]]:
+    """Each owner in a line, from the control store alone; a few questions for all of them."""
+    wanted = {spec.name: Extent(spec, now) for spec in specs}
+    lately = {name: each.lately for name, each in wanted.items()}
+    with control.transaction() as connection:
+        there, counts = _published(connection, lately), _extents(connection, list(wanted))
+        judged = {name: newest_verdicts_in(connection, name, LATELY) for name in wanted}
+    return [_line(wanted[name], lately[name], there.get(name, set()), counts.get(name), judged[name]) for name in wanted]
+
+
+def _line(
+    wanted: Extent, lately: list[Partition], there: set[str], count: tuple[str, int] | None, judged: list[KeptVerdict]
+) -> dict[str, Any]:
+    spec, (newest, days) = wanted.spec, count or ("", 0)
+    open_ = [each for each in lately if each.name not in there]
     last = judged[0] if judged else None
     return {
         "owner": spec.name,
@@ -74,11 +85,11 @@ def standing_line(control: ControlStore, spec: PartitionOwner, now: datetime) ->
         "team": spec.owner,
         "sources": list(spec.data.sources),
         "cadence": spec.data.cadence.words,
-        "newest": str(newest or ""),
+        "newest": newest,
         "published": days,
-        "due": str(due or ""),
+        "due": str(lately[0]) if lately else "",
         "open": len(open_),
-        "late_seconds": _late(newest, open_, now),
+        "late_seconds": _late(newest, open_, wanted.now),
         "last": None if last is None else {"day": last.day, "at": last.at, "passed": last.passed},
         "judged": len(judged),
         "failed": sum(not each.passed for each in judged),
@@ -87,10 +98,31 @@ def standing_line(control: ControlStore, spec: PartitionOwner, now: datetime) ->
     }
 
 
-def _late(newest: Partition | None, open_: Sequence[Partition], now: datetime) -> float:
+def _late(newest: str, open_: Sequence[Partition], now: datetime) -> float:
     """Seconds since the oldest partition after the newest published one has ended; 0 where none is awaited."""
-    awaited = [each for each in open_ if newest is None or newest < each]
+    awaited = [each for each in open_ if newest < each.name]  # names sort as the partitions do
     return (now - min(awaited).end).total_seconds() if awaited else 0.0
+
+
+def _published(connection: sa.Connection, lately: Mapping[str, Sequence[Partition]]) -> dict[str, set[str]]:
+    """By owner the names of those that are published; owners of a like extent are asked about together."""
+    found: dict[str, set[str]] = {}
+    by_start: dict[str, list[str]] = {}
+    for name, days in lately.items():
+        if days:
+            by_start.setdefault(days[-1].start.isoformat(), []).append(name)
+    for start, names in by_start.items():
+        mine = sa.and_(partitions.c.model.in_(names), partitions.c.starts >= start)
+        for row in connection.execute(sa.select(partitions.c.model, partitions.c.day).where(mine)):
+            found.setdefault(row.model, set()).add(row.day)
+    return found
+
+
+def _extents(connection: sa.Connection, names: list[str]) -> dict[str, tuple[str, int]]:
+    """By owner the newest published partition, and how many are published."""
+    columns = (partitions.c.model, sa.func.max(partitions.c.day).label("newest"), sa.func.count().label("days"))
+    query = sa.select(*columns).where(partitions.c.model.in_(names)).group_by(partitions.c.model)
+    return {row.model: (row.newest, int(row.days)) for row in connection.execute(query)}
 
 
 def partitions_of(

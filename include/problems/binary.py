@@ -151,6 +151,16 @@ class BinaryProblem(Problem):
         costs: Floats = np.where(wrong, np.where(said == 1, positive, negative), 0.0)
         return costs
 
+    def surprise(self, truth: Truth, outputs: Outputs) -> Floats:
+        """The log loss."""
+        said = np.clip(outputs.astype(np.float64), unweighted.EPSILON, 1 - unweighted.EPSILON)
+        found: Floats = -np.log(np.where(truth.labels > 0.5, said, 1 - said))
+        return found
+
+    def doubt(self, outputs: Outputs) -> Floats:
+        said = outputs.astype(np.float64)
+        return np.minimum(said, 1 - said)
+
     def remembered(self, answer: Answered) -> float | None:
         """The decision, 0 or 1. With `costs`: what it costs if it is wrong, below 0 for a no; None if the log lacks the costs."""
         if answer.score is None:

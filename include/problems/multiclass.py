@@ -183,6 +183,16 @@ class MultiClassProblem(Problem):
         costs: Floats = np.array(self.value.costs)[known, said]
         return costs
 
+    def surprise(self, truth: Truth, outputs: Outputs) -> Floats:
+        """The log loss."""
+        return _log_loss(truth, outputs)
+
+    def doubt(self, outputs: Outputs) -> Floats:
+        """The entropy."""
+        said = np.clip(outputs.astype(np.float64), EPSILON, 1.0)
+        found: Floats = -(said * np.log(said)).sum(axis=1)
+        return found
+
     def remembered(self, answer: Answered) -> float | None:
         """The place of the class that the model decides: one that was drawn at random says nothing of it."""
         decided = None if answer.explored == RANDOM else answer.decision

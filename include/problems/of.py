@@ -50,16 +50,24 @@ def params_of(spec: ModelSpec) -> dict[str, Any]:
 def rows_of(spec: ModelSpec) -> dict[str, Any]:
     """What a request says of a day's rows: the type of the label, and the columns of the entities' SQL beside keys and features.
 
-    Nothing for a plain binary problem; not the problem itself, whose metrics or costs change no row.
+    Protected attributes that are no inputs are such columns, too. Nothing for a plain binary problem; not the problem itself,
+    whose metrics or costs change no row.
     """
     known = {*spec.features.keys, *(each.name for each in spec.features.inputs)}
     further = [name for name in spec.problem.columns if name not in known]
     columns = {name: "DOUBLE" if name == spec.problem.weight else TEXT_OR_WHOLE for name in further}
+    binned = {each.column for each in spec.fairness.attributes if each.bins}
+    columns = {**{name: "DOUBLE" if name in binned else TEXT_OR_WHOLE for name in spec.beside}, **columns}
     label = of_spec(spec).sql_type
     return {
         **({} if label == PLAIN.sql_type else {"label_type": label}),
         **({"columns": columns} if columns else {}),
     }
+
+
+def beside_of(spec: ModelSpec) -> dict[str, Any]:
+    """What a training set's request says of protected attributes that are no inputs; nothing where there are none."""
+    return {"beside": list(spec.beside)} if spec.beside else {}
 
 
 def signature_of(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -265,6 +265,14 @@ class Problem(ABC):
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """What each row [n] loses, 0 at best: what retraining and the judge weigh. Of a ranking, each list at its first row."""
 
+    def surprise(self, truth: Truth, outputs: Outputs) -> Floats:
+        """What each row's label costs by the outputs [n], by degrees: what an attack on the training rows reads."""
+        return self.loss(truth, outputs)
+
+    def doubt(self, outputs: Outputs) -> Floats | None:
+        """How unsure the outputs are of themselves [n], whatever the label; None where they say nothing of that."""
+        return None
+
     @abstractmethod
     def remembered(self, answer: Answered) -> float | None:
         """The one number of an answer that its label is compared with; None where no label could judge it."""

@@ -64,6 +64,22 @@ def newest_rollout(control: ControlStore, model: str) -> RolloutRow | None:
     return RolloutRow(**row) if row else None  # type: ignore[typeddict-item]  # the columns are the keys
 
 
+def live_rollouts_in(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+    """By model: its live rollout, {id, challenger, champion, stage, state, reason, since}. `paged`: what somebody was paged for,
+    in words; empty where nobody was."""
+    found = connection.execute(sa.select(rollouts).where(rollouts.c.live.is_not(None))).mappings().all()
+    paged = sa.and_(rollout_events.c.rollout.in_([row["id"] for row in found]), rollout_events.c.event == "alert")
+    alerts = (
+        connection.execute(sa.select(rollout_events.c.rollout, rollout_events.c.evidence).where(paged)).all() if found else []
+    )
+    words = {row.rollout: "; ".join(map(str, row.evidence.get("reasons", ()))) or "see its evidence" for row in alerts}
+    names = ("id", "challenger", "champion", "stage", "state", "reason")
+    told = (
+        {**{name: row[name] for name in names}, "since": row["created_at"], "paged": words.get(row["id"], "")} for row in found
+    )
+    return {row["model"]: each for row, each in zip(found, told, strict=True)}
+
+
 def newest_events(control: ControlStore, rollout: str, limit: int) -> list[EventRow]:
     """What happened last in a rollout, newest first."""
     columns = (rollout_events.c.stage, rollout_events.c.event, rollout_events.c.evidence, rollout_events.c.at)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Literal, NotRequired, TypedDict
 
 from include.core.json_types import Json
+from include.step_values.calibration import CalibrationBin
 from include.step_values.explanations import ExplanationsValue
+from include.step_values.fairness import FairnessValue
+from include.step_values.privacy import PrivacyValue
+from include.step_values.robustness import RobustnessValue
 from include.step_values.training import Metrics
 
 
@@ -33,14 +37,6 @@ class PairedValue(DifferenceValue):
 
 SliceValue = dict[str, str | int | float | None]
 """The rows of one value of one column: `slice`, `value`, `rows`, the problem's first metrics; of a binary label its `rate`."""
-
-
-class CalibrationBin(TypedDict):
-    """The rows whose scores fall into one bin: how many, their mean score, their share of positives."""
-
-    rows: int
-    score: float
-    rate: float
 
 
 class AloneValue(TypedDict):
@@ -150,6 +146,10 @@ class EvaluateValue(ChampionValue):
     int8: NotRequired[Int8Value]
     explanations: NotRequired[ExplanationsValue]
     """Which features move the model, where `evaluation.explanations` asks for it."""
+    privacy: NotRequired[PrivacyValue]
+    """Whether its answers give away its training rows, where `evaluation.privacy` asks for it."""
     measured_again: NotRequired[int]
     cold: NotRequired[ColdValue]
+    fairness: NotRequired[FairnessValue]
+    robustness: NotRequired[RobustnessValue]
     gate: NotRequired[GateValue]

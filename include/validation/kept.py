@@ -62,9 +62,11 @@ def keep(control: ControlStore, model: str, results: Iterable[Result]) -> int:
         return sum(VERDICTS.save_in(connection, f"verdict/{each.key}/{each.generation}", model, each.to_json()) for each in found)
 
 
-def newest_verdicts(control: ControlStore, model: str, most: int) -> list[KeptVerdict]:
+def newest_verdicts_in(connection: sa.Connection, model: str, most: int) -> list[KeptVerdict]:
     """Those that were given last, newest first."""
-    return [_kept(found.body) for found in VERDICTS.newest(control, model, most)]
+    query = sa.select(documents.c.body).where(documents.c.kind == VERDICTS.name, documents.c.subject == model)
+    bodies = connection.execute(query.order_by(documents.c.at.desc()).limit(most)).scalars()
+    return [_kept(VERDICTS.format.read(body)) for body in bodies]
 
 
 def verdicts_on(control: ControlStore, model: str, days: Iterable[str]) -> dict[str, KeptVerdict]:

@@ -45,19 +45,20 @@ export const tiles = entries => html`<dl class="tiles">${entries.filter(Boolean)
 })}</dl>`;
 
 // A table whose columns are named by terms of the glossary, or by words of their own. `n`: numbers; `head`: names the row.
-// Below 700 px its rows are stacked, each value beside its column's name.
-export const table = (caption, columns, rows, { sorted, sort } = {}) => html`<div class="scroll" role="region" aria-label=${caption} tabindex="0"><table class="stacks">
+// Below 700 px its rows are stacked, each value beside its column's name: the roles say that it is a table still.
+export const table = (caption, columns, rows, { sorted, sort } = {}) => html`<div class="scroll" role="region" aria-label=${caption} tabindex="0"><table class="stacks" role="table">
   <caption class="unseen">${caption}</caption>
-  <thead><tr>${columns.map(column => heading(column, sorted, sort))}</tr></thead>
-  <tbody>${rows.map(cells => line(columns, cells))}</tbody></table></div>`;
+  ${tableHead(columns, sorted, sort)}
+  <tbody role="rowgroup">${rows.map(cells => line(columns, cells))}</tbody></table></div>`;
+export const tableHead = (columns, sorted, sort) => html`<thead role="rowgroup"><tr role="row">${columns.map(column => heading(column, sorted, sort))}</tr></thead>`;
 const heading = (column, sorted, sort) => {
   const { title, text } = named(column), mine = sorted && sorted.by === column.key;
   const words = sort && column.key
     ? html`<button class="sort" @click=${() => sort(column.key)}>${title}<span aria-hidden="true">${mine ? (sorted.down ? " ▾" : " ▴") : ""}</span></button>` : title;
-  return html`<th scope="col" class=${column.n ? "n" : nothing} title=${text || nothing} aria-sort=${mine ? (sorted.down ? "descending" : "ascending") : nothing}>${words || html`<span class="unseen">acts</span>`}</th>`;
+  return html`<th scope="col" role="columnheader" class=${column.n ? "n" : nothing} title=${text || nothing} aria-sort=${mine ? (sorted.down ? "descending" : "ascending") : nothing}>${words || html`<span class="unseen">acts</span>`}</th>`;
 };
-export const line = (columns, cells) => html`<tr>${cells.map((cell, at) => {
+export const line = (columns, cells) => html`<tr role="row">${cells.map((cell, at) => {
   const column = columns[at], { title } = named(column);
-  return column.head ? html`<th scope="row" data-label=${title}>${cell}</th>` : html`<td class=${column.n ? "n" : nothing} data-label=${title}>${cell}</td>`;
+  return column.head ? html`<th scope="row" role="rowheader" data-label=${title}><div>${cell}</div></th>` : html`<td role="cell" class=${column.n ? "n" : nothing} data-label=${title}><div>${cell}</div></td>`;
 })}</tr>`;
 const named = column => column.term ? { ...meaning(column.term), ...(column.title ? { title: column.title } : {}) } : { title: column.title || "", text: column.text || "" };

@@ -210,7 +210,8 @@ def test_a_page_that_names_no_script_right_after_our_opening_runs_none(page: str
 
 OURS = sorted(path for path in Path("plugins/console").rglob("*.js") if "vendor" not in path.parts)
 SINKS = (
-    "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "unsafeHTML", "unsafeSVG", "srcdoc",
+    "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "unsafeHTML", "unsafeSVG",
+    "srcdoc",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shutil
 import subprocess
 import time
@@ -12,6 +13,8 @@ from typing import Any, Self
 import httpx
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to an element
+KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "ArrowLeft": "\ue012", "ArrowUp": "\ue013",
+        "ArrowRight": "\ue014", "ArrowDown": "\ue015"}  # fmt: skip
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1400,1000",
@@ -71,6 +74,31 @@ class Browser:
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
+
+    def keys(self, *pressed: str) -> None:
+        """Whole keys, one after another, to what has the focus; "Tab", "Enter", "ArrowLeft" by their names."""
+        each = [{"type": kind, "value": KEYS.get(key, key)} for key in pressed for kind in ("keyDown", "keyUp")]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": each}]})
+
+    def sized(self, width: int, height: int = 1000) -> None:
+        """The page as on a screen of that many CSS pixels."""
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def prefers(self, scheme: str) -> None:
+        """As a reader whose system is "light" or "dark"."""
+        self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def picture(self) -> bytes:
+        """The window, as PNG."""
+        return base64.b64decode(self._call("GET", "/screenshot"))
+
+    def cdp(self, command: str, **params: Any) -> Any:
+        """A command of Chromium's own protocol."""
+        return self._call("POST", "/goog/cdp/execute", {"cmd": command, "params": params})
+
+    def later(self, script: str, *arguments: Any) -> Any:
+        """What a promise of the script comes to: it calls its last argument."""
+        return self._call("POST", "/execute/async", {"script": script, "args": list(arguments)})
 
     def errors(self) -> list[str]:
         """The console's errors since the last call: exceptions, refused loads, violations of a policy."""

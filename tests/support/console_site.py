@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,8 +46,15 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     home = tmp_path_factory.mktemp("site")
     loop, control = Loop.under(home), ControlStore(f"sqlite:///{home / 'control.db'}")
     _fill(loop, control, home)
+    with served(home, {"SLIPSTREAM_MODELS": "toy_models"}) as (url, tokens):
+        yield Site(url, tokens, loop, control)
+
+
+@contextmanager
+def served(home: Path, ours: Mapping[str, str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """An API server in front of a home, with these settings: its address, and a token for each role."""
     for attempt in range(3):  # the free port may be somebody else's by the time Airflow is imported
-        process, port = _start(home)
+        process, port = _start(home, ours)
         try:
             tokens = _tokens(process, home / "server.log")
             _wait(f"http://127.0.0.1:{port}", process)
@@ -57,19 +65,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             if attempt == 2:
                 raise
     try:
-        yield Site(f"http://127.0.0.1:{port}", tokens, loop, control)
+        yield f"http://127.0.0.1:{port}", tokens
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _start(home: Path) -> tuple[subprocess.Popen[str], int]:
+def _start(home: Path, ours: Mapping[str, str]) -> tuple[subprocess.Popen[str], int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     command = [sys.executable, "-m", "tests.support.airflow_server", str(port)]
     with (home / "server.log").open("w") as log:
-        return subprocess.Popen(command, cwd=PROJECT, env=_environ(home), stdout=subprocess.PIPE, stderr=log, text=True), port
+        return subprocess.Popen(
+            command, cwd=PROJECT, env=_environ(home, ours), stdout=subprocess.PIPE, stderr=log, text=True
+        ), port
 
 
 def _fill(loop: Loop, control: ControlStore, home: Path) -> None:
@@ -87,8 +97,8 @@ def _fill(loop: Loop, control: ControlStore, home: Path) -> None:
     (package / "spec.py").write_text("from tests.support.toy_ledger import SPEC as SPEC\n")
 
 
-def _environ(home: Path) -> dict[str, str]:
-    ours = {
+def _environ(home: Path, ours: Mapping[str, str]) -> dict[str, str]:
+    theirs = {
         "AIRFLOW_HOME": str(home / "airflow"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
@@ -96,11 +106,10 @@ def _environ(home: Path) -> dict[str, str]:
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
         "AIRFLOW__API_AUTH__JWT_SECRET": "0" * 128,
         "SLIPSTREAM_HOME": str(home),
-        "SLIPSTREAM_MODELS": "toy_models",
         "PYTHONPATH": f"{PROJECT}:{home}",
     }
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "SLIPSTREAM_"))}
-    return {**kept, **ours}
+    return {**kept, **theirs, **ours}
 
 
 def _tokens(process: subprocess.Popen[str], log: Path) -> dict[str, str]:

@@ -23,7 +23,7 @@ ELSEWHERE = {
     ),
     "tests/contract/test_online_store.py": "backends/redis/online_store backends/redis/scripts online_store/packed_store",
     "tests/contract/test_online_port.py": "online_store/store",
-    "tests/unit/core/test_environment.py": "core/environment_aws core/environment_governance core/variable",
+    "tests/unit/core/test_environment.py": "core/environment_aws core/variable",
     "tests/contract/test_event_log.py": ("backends/kafka/answers backends/kafka/consumer backends/redis/streams event_log/port"),
     "tests/contract/test_registry.py": "backends/folder/registry backends/mlflow/registry backends/mlflow/run",
     "tests/contract/test_secret_store.py": "backends/aws/secrets",
@@ -79,12 +79,17 @@ ELSEWHERE = {
     "tests/unit/gateway/test_endpoint.py": "backends/sagemaker/endpoint_questions serving/http/invocations serving/stores",
     "tests/unit/rollout/test_endpoint_evidence.py": "prediction_log/root_tail rollout/endpoint_rails",
     "tests/unit/features/offline/test_dataset.py": "data/sql_types",
+    "tests/unit/fairness/test_assess.py": (
+        "fairness/decisions fairness/groups fairness/rates fairness/verdict step_values/fairness"
+    ),
+    "tests/unit/evaluation/test_robustness.py": "step_values/robustness",
     "tests/unit/model_contract/test_columns.py": "model_contract/input",
     "tests/unit/handover/test_estimator.py": "backends/sklearn/columns",
     "tests/unit/handover/test_register.py": (  # a registration goes through all of it
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
+    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
     "tests/unit/explanations/test_shapley.py": "backends/shap/values",
     "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
@@ -92,6 +97,10 @@ ELSEWHERE = {
     # What a stranger may send or see is tested in one place, for all that stands in the way.
     "tests/security/test_audit.py": "governance/audit_chain governance/seals",
     "tests/security/test_audit_edits.py": "governance/anchored governance/audit_rows governance/audit_walk",
+    "tests/unit/governance/dossier/test_verify.py": "governance/dossier/audit_part",
+    "tests/unit/overview/dossier/test_gather.py": (
+        "overview/dossier/files overview/dossier/judged overview/dossier/made overview/dossier/since"
+    ),
     "tests/security/test_http_bounds.py": "serving/http/body serving/http/bounds serving/http/connections",
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
@@ -187,7 +196,9 @@ ELSEWHERE = {
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
-    "tests/unit/plugins/test_slipstream_plugin.py": "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_model",
+    "tests/unit/plugins/test_slipstream_plugin.py": (
+        "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_fleet plugins/slipstream_model"
+    ),
     "tests/unit/point_in_time/test_join.py": "features/offline/as_of_search features/offline/batch features/offline/parquet",
     "tests/unit/point_in_time/test_known.py": "scoring/rows",
     "tests/unit/prediction_log/test_compaction.py": "prediction_log/compactor",

@@ -34,7 +34,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "routes": ("include.routing",),
     "gateways": ("include.routing.gateways",),
     "tokens": ("include.serving.http.shared_tokens",),
-    "partitions": ("include.data.published",),
+    "partitions": ("include.data.published", "include.data.extents"),  # who publishes, and what the console asks of all models
     "versions": ("include.versions",),
     "mirrors": ("include.governance.mirror",),
     "decisions": ("include.monitoring.retraining",),

@@ -12,13 +12,15 @@ from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalRefere
 from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.dtypes import Dtype
-from include.core.spec.evaluation import Evaluation
+from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
 from include.core.spec.explanations import Explanations
+from include.core.spec.fairness import Attribute, Fairness, Limit
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
+from include.core.spec.privacy import MembershipCheck
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.scoring import Scoring
@@ -35,6 +37,7 @@ __all__ = [
     "AnyKind",
     "Approval",
     "Athena",
+    "Attribute",
     "Binary",
     "BusinessMetric",
     "Choice",
@@ -51,6 +54,7 @@ __all__ = [
     "EventSource",
     "Experiment",
     "Explanations",
+    "Fairness",
     "Feature",
     "FeatureSet",
     "Features",
@@ -59,6 +63,8 @@ __all__ = [
     "Frozen",
     "Guardrail",
     "Integer",
+    "Limit",
+    "MembershipCheck",
     "Metric",
     "ModelSpec",
     "Monitoring",
@@ -73,6 +79,7 @@ __all__ = [
     "Reference",
     "Regression",
     "Retraining",
+    "Robustness",
     "Rollout",
     "Scoring",
     "Search",

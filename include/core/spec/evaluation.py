@@ -2,10 +2,37 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from include.core.spec.base import Frozen, Name
 from include.core.spec.explanations import Explanations
+from include.core.spec.privacy import MembershipCheck
+
+
+class Robustness(Frozen):
+    """How the model is tried on a worse day than the holdout's: inputs that are missing, noisy, unknown, or in another unit."""
+
+    rows: int = Field(5000, ge=200)
+    """How many rows of the holdout it is tried on at most, drawn by `seed`; of a ranking whole lists. So the cost is bounded: the
+    model scores them some three times for each input."""
+
+    seed: int = 7
+    """The seed of the rows that are drawn, and of the noise."""
+
+    noise: tuple[float, ...] = (0.01, 0.05, 0.1)
+    """The noise that is put on every number at once, as shares of its standard deviation."""
+
+    limit: float | None = Field(None, gt=0)
+    """The largest accepted fall of `evaluation.metric`, in its own unit, when one whole view is missing (the online store is
+    out, the view is stale). It closes the gate where the rows show more than that. None: it is reported only."""
+
+    @model_validator(mode="after")
+    def _positive(self) -> Self:
+        if any(not 0 < each <= 10 for each in self.noise):
+            raise ValueError(f"noise: shares of a standard deviation lie above 0 and at most at 10 (seen: {list(self.noise)})")
+        return self
 
 
 class Evaluation(Frozen):
@@ -48,5 +75,11 @@ class Evaluation(Frozen):
     int8_margin: float = Field(0.002, ge=0)
     """How much worse than the model as it was trained the INT8 variant may be, in units of the metric."""
 
+    robustness: Robustness | None = Field(None, exclude_if=lambda value: value is None)
+    """How the model is tried with inputs that are missing, noisy, unknown or in another unit. None: it is not."""
     explanations: Explanations | None = None
     """Whether to tell which features move the model, and how that is measured. By default it is not told."""
+
+    privacy: MembershipCheck | None = None
+    """Whether to attack each candidate, to see if its answers give away which rows it was trained on. By default it is not
+    attacked."""

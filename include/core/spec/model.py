@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from include.core.names import clashes
 from include.core.spec.base import Frozen, Name, OptionalReference
@@ -13,10 +13,12 @@ from include.core.spec.cost import Cost
 from include.core.spec.data import Data
 from include.core.spec.evaluation import Evaluation
 from include.core.spec.experiments import Experiment
+from include.core.spec.fairness import Fairness
 from include.core.spec.features import Features
 from include.core.spec.margins import left_out
 from include.core.spec.monitoring import Monitoring, Retraining
 from include.core.spec.problem import Binary, Problem
+from include.core.spec.profile import Profile, problems, regulated
 from include.core.spec.rollout import Rollout
 from include.core.spec.scoring import Scoring
 from include.core.spec.search import Search
@@ -61,6 +63,9 @@ class ModelSpec(Frozen):
     evaluation: Evaluation = Evaluation()
     """What a trained model must show before it becomes a candidate."""
 
+    fairness: Fairness = Fairness()
+    """Whom it may not treat differently, and by how much it may. By default nothing is measured."""
+
     rollout: Rollout = Rollout()
     """How a candidate takes over the traffic."""
 
@@ -87,6 +92,25 @@ class ModelSpec(Frozen):
 
     cost: Cost = Cost()
     """What its machines and its errors cost, in money."""
+
+    profile: Profile = Field("standard", exclude_if=lambda value: value == "standard")
+    """How strictly the model is governed: `regulated` asks two persons before any traffic, explains, keeps a signed dossier of
+    each promotion, and has `slipstream check` tell what else a regulation wants (docs/regulation.md). `SLIPSTREAM_PROFILE` is the
+    least that a platform takes."""
+
+    profile_exceptions: dict[str, str] = Field({}, exclude_if=lambda value: not value)
+    """Why something that the profile asks for is not for this model, by its name (`explanations`, `fairness`, `privacy`,
+    `retention`, `robustness`, `slices`): at least 20 characters each, which the dossier shows."""
+
+    @model_validator(mode="after")
+    def _by_the_profile(self) -> Self:
+        """What a regulated spec leaves out, and what it may not go below."""
+        if self.profile == "regulated":
+            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions).items():
+                self.__dict__[section] = getattr(self, section).model_copy(update=values)
+        if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout)]:
+            raise ValueError("; ".join(wrong))
+        return self
 
     @model_validator(mode="after")
     def _by_the_problem(self) -> Self:
@@ -131,12 +155,21 @@ class ModelSpec(Frozen):
             unknown = [name for name in used if name and name not in (*names, *self.features.keys, *fields)]
             if unknown:
                 raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
+        dtypes = {feature.name: feature.dtype for feature in self.features.inputs}
+        unfair = [*self.fairness.problems(self.problem, self.label, self.features.keys, dtypes, self.managed)]
+        if unfair:
+            raise ValueError("; ".join(unfair))
         return self
 
     @property
     def unresolved(self) -> bool:
         """Whether views of feature sets are still to be filled in: a spec is whole once `include.core.catalog` has loaded it."""
         return self.features.unresolved
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The protected attributes that are neither features nor keys: columns that its rows carry beside them."""
+        return self.fairness.beside(self.features.keys, tuple(feature.name for feature in self.features.inputs))
 
     @property
     def managed(self) -> bool:

@@ -43,6 +43,29 @@ def newest(control: ControlStore, model: str, limit: int) -> list[dict[str, Json
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def newest_of_all(connection: sa.Connection, windows: Mapping[str, str]) -> dict[str, dict[str, Json]]:
+    """By model: the decision on its newest window, {action, as_of, words}. `windows`: that window, where it is known; of the
+    others the newest that was decided on is looked for."""
+    columns = (decisions.c.model, decisions.c.action, decisions.c.as_of, decisions.c.evidence)
+    keys = [f"{model}:{window}" for model, window in windows.items()]
+    known = connection.execute(sa.select(*columns).where(decisions.c.key.in_(keys))).all() if keys else []
+    found = {row.model: row for row in known}
+    newest = sa.select(decisions.c.model, sa.func.max(decisions.c.as_of).label("as_of")).group_by(decisions.c.model)
+    last = newest.where(decisions.c.model.not_in(list(found))).subquery()
+    joined = sa.and_(decisions.c.model == last.c.model, decisions.c.as_of == last.c.as_of)
+    found |= {row.model: row for row in connection.execute(sa.select(*columns).join(last, joined))}
+    words = {model: str((row.evidence or {}).get("words", "")) for model, row in found.items()}
+    return {model: {"action": row.action, "as_of": row.as_of, "words": words[model]} for model, row in found.items()}
+
+
+def page(control: ControlStore, model: str, limit: int, before: str = "") -> list[dict[str, Json]]:
+    """A model's decisions on windows that ended before a moment (all without one), the newest first."""
+    query = sa.select(decisions).where(decisions.c.model == model).order_by(decisions.c.as_of.desc()).limit(limit)
+    with control.transaction() as connection:
+        rows = connection.execute(query.where(decisions.c.as_of < before) if before else query).mappings()
+        return [dict(row) for row in rows]
+
+
 def decided(control: ControlStore, key: str) -> bool:
     """Whether a window has its decision."""
     with control.transaction() as connection:

@@ -1,5 +1,5 @@
 // Where the nodes of a graph lie: a column for each layer, or a row for each where the page is narrow.
-export const WIDE = { width: 152, height: 56, across: 30, along: 18 };
+export const WIDE = { width: 144, height: 56, across: 20, along: 16 };
 
 // -> {width, height, places: {id: {x, y}}, upright}
 export const layout = (graph, upright) => {

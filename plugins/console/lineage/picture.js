@@ -4,12 +4,14 @@ import { curve, layout, step, WIDE } from "./layout.js";
 
 const NARROW = matchMedia("(max-width: 700px)");
 const cut = (text, most) => text.length > most ? text.slice(0, most - 1) + "…" : text;
-const said = node => [`${node.layer}: ${node.name}`, node.words, node.state === "recorded" ? "" : node.state, node.folded ? `${node.folded} folded` : ""].filter(Boolean).join(", ");
+const shown = node => [cut(node.name, 17), cut(node.words, 20)];
+// What a screen reader says begins with what one sees.
+const said = node => [shown(node).join(" "), shown(node)[1] === node.words ? "" : node.words, node.layer, node.state === "recorded" ? "" : node.state, node.folded ? `${node.folded} folded` : ""].filter(Boolean).join(", ");
 
 const node = (each, { x, y }, current, opened, onKey, onOpen) => svg`<g class="node ${each.state} ${each.folded ? "folded" : ""} ${opened ? "opened" : ""}" role="button" tabindex=${current ? 0 : -1} data-node=${each.id} transform="translate(${x} ${y})"
     aria-label=${said(each)} aria-pressed=${opened ? "true" : "false"} @click=${() => onOpen(each)} @keydown=${event => onKey(event, each)}>
   <title>${said(each)}</title>${each.folded ? svg`<rect class="behind" x="5" y="-5" width=${WIDE.width} height=${WIDE.height} rx="9"></rect>` : nothing}
-  <rect width=${WIDE.width} height=${WIDE.height} rx="9"></rect><text class="name" x="11" y="23">${cut(each.name, 19)}</text><text x="11" y="42">${cut(each.words, 23)}</text></g>`;
+  <rect width=${WIDE.width} height=${WIDE.height} rx="9"></rect><text class="name" x="11" y="23">${shown(each)[0]}</text> <text x="11" y="42">${shown(each)[1]}</text></g>`;
 const titled = (layer, at, drawn) => svg`<text class="layer" x=${drawn.upright ? 0 : at * (WIDE.width + WIDE.across)} y=${drawn.upright ? 14 + at * (WIDE.height + 44) : 12}>${layer}</text>`;
 
 let redrawn;  // by the newest picture, where the page became narrow or wide

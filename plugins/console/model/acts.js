@@ -73,3 +73,21 @@ export const computeAgain = async (model, refresh) => {
   });
   refresh();
 };
+
+// One click is one run, however often it is sent.
+const token = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), each => each.toString(16).padStart(2, "0")).join("");
+const started = done => `Airflow runs ${done.dag} (${done.run}).${done.paused ? " The DAG is switched off: the run waits until it is switched on." : ""}`;
+const run = (model, verb, refresh, given) => {
+  const click = token();
+  return ask({ act: `${verb}/${model.model}`, ...given, send: async typed => started(await post(path(model, verb), { ...typed, ...given.fixed, token: click })) }).then(refresh);
+};
+export const trainNow = (model, refresh) => run(model, "train", refresh, {
+  title: `Train ${model.model} now`, button: "Train", happens: "A run of the training DAG makes a new version, evaluates it and puts it to the gate. If it passes, its rollout begins as the spec says.",
+  safe: "the champion goes on answering until the rollout has judged the new version.",
+  fields: [{ name: "as_of", label: "As of (UTC, such as 2013-04-01): nothing known later is used. Empty: the newest published day.", optional: true, most: 40 }, REASON],
+});
+export const rollOut = (model, version, refresh) => run(model, "roll_out", refresh, {
+  title: `Roll out version ${version} of ${model.model}`, button: "Roll out", fixed: { version },
+  happens: "A run of the rollout DAG brings it in, stage by stage: smoke test, shadow, and shares of the traffic, each judged. It is refused where the gate is closed or another rollout is live.",
+  safe: "the champion answers whoever the rollout has not drawn, and a failure returns all traffic to it.",
+});

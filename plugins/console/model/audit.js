@@ -10,6 +10,8 @@ const WORDS = {
   "rollout.alert": detail => `paged: ${detail.reasons.join("; ")}`, "rollout.restore": detail => `offered version ${detail.version} again: ${detail.reason}` + (detail.despite.length ? ` (although ${detail.despite.join("; ")})` : ""),
   "rollout.restore_now": detail => `returned to version ${detail.to}` + (detail.from ? ` from version ${detail.from}` : "") + `: ${detail.reason}`, "rollout.return": detail => `returned from version ${detail.from} to version ${detail.to}: ${detail.reason || ""}`,
   register: detail => `registered version ${detail.version} (${detail.semver}) as ${detail.stage}`, stage: detail => `moved version ${detail.version} to ${detail.to || detail.stage || "another stage"}`,
+  "training.start": detail => `started ${detail.dag}: ${detail.reason}`, "rollout.start": detail => `started the rollout of version ${detail.version}: ${detail.reason}`,
+  "features.backfill": detail => `took in ${detail.first} to ${detail.last}: ${detail.reason}`, "quarantine.release": detail => `released quarantine of ${detail.day}: ${detail.reason}`,
   invalidate: detail => `asked to compute ${detail.key} again: ${detail.reason}`, hold: detail => detail.words, retrain: detail => detail.words,
 };
 export const who = actor => { const parts = actor.split("/"); return parts.length >= 4 ? `${parts[0]}, task ${parts.at(-3)}` : actor; };

@@ -2,7 +2,7 @@
 import { html, nothing } from "../lib.js";
 import { note, outward, section, table, tag, time } from "../parts.js";
 import { day, three } from "../words.js";
-import { button, restore } from "./acts.js";
+import { button, restore, rollOut } from "./acts.js";
 import { who } from "./audit.js";
 import { measured } from "./serving.js";
 
@@ -10,6 +10,7 @@ const ORIGIN = { asset_triggered: "by a retraining decision", manual: "by hand",
 const back = (model, each, refresh) => ["Archived", "Staging"].includes(each.stage) && model.may.roll_back ? html`<div class="acts">
   ${button(true, "Offer again…", () => restore(model, each.version, false, refresh), { title: "It becomes a candidate again; a rollout brings it in" })}
   ${each.stage === "Archived" ? button(true, "Return now…", () => restore(model, each.version, true, refresh), { danger: true, title: "For an emergency: all traffic, at once" }) : nothing}</div>` : nothing;
+const bringIn = (model, each, refresh) => each.stage === "Candidate" && model.may.roll_back && !model.rollout.live ? html`<div class="acts">${button(true, "Roll out…", () => rollOut(model, each.version, refresh), { title: "Its rollout begins: smoke test, shadow, canary" })}</div>` : nothing;
 const gate = each => measured(each) ? html`${tag(each.gate.passed ? "open" : "closed")}${each.gate.passed ? nothing : html`<div class="note">${each.gate.reasons.join("; ")}</div>`}
   ${each.override ? html`<div class="note bad">opened by hand by ${who(each.override.actor)}, ${each.override.at.slice(0, 16)}: ${each.override.reason}</div>` : nothing}` : html`<span class="dim">not evaluated</span>`;
 
@@ -19,5 +20,5 @@ export const versions = (model, refresh) => section("versions", "Versions", mode
     const own = measured(each) ? each.metrics : {}, boosted = measured(each) && each.baselines.boosted || {}, cost = (model.costs || {})[each.version];
     return [html`${each.version} (${each.semver})`, tag(each.stage), day(each.as_of), ...model.metrics.map(metric => three(own[metric.name])), three(boosted[model.metric]), gate(each),
       html`${[each.origin, ORIGIN[each.run_type] || each.run_type].filter(Boolean).join(" ")}, ${time(each.created_at)}${cost ? html`<div class="note">${cost.words}</div>` : nothing}`,
-      html`${measured(each) && each.report ? outward(each.report, "report") : nothing} ${outward(`${model.links.registry}/versions/${each.version}`, "MLflow")}${back(model, each, refresh)}`];
+      html`${measured(each) && each.report ? outward(each.report, "report") : nothing} ${outward(`${model.links.registry}/versions/${each.version}`, "MLflow")}${bringIn(model, each, refresh)}${back(model, each, refresh)}`];
   })) : note("None registered yet."), model.registry ? note(`In the registry ${model.registry}`) : nothing);

@@ -17,8 +17,8 @@ const drawing = windows => {
     sentence: newest ? `${judged.length} of ${windows.length} windows are judged; the newest, of ${newest.window.slice(0, 10)}, has ${three(newest.value)}, and ${three(newest.expected)} was expected.` : "No window is judged yet.",
     bands: [[0, 1, "--accent"]],
     lines: [
-      { label: "most", kind: "hidden", color: "--accent", values: windows.map(each => number(each.value) === null ? null : each.value + spread(each)) },
-      { label: "least", kind: "hidden", color: "--accent", values: windows.map(each => number(each.value) === null ? null : each.value - spread(each)) },
+      { label: "upper", kind: "hidden", color: "--accent", values: windows.map(each => number(each.value) === null ? null : each.value + spread(each)) },
+      { label: "lower", kind: "hidden", color: "--accent", values: windows.map(each => number(each.value) === null ? null : each.value - spread(each)) },
       { label: windows[0].metric, kind: "line", color: "--accent", values: windows.map(each => number(each.value)) },
       { label: "expected", kind: "dashed", color: "--dim", values: windows.map(each => number(each.expected)) },
     ],
@@ -40,5 +40,5 @@ const rows = windows => table("Monitored windows, the newest first",
 export const watched = (windows, problem) => section("windows", "Watched window by window",
   problem ? html`<p class="bad">${problem.message}</p>` : nothing,
   windows === undefined ? note("Reading the windows…") : windows.length ? [drawing(windows),
-    note(`Left: ${windows[0].metric} on landed labels with its 95 % interval, dashed what the champion's holdout promised. Right: the farthest column's drift as a share of its alarm.`),
+    note(`First: ${windows[0].metric} on landed labels with its 95 % interval, dashed what the champion's holdout promised. Second: the farthest column's drift as a share of its alarm.`),
     html`<details id="windows-table"><summary>${count(windows.length, "window")} as a table, with their reports</summary>${rows(windows)}</details>`] : note("No window was monitored yet."));

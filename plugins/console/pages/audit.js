@@ -1,5 +1,4 @@
 // The audit, searched: who did what to whom, page by page, and whether the chain is as it was written.
-import "../terms_data.js";
 import { get } from "../api.js";
 import { html, nothing } from "../lib.js";
 import { address, note, section, table, time } from "../parts.js";

@@ -1,5 +1,4 @@
 // What models cost: by model, by version, by thousand predictions. What nobody timed or priced is said, and is in no sum.
-import "../terms_data.js";
 import { get } from "../api.js";
 import { html, nothing } from "../lib.js";
 import { inward, note, section, table } from "../parts.js";

@@ -1,5 +1,4 @@
 // The lineage of a version as a picture that one can walk: from raw files to predictions, each node opened, verified, listed.
-import "../terms_data.js";
 import { html, nothing } from "../lib.js";
 import { details, open } from "../lineage/details.js";
 import { picture } from "../lineage/picture.js";

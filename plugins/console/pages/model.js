@@ -1,18 +1,23 @@
 // One model: who answers, its rollout, its windows, versions, decisions, and what a person may do.
 import { get } from "../api.js";
+import { backfill } from "../data/acts.js";
 import { html, nothing } from "../lib.js";
 import { audit } from "../model/audit.js";
-import { button, computeAgain, rollBack, steer } from "../model/acts.js";
+import { button, computeAgain, rollBack, steer, trainNow } from "../model/acts.js";
+import { compare } from "../model/compare.js";
+import { features } from "../model/features.js";
+import { coming, decisions } from "../model/policy.js";
 import { rollout } from "../model/rollout.js";
 import { experiment, ranges, served, summary, traffic } from "../model/serving.js";
 import { versions } from "../model/versions.js";
 import { watched } from "../model/windows.js";
-import { note, outward, section, table, tag } from "../parts.js";
-import { day } from "../words.js";
+import { outward, table } from "../parts.js";
 
 export const title = query => `${query.name || "No model"} · Models`;
 const path = query => `models/${encodeURIComponent(query.name || "")}`;
-export const feeds = query => ({ model: path(query), windows: `${path(query)}/windows` });
+export const feeds = query => ({
+  model: path(query), live: `${path(query)}/live`, windows: `${path(query)}/windows`, outlook: `${path(query)}/outlook`, decisions: `${path(query)}/decisions`,
+});
 
 const trace = async (model, context) => {
   context.state.trace = "Reading the lineage…";
@@ -24,6 +29,8 @@ const acts = (model, context) => {
   const { may } = model, live = model.rollout.live, refresh = context.refresh;
   return html`<div class="acts" role="group" aria-label="Acts">
     <button @click=${() => trace(model, context)} title="From the served version to its raw partitions, parameters and code">Trace</button>
+    ${button(may.train, "Train now…", () => trainNow(model, refresh), { needs: "train" })}
+    ${button(may.backfill, "Take in days…", () => backfill(model.model, [], refresh), { needs: "take in days" })}
     ${button(may.recompute, "Compute again…", () => computeAgain(model, refresh), { needs: "have results computed again" })}
     ${live ? button(may.roll_back, model.rollout.state === "paused" ? "Resume rollout…" : "Pause rollout…", () => steer(model, model.rollout.state === "paused" ? "resume" : "pause", refresh), { needs: "pause a rollout" }) : nothing}
     ${live ? button(may.roll_back, "Abort rollout…", () => steer(model, "abort", refresh), { danger: true, needs: "end a rollout" }) : nothing}
@@ -31,11 +38,9 @@ const acts = (model, context) => {
 };
 const links = model => html`<ul class="links">${model.dags.map(dag => html`<li>${outward("/dags/" + dag, dag.slice(model.model.length + 1), { target: "_top" })}</li>`)}
   <li>${outward(model.links.registry, "MLflow")}</li><li>${outward(model.links.jobs, "Ray")}</li></ul>`;
-const decisions = model => section("decisions", "Decisions", model.decisions.length ? table("Decisions, the newest first", [{ term: "as_of", title: "as of", head: true }, { term: "decision" }, { title: "why" }],
-  model.decisions.map(each => [day(each.as_of), tag(each.action), each.evidence.words || each.reasons.join("; ")])) : note("No decision yet."));
-
-export const view = ({ model, windows }, context) => html`
+export const view = ({ model, live, windows, outlook, decisions: decided }, context) => html`
   <div class="head" id=${model.model} data-champion=${served(model) ?? ""}><div><h1 tabindex="-1">${model.model}</h1><p class="dim">${model.description} Owner: ${model.owner}.</p>${links(model)}</div>${acts(model, context)}</div>
   ${summary(model)}
   ${context.state.trace ? html`<pre tabindex="0" aria-label="Lineage">${context.state.trace}</pre>` : nothing}
-  ${traffic(model)}${rollout(model)}${experiment(model)}${watched(windows, context.problems.windows)}${decisions(model)}${ranges(model, table)}${versions(model, context.refresh)}${audit(model)}`;
+  ${traffic(model)}${rollout(model, live)}${experiment(model)}${watched(windows, context.problems.windows)}${coming(outlook)}${decisions(path(context.query), decided, context)}
+  ${versions(model, context.refresh)}${compare(path(context.query), model, context)}${features(model.model, context)}${ranges(model, table)}${audit(model)}`;

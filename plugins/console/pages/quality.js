@@ -1,8 +1,7 @@
 // The state of data: every model and feature set in a line, or one of them partition by partition.
-import "../terms_data.js";
 import { html, nothing } from "../lib.js";
-import { address, inward, note, section, table, tag, time } from "../parts.js";
-import { backfill, release, look } from "../data/acts.js";
+import { address, inward, note, outward, section, table, tag, time } from "../parts.js";
+import { backfill, look } from "../data/acts.js";
 import { count, lasting, many } from "../words.js";
 
 export const title = query => query.name ? `${query.name} · Data quality` : "Data quality";
@@ -42,10 +41,10 @@ const failures = found => {
 const held = found => Object.entries(found.sources).filter(([, each]) => each.quarantined);
 const days = (owner, context) => owner.days.map(each => [each.day,
   html`${tag(each.state, STATES[each.state])} <span class="note">${each.state === "published" ? "" : each.words}${each.absent.length ? ` Not landed: ${each.absent.join(", ")}.` : ""}</span>`,
-  each.verdict ? html`${tag(each.verdict.passed ? "passed" : "failed")} <span class="dim">${time(each.verdict.at)}</span> ${each.verdict.docs ? html`<a href="files/${each.verdict.docs}" target="_blank" rel="noopener">data docs</a>` : nothing}` : html`<span class="dim">${each.no_verdict}</span>`,
+  each.verdict ? html`${tag(each.verdict.passed ? "passed" : "failed")} <span class="dim">${time(each.verdict.at)}</span> ${each.verdict.docs ? outward(`files/${each.verdict.docs}`, "data docs") : nothing}` : html`<span class="dim">${each.no_verdict}</span>`,
   each.verdict ? failures(each.verdict) : nothing,
   each.verdict && held(each.verdict).length ? html`${held(each.verdict).map(([name, source]) => html`<div>${many(source.quarantined)} of ${many(source.rows)} in ${name}</div>`)}
-    <button @click=${() => look(owner.owner, each.day, owner.may.take_in, context.refresh)} aria-label="Rows in quarantine of ${each.day}">Look…</button>` : each.verdict ? "0" : nothing]);
+    <button @click=${() => look(owner.owner, each.day, owner.may.take_in, context.refresh)} aria-label="Look… at the rows in quarantine of ${each.day}">Look…</button>` : each.verdict ? "0" : nothing]);
 const ACTS = { "quarantine.release": "released quarantine", "features.backfill": "had partitions taken in", invalidate: "had a result computed again", replace_partition: "replaced a published partition" };
 const told = detail => [detail.day, detail.first && `${detail.first} to ${detail.last}`, detail.key, detail.reason].filter(Boolean).join(", ");
 const acts = owner => section("acts", "Who released, took in and replaced what", owner.acts.length ? table("Acts on this data, the newest first", [{ term: "when" }, { term: "actor" }, { term: "what" }],

@@ -50,6 +50,7 @@ class Bench:
         champion: Result | None = None,
         threshold: float = 0.5,
         cold: Result | None = None,
+        params: dict[str, Json] | None = None,
         **changes: Json,
     ) -> Result:
         inputs = {"training_set": self.ledger.ref(data or self.data), "train": self.ledger.ref(self.model)}
@@ -57,8 +58,10 @@ class Bench:
             inputs["champion"] = self.ledger.ref(champion)
         if cold:
             inputs["cold"] = self.ledger.ref(cold)
-        params = {"features": FEATURES, "evaluation": {**EVALUATION, **changes}, "label": "late", "threshold": threshold}
-        return self.run(Request("evaluate", "include.evaluation.evaluate_step:run", "example", params, inputs))
+        asked = {"features": FEATURES, "evaluation": {**EVALUATION, **changes}, "label": "late", "threshold": threshold}
+        return self.run(
+            Request("evaluate", "include.evaluation.evaluate_step:run", "example", {**asked, **(params or {})}, inputs)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +176,74 @@ def test_of_more_training_rows_than_a_bound_every_so_many_are_read(tmp_path: Pat
         assert evaluate_step._sampled(tmp_path / "rows.parquet", most)["n"].to_pylist() == list(range(0, 1000, every)), most
 
 
+FAIR: dict[str, Json] = {
+    "attributes": [{"column": "sex"}, {"column": "hour", "bins": [8, 16]}],
+    "limits": [{"measure": "demographic_parity_ratio", "limit": 0.8, "attribute": "sex"}],
+}
+
+
+def beside(rows: pa.Table, seed: int, unfair: bool) -> pa.Table:
+    """With an attribute that is no input; `unfair`: the wind, which the model reads, tells it."""
+    draw = np.random.default_rng(seed)
+    wind = np.nan_to_num(rows["wind"].to_numpy())
+    women = wind + draw.normal(size=len(wind)) * (0.3 if unfair else 1e6) > 0
+    return rows.append_column("sex", pa.array(np.where(women, "<F>", "M")))
+
+
+@pytest.fixture(scope="module")
+def unfair(bench: Bench) -> Result:
+    return training_set(bench.ledger, bench.home / "unfair", table(), beside(table(600, seed=2), 4, unfair=True))
+
+
+def test_groups_of_people_are_compared_and_a_missed_limit_closes_the_gate(bench: Bench, unfair: Result) -> None:
+    result = bench.evaluate(unfair, params={"fairness": FAIR})
+    value = result.value
+    found = value["fairness"]
+    assert found["limits"][0]["verdict"] == "missed"
+    assert [reason for reason in value["gate"]["reasons"] if "(fairness.limits)" in reason]
+    assert [each["attribute"] for each in found["attributes"]] == ["sex", "hour"]
+    page = bench.ledger.storage.read(result.files["report.html"].path).decode()
+    assert "How groups of people are treated" in page
+    assert "&lt;F&gt;" in page
+    assert "<F>" not in page
+    fair = training_set(bench.ledger, bench.home / "fair", table(), beside(table(600, seed=2), 4, unfair=False))
+    assert bench.evaluate(fair, params={"fairness": FAIR}).value["gate"]["passed"]
+
+
+def test_an_attribute_that_the_holdout_lacks_is_named(bench: Bench) -> None:
+    with pytest.raises(DataError, match="no column 'sex', which fairness reads"):
+        bench.evaluate(params={"fairness": FAIR})
+
+
+def test_the_champion_on_the_same_rows_is_compared_with(bench: Bench, unfair: Result) -> None:
+    limit = {"measure": "equalized_odds_difference", "than_champion": 0.1}
+    asked = {**FAIR, "limits": [limit]}
+    found = bench.evaluate(unfair, champion=bench.model, params={"fairness": asked}).value["fairness"]
+    assert {(each["against"], each["verdict"], each["found"]["value"]) for each in found["limits"]} == {
+        ("champion", "holds", 0.0)
+    }
+
+
+def test_inputs_that_are_disturbed_cost_what_they_are_worth(bench: Bench) -> None:
+    asked: dict[str, Json] = {"rows": 400, "seed": 7, "noise": [0.1], "limit": 0.05}
+    viewed = {**FEATURES, "views": [{"name": "weather", "keys": ["k"], "features": [{"name": "wind"}]}]}
+    viewed["request"] = [each for each in FEATURES["request"] if each["name"] != "wind"]
+    first = bench.evaluate(params={"features": viewed}, robustness=asked)
+    found = first.value["robustness"]
+    falls = {(each["what"], each["on"]): each["fall"] for each in found["trials"]}
+    assert found["rows"] == 400
+    assert list(falls.values()) == sorted(falls.values(), reverse=True)
+    assert falls["missing", "wind"] == falls["view missing", "weather"] > 0.05
+    assert falls["unknown category", "carrier"] > 0.05 > abs(falls["missing", "hour"])
+    assert found["missed"] == [reason for reason in first.value["gate"]["reasons"] if "evaluation.robustness.limit" in reason]
+    assert "the view weather is missing" in found["missed"][0]
+    page = bench.ledger.storage.read(first.files["report.html"].path).decode()
+    assert "With inputs missing, noisy or unknown" in page
+    again = bench.evaluate(params={"features": viewed}, robustness={**asked, "limit": None}).value["robustness"]
+    assert again["trials"] == found["trials"]
+    assert again["missed"] == []
+
+
 def test_what_moves_the_model_is_told_where_the_spec_asks(bench: Bench) -> None:
     plain = bench.evaluate()
     assert "explanations" not in plain.value
@@ -190,3 +261,14 @@ def test_what_moves_the_model_is_told_where_the_spec_asks(bench: Bench) -> None:
     assert background.column_names == ["wind", "hour", "carrier"]
     assert background.num_rows == 12
     assert bench.evaluate(explanations=asked).value["explanations"] == told
+
+
+def test_whether_a_model_gives_its_rows_away_is_told_where_the_spec_asks(bench: Bench) -> None:
+    result = bench.evaluate(privacy={"rows": 400, "limit": 0.5})
+    told = result.value["privacy"]
+    assert (told["members"], told["others"]) == (400, 400)
+    assert {each["attack"] for each in told["attacks"]} == {"loss", "confidence", "calibrated"}
+    assert result.value["gate"]["passed"]
+    assert "privacy" not in bench.evaluate().value
+    assert not bench.evaluate(privacy={"rows": 400, "limit": 0.001}).value["gate"]["passed"]
+    assert "The control is a model that saw neither side" in bench.ledger.storage.read(result.files["report.html"].path).decode()

@@ -26,8 +26,11 @@ FEATURES = Features(build="m:b", entities="m:e", labels="m:l", request=(Feature(
 ROWS = DAYS * EACH
 
 
-def made(folder: Path, problem: AnyKind, labels: Sequence[Any], **columns: Sequence[Any]) -> tuple[Outcome, dict[str, pa.Table]]:
+def made(
+    folder: Path, problem: AnyKind, labels: Sequence[Any], beside: tuple[str, ...] = (), **columns: Sequence[Any]
+) -> tuple[Outcome, dict[str, pa.Table]]:
     """The training set of ten days of twelve rows, the last two days held out."""
+    folder.mkdir(exist_ok=True)
     ids, times = [f"r{n}" for n in range(ROWS)], [START + timedelta(hours=2 * n) for n in range(ROWS)]
     asked = pa.array(times, pa.timestamp("us"))
     known = pa.array([time + timedelta(minutes=5) for time in times], pa.timestamp("us"))
@@ -36,7 +39,7 @@ def made(folder: Path, problem: AnyKind, labels: Sequence[Any], **columns: Seque
     files = {"entities": folder / "entities.parquet", "labels": folder / "labels.parquet"}
     pq.write_table(pa.table(entities), files["entities"])
     pq.write_table(pa.table({"request_id": ids, "y": labels, "label_timestamp": known}), files["labels"])
-    window = Window(START + timedelta(days=DAYS), 30, 2, 50, "y", problem_of(problem))
+    window = Window(START + timedelta(days=DAYS), 30, 2, 50, "y", problem_of(problem), beside)
     with duckdb.connect() as connection:
         outcome = build(connection, FEATURES, window, {name: [str(path)] for name, path in files.items()}, folder)
     return outcome, {name: pq.read_table(path) for name, path in outcome.files.items()}
@@ -161,3 +164,19 @@ def test_a_days_labels_of_another_type_are_refused(label: str, sql_type: str, sa
     sql = f"SELECT 'r' AS request_id, {label} AS y, TIMESTAMP '2024-01-01' AS label_timestamp"
     with duckdb.connect() as connection, pytest.raises(DataError, match=said):
         check(connection, of_labels("y", sql_type), sql, date(2024, 1, 1))
+
+
+def test_a_protected_attribute_is_in_the_holdout_and_in_no_file_that_is_trained_on(tmp_path: Path) -> None:
+    """And changes neither the rows to train on, nor their order, nor a byte of their file."""
+    sex = pa.array([None if n % 7 == 0 else "FM"[n % 2] for n in range(ROWS)])
+    plain, _ = made(tmp_path / "plain", Binary(), [n % 2 for n in range(ROWS)])
+    outcome, tables = made(tmp_path / "beside", Binary(), [n % 2 for n in range(ROWS)], beside=("sex",), sex=sex)
+    assert tables["train.parquet"].column_names == ["request_id", "event_timestamp", "x", "amount", "y"]
+    assert tables["holdout.parquet"].column_names == ["request_id", "event_timestamp", "x", "amount", "sex", "y"]
+    assert tables["holdout.parquet"]["sex"].to_pylist() == sex.to_pylist()[96:]
+    assert outcome.files["train.parquet"].read_bytes() == plain.files["train.parquet"].read_bytes()
+
+
+def test_an_attribute_that_a_published_day_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no column 'sex', which the problem, an expression or fairness reads(.|\n)*backfill"):
+        made(tmp_path, Binary(), [n % 2 for n in range(ROWS)], beside=("sex",))

@@ -62,7 +62,7 @@ def test_what_has_no_value_is_nan_or_the_default(taken_in: Shop) -> None:
 def test_a_day_that_was_published_without_a_field_is_refused_by_name(taken_in: Shop) -> None:
     lacking = section().model_dump(mode="json")
     lacking["request"][1]["expression"], lacking["request_fields"][0]["name"] = "weight * 2", "weight"
-    with pytest.raises(DataError, match=r"has no column 'weight', which the problem or an expression reads"):
+    with pytest.raises(DataError, match=r"has no column 'weight', which the problem, an expression or fairness reads"):
         taken_in.training_set(taken_in.days(8), features=lacking)
 
 

@@ -15,6 +15,17 @@ TOLD = {
 }  # fmt: skip
 
 
+ATTACK = {"attack": "loss", "advantage": 0.02, "control": None, "excess": 0.02, "auc": 0.51, "found": 0.011}
+
+
+def test_the_card_says_whether_it_gives_rows_away(tmp_path: Path) -> None:
+    package = Loop.under(tmp_path).package()
+    assert "## Privacy" not in render(package)
+    package.facts.evaluation.value["privacy"] = {"words": "No attack finds them.", "attacks": [ATTACK]}
+    assert "## Privacy\n\nNo attack finds them.\n\n| attack" in render(package)
+    assert "| loss | 0.02 | – | 0.02 | 0.51 | 0.011 |" in render(package)
+
+
 def test_the_card_says_what_moves_the_model(tmp_path: Path) -> None:
     package = Loop.under(tmp_path).package()
     assert "What moves it" not in render(package)

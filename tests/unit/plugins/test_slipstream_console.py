@@ -17,7 +17,7 @@ USED = re.compile(r"""(?:term: |meaning\()"(\w+)"|^\s*\["(\w+)", (?!")""", re.MU
 
 
 def terms() -> set[str]:
-    return set(re.findall(r"^  (\w+): \[\"", (FOLDER / "terms.js").read_text(), re.MULTILINE))
+    return {name for path in FOLDER.glob("terms*.js") for name in re.findall(r"^  (\w+): \[\"", path.read_text(), re.MULTILINE)}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FOLDER)))

@@ -46,9 +46,12 @@ GETS = [
     f"/api/features/{MODEL}",
     "/api/approvals",
     f"/api/models/{MODEL}/approval",
+    "/api/fleet",
+    *(f"/api/models/{MODEL}/{part}" for part in ("live", "decisions", "outlook", "compare?before=1&after=2")),
 ]
 HANDS = [f"/api/models/{MODEL}/rollout/{verb}" for verb in ("pause", "resume", "abort")]
-POSTS = [*(f"/api/models/{MODEL}/{verb}" for verb in ("rollback", "restore", "invalidate", "approval")), *HANDS]
+VERBS = ("rollback", "restore", "invalidate", "approval", "train", "roll_out")
+POSTS = [*(f"/api/models/{MODEL}/{verb}" for verb in VERBS), *HANDS]
 
 
 def test_nobody_gets_in_without_a_login(site: Site) -> None:
@@ -59,7 +62,7 @@ def test_nobody_gets_in_without_a_login(site: Site) -> None:
 
 def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
     with site.client("viewer") as viewer:
-        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 200, 404, 404, 200, 200, 200]
+        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 200, 404, 404, *[200] * 8]
         assert {path: viewer.post(path, json={"reason": "because"}).status_code for path in POSTS} == dict.fromkeys(POSTS, 403)
     assert read_route(site.control, MODEL)[1].champion == 2
 
@@ -68,10 +71,12 @@ def test_the_page_shows_what_the_control_store_holds(site: Site) -> None:
     with site.client("viewer") as viewer:
         assert viewer.get("/api/models").json() == [MODEL]
         assert viewer.get("/api/features").json()["broken"] == {}
+        (line,) = viewer.get("/api/fleet").json()["models"]
         shown = viewer.get(f"/api/models/{MODEL}").json()
         assert "<title>Slipstream</title>" in viewer.get("/").text
     assert (shown["weights"], [v["version"] for v in shown["versions"]]) == ({"2": 100}, [2, 1])
     assert f"{MODEL}_training" in shown["dags"]
+    assert (line["model"], line["champion"], line["versions"]) == (MODEL, 2, 2)
 
 
 def test_the_page_is_reported_what_its_reader_may_do(site: Site) -> None:
@@ -79,7 +84,8 @@ def test_the_page_is_reported_what_its_reader_may_do(site: Site) -> None:
     for role in ("viewer", "op"):
         with site.client(role) as client:
             allowed[role] = client.get(f"/api/models/{MODEL}").json()["may"]
-    assert allowed == {"viewer": {"roll_back": False, "recompute": False}, "op": {"roll_back": True, "recompute": True}}
+    every = ("roll_back", "recompute", "train", "backfill")
+    assert allowed == {"viewer": dict.fromkeys(every, False), "op": dict.fromkeys(every, True)}
 
 
 def test_a_version_leads_to_its_evaluation_report(site: Site) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from include.core.control import ControlStore
 from include.core.request import Json
 from include.core.spec import Evaluation, ModelSpec, MultiClass, Ranking, Regression
+from include.monitoring.windows import keep
 from include.overview.standing import overview
 from include.routing.gateways import Identity, Report, report
 from include.routing.route import Route, set_route
@@ -15,9 +16,13 @@ from tests.support.toy_ledger import SPEC, Loop
 
 
 def monitored(window: str, statistic: float, auc: float) -> dict[str, Json]:
-    performance = {"metric": "auc", "metrics": {"auc": auc}, "errors": {"auc": 0.01}, "expected": 0.75, "words": f"AUC {auc}"}
+    performance = {
+        "metric": "auc", "metrics": {"auc": auc}, "errors": {"auc": 0.01}, "expected": 0.75, "words": f"AUC {auc}",
+        "drop": None, "drop_error": None,
+    }  # fmt: skip
     drift = {"statistic": statistic, "critical": 5.0, "verdict": "none", "words": "No drift."}
-    return {"window": window, "performance": performance, "drift": drift, "collected": {"rows": 9, "labelled": 8}}
+    rest = {"as_of": f"{window[11:]}T00:00:00", "kinds": {}, "collected": {"rows": 9, "labelled": 8}}
+    return {"window": window, "performance": performance, "drift": drift, **rest}
 
 
 def test_a_window_computed_again_is_shown_once_as_it_is_now(tmp_path: Path) -> None:
@@ -26,7 +31,8 @@ def test_a_window_computed_again_is_shown_once_as_it_is_now(tmp_path: Path) -> N
     assert windows(loop.ledger, control, SPEC) == []
     second, first = "2013-01-08/2013-01-15", "2013-01-01/2013-01-08"
     for n, (window, auc) in enumerate([(second, 0.7), (first, 0.6), (first, 0.65)]):
-        loop.commit("monitor", {"n": n}, {}, monitored(window, 2.0, auc), {"report.html": b"<p>report</p>"})
+        made = loop.commit("monitor", {"n": n}, {}, monitored(window, 2.0, auc), {"report.html": b"<p>report</p>"})
+        keep(control, SPEC, loop.ledger.resolve(made))
     shown = windows(loop.ledger, control, SPEC)
     assert [(each["window"], each["value"]) for each in shown] == [(first, 0.65), (second, 0.7)]
     assert shown[0]["report"].startswith("files/ledger/monitor/")

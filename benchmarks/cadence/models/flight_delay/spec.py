@@ -13,5 +13,6 @@ SPEC = ModelSpec(
         # The planes' registry comes once a day, with its first hour; at night no flight is due.
         "data": {**DAILY.data.model_dump(exclude={"schedule"}), "every": timedelta(hours=1), "empty_days": True, "last": None},
         "features": DAILY.features.model_copy(update={"build": f"{HERE}.features:views"}),
+        "expectations": f"{HERE}.expectations:EXPECTATIONS",
     }
 )

@@ -1,0 +1,44 @@
+"""The field `profile`: what a spec that is under regulation gets by default, and may not go below (docs/regulation.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from include.core.spec.approval import Approval
+from include.core.spec.evaluation import Evaluation
+from include.core.spec.explanations import Explanations
+from include.core.spec.rollout import Rollout
+
+Profile = Literal["standard", "regulated"]
+RANK: Mapping[str, int] = {"standard": 0, "regulated": 1}
+EXCEPTIONS = ("explanations", "fairness", "privacy", "retention", "robustness", "slices")  # what a reason may stand in place of
+SHORTEST = 20  # characters of a reason
+APPROVAL = Approval(before="traffic", persons=2)
+
+
+def regulated(evaluation: Evaluation, rollout: Rollout, exceptions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The values that a regulated spec did not set, by section and field."""
+    found: dict[str, dict[str, Any]] = {"evaluation": {}, "rollout": {}}
+    if "approval" not in rollout.model_fields_set:
+        found["rollout"]["approval"] = APPROVAL
+    if "explanations" not in evaluation.model_fields_set and "explanations" not in exceptions:
+        found["evaluation"]["explanations"] = Explanations()
+    return found
+
+
+def problems(profile: Profile, exceptions: Mapping[str, str], rollout: Rollout) -> Iterator[str]:
+    """What is wrong with the profile of a spec, whatever else is: no spec is loaded with less."""
+    if exceptions and profile == "standard":
+        yield 'profile_exceptions: there is nothing to except from, for profile is "standard"'
+    if unknown := sorted({*exceptions} - {*EXCEPTIONS}):
+        yield f"profile_exceptions: {unknown} can have no exception; these can: {', '.join(EXCEPTIONS)}"
+    if short := sorted(name for name, reason in exceptions.items() if len(reason.strip()) < SHORTEST):
+        yield f"profile_exceptions: {short} needs its reason, of at least {SHORTEST} characters: an auditor reads it"
+    if profile == "standard":
+        return
+    asked = rollout.persons_asked
+    if asked is None or asked.before != "traffic" or asked.persons < APPROVAL.persons:
+        yield 'rollout.approval: profile="regulated" asks two persons before any traffic; leave it out, or ask for more'
+    if rollout.experiment:
+        yield 'rollout.experiment: it gives traffic before the rollout is approved, which profile="regulated" rules out'

@@ -1,0 +1,1 @@
+"""What the stores hold of one version, gathered for its dossier (`include/governance/dossier`)."""

@@ -1,0 +1,64 @@
+"""`slipstream check` of a regulated model: a line for each thing it lacks, with what to do next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.authoring.check import check_model
+from include.authoring.profile import CHECKS, unmet
+from include.core.settings import Settings
+from include.core.spec import Evaluation, ModelSpec
+from include.governance.dossier.keys import rotate
+from include.services.services import Services
+from tests.support.toy_ledger import SPEC
+
+REASON = "its rows are of machines, of which none is in a group"
+
+
+def spec(**more: Any) -> ModelSpec:
+    fields = {name: getattr(SPEC, name) for name in SPEC.model_fields_set}
+    return ModelSpec(**{**fields, "profile": "regulated", **more})
+
+
+def services(home: Path, **environ: str) -> Services:
+    return Services(Settings.from_env({"SLIPSTREAM_HOME": str(home), **environ}))
+
+
+def lacking(model: ModelSpec, known: Services) -> list[str]:
+    return [check.name for check, _ in unmet(model, known)]
+
+
+def test_a_standard_model_is_asked_nothing(tmp_path: Path) -> None:
+    assert lacking(SPEC, services(tmp_path)) == []
+
+
+def test_each_thing_that_lacks_is_named_until_it_is_there(tmp_path: Path) -> None:
+    assert lacking(spec(), services(tmp_path)) == ["slices", "audit anchor", "dossier"]
+    sliced = spec(evaluation=Evaluation(slices=("hour",)))
+    rotate(tmp_path, {})
+    assert lacking(sliced, services(tmp_path)) == ["audit anchor"]
+    assert lacking(sliced, services(tmp_path, SLIPSTREAM_AUDIT_ANCHOR="log:")) == []
+    assert lacking(spec(profile_exceptions={"slices": REASON}), services(tmp_path)) == ["audit anchor"]
+    unexplained = spec(evaluation=Evaluation(slices=("hour",), explanations=None))
+    assert lacking(unexplained, services(tmp_path)) == ["explanations", "audit anchor"]
+
+
+def test_every_check_says_what_to_do_next() -> None:
+    assert len({check.name for check in CHECKS}) == len(CHECKS)
+    assert all(check.asks and check.next.endswith(".") for check in CHECKS)
+
+
+def test_check_has_a_line_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Services, "spec", lambda self, name: spec(profile_exceptions={"slices": REASON}))
+    monkeypatch.setattr(Services, "feature_set_names", lambda self: [])
+    report = check_model("toy", services(tmp_path), fit=False, dags=False)
+    lines = "\n".join(report.lines())
+    assert not report.passed
+    assert f"regulated: 2 of {len(CHECKS)} are met; except slices: {REASON}" in lines
+    assert [finding.check for finding in report.findings if finding.status == "failed" and "Profile" in finding.detail] == [
+        "audit anchor", "dossier",
+    ]  # fmt: skip
+    assert "Next: slipstream dossier key --new" in lines
