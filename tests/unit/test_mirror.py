@@ -94,7 +94,7 @@ ELSEWHERE = {
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
-    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
+    "tests/unit/evaluation/test_privacy_check.py": "core/spec/privacy evaluation/privacy_words step_values/privacy",
     "tests/unit/explanations/test_shapley.py": "backends/shap/values",
     "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
@@ -141,7 +141,6 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions "
         "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
@@ -257,7 +256,6 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems request_features zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
-    "tests/unit/plugins": "console_pages",
     "tests/unit/ranges": "cadences",
     "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",
