@@ -110,7 +110,6 @@ ELSEWHERE = {
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
     "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
-    "tests/unit/overview/test_fleet.py": "data/extents",
     "tests/unit/plugins/test_slipstream_training.py": "plugins/slipstream_runs",
     "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
     "tests/security/test_pages.py": (
