@@ -32,8 +32,8 @@ ELSEWHERE = {
     "tests/contract/test_anchors_s3.py": "backends/s3/anchors",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
-    "tests/unit/plugins/test_console_pages.py": (
-        "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage plugins/slipstream_quality"
+    "tests/unit/plugins/test_slipstream_quality.py": (
+        "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage"
     ),
     "tests/unit/operators/test_feature_sets.py": (
         "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/installation overview/readers "
@@ -140,7 +140,7 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
     "tests/unit/cli/checkup/test_aws.py": "backends/aws/looked backends/aws/stacks",
