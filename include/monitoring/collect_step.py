@@ -125,10 +125,7 @@ def run(task: Task) -> Outcome:
         )
         taken = _defaults(inputs, params["redacted"])
         queries = _queries(params, [feature.name for feature in inputs], also, problem, taken)
-        if asked := params.get("people"):
-            entities = [str(task.file(day, "entities.parquet")) for day in days] if people.looks_up(asked) else []
-            filled = {name: _filled(name, taken[name]) if name in taken else f'"{name}"' for name in asked["logged"]}
-            queries[people.FILE] = people.query(connection, asked, entities, filled)
+        queries |= _people(task, days, taken)
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
@@ -187,6 +184,16 @@ def _queries(
         f"label{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
         "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
     }
+
+
+def _people(task: Task, days: Sequence[str], taken: Mapping[str, _Default]) -> dict[str, str]:
+    """The file of whom requests were about, where the spec names protected attributes."""
+    asked = task.params.get("people")
+    if not asked:
+        return {}
+    entities = [str(task.file(day, "entities.parquet")) for day in days] if people.looks_up(asked) else []
+    filled = {name: _filled(name, taken[name]) if name in taken else f'"{name}"' for name in asked["logged"]}
+    return {people.FILE: people.query(asked, entities, filled)}
 
 
 def _columns(inputs: list[str], taken: Mapping[str, _Default]) -> str:
