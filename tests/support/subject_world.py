@@ -24,11 +24,13 @@ from include.backends.folder.registry import FolderRegistry
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.control import ControlStore
 from include.core.digest import digest_bytes
+from include.core.documents import DocumentKind
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import utc_now
+from include.core.versioned import Format
 from include.data.published import publish, resource
 from include.features.online.pushed import append
 from include.forgetting.run import Done, Place, forget
@@ -201,7 +203,9 @@ class SubjectWorld:
         return register(self.control, FolderRegistry(self.storage), package, self.control.take(registrations(MODEL), "t"))
 
     def watch(self) -> None:
-        """What monitoring keeps: rows without a key, a profile with extremes and categories."""
+        """What monitoring keeps: rows without a key, a profile with extremes and categories; a document that quotes a row."""
+        quoted = {"sources": {"orders": {"failed": [{"sample": [self.who, "customer-9"], "words": f"such as {self.who}"}]}}}
+        DocumentKind("verdict", Format("a document")).save(self.control, "verdict/x", MODEL, quoted)
         sample = parquet({"event_timestamp": pa.array([CREATED] * 2, US), "price": [PRICE, 10.0]})
         self.refs["reference"] = self.commit("reference", {}, {"training_set": self.refs["training_set"]}, {"columns": 2},
                                              {"sample.parquet": sample})  # fmt: skip

@@ -78,6 +78,7 @@ def test_nothing_of_the_subject_is_left_and_what_is_others_stays(world: SubjectW
     assert done.complete
     assert [(each.model, each.version) for each in done.learned] == [(MODEL, 1)]
     assert (done.online, done.predictions, done.answers, done.events, done.registry) == ({MODEL: 1}, {MODEL: 3}, 1, 2, 1)
+    assert done.control_rows == 1
     after = world.files()
     touched = {path for path in before if after.get(path) != before[path]}
     kept = {path for path in before if path not in touched}
