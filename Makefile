@@ -5,7 +5,7 @@ export GX_ANALYTICS_ENABLED=false DO_NOT_TRACK=1 ITERATIVE_DO_NOT_TRACK=1 RAY_US
 # Without bytecode on disk every process of a test or a command would compile the project anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e e2e-pods e2e-aws e2e-compose e2e-cluster bench clean lock sbom audit
+.PHONY: help setup demo up down status test suite thorough test-unit lint helm format docs chaos hands e2e e2e-pods e2e-aws e2e-compose e2e-console e2e-cluster bench clean lock sbom audit
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ e2e-cluster: setup  ## the loop on eight machines that share nothing (namespaces
 
 e2e-aws: setup  ## the loop where all state is AWS's: S3, SageMaker, DynamoDB, SQS, Secrets Manager, by one stand-in for AWS
 	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e/test_aws.py
+
+IMAGES ?=
+e2e-console: setup  ## every page of the console in a real browser with axe-core: each role, light and dark, 1400 and 600 px; IMAGES=1 for docs/images
+	@CONSOLE_IMAGES="$(IMAGES)" $(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e/test_console_walk.py
 
 COMPOSE ?=
 e2e-compose: setup  ## the image built, compose up in a network of its own, a model from features to promotion; needs dockerd; COMPOSE=--no-build

@@ -19,7 +19,7 @@ from operators.triggers import described
 class ApprovalTrigger(BaseTrigger):
     """Fires when the rollout's approval says something, or when somebody has answered the task in Airflow.
 
-    It only looks, like the others. `question` is that of include.rollout.approvals.look, `ti_id` the task's.
+    It only looks, like the others. `question` is that of include.rollout.approval_list.look, `ti_id` the task's.
     """
 
     def __init__(self, question: dict[str, Any], ti_id: str, poll_seconds: float = 2.0) -> None:
@@ -43,7 +43,7 @@ class ApprovalTrigger(BaseTrigger):
                 return
 
     async def _look(self) -> dict[str, Any] | None:
-        from include.rollout.approvals import look
+        from include.rollout.approval_list import look
 
         if (said := await answered(self.ti_id)) is not None:
             return said

@@ -137,10 +137,10 @@ class MonitorModelOperator(ComputeOperator):
 
         spec, record = services.spec(self.model), monitored_version(services, self.model)
         collect = self.ref("collected", services)
-        history = _history(services, spec, record.version, collect)
+        history, missed = _history(services, spec, record.version, collect)
         rows = watched_rows(services, record, self.ref_or_none("past", services))
         given = _reference(self.ref_or_none("reference", services), services, rows)
-        return monitor_request(spec, collect, record, history, given, rows)
+        return monitor_request(spec, collect, record, history, given, rows, missed)
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         from include.monitoring.alarm import record
@@ -153,21 +153,23 @@ class MonitorModelOperator(ComputeOperator):
         return super().deliver(result, context, services)
 
 
-def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -> list[dict[str, Any]]:
-    """What was estimated before labels in the champion's earlier windows, and what came true."""
+def _history(services: Services, spec: ModelSpec, champion: int, collect: Ref) -> tuple[list[dict[str, Any]], list[list[str]]]:
+    """What was estimated before labels in the champion's earlier windows, and what came true; and the limits of fairness that
+    each of them has shown to be missed."""
     from include.governance.invalidation import find
+    from include.monitoring.fairness import before
     from include.monitoring.performance.realised import history
     from include.monitoring.performance.terms import terms_of
 
     try:
         held = sorted(find(services.ledger, spec.name, "monitor"), key=lambda each: each.committed_at)
     except DataError:
-        return []
+        return [], []
     results = [services.ledger.result(each.key) for each in held if each.committed_at]
     # A window that was computed again replaces the one before.
     values = {result.value["window"]: _with_threshold(services, result) for result in results if result}
     start = services.ledger.resolve(collect).value["window"].split("/")[0]
-    return history(values, champion, start, terms_of(spec))
+    return history(values, champion, start, terms_of(spec)), before(values, champion, start)
 
 
 def _with_threshold(services: Services, monitored: Result) -> MonitorValue:

@@ -95,7 +95,28 @@ def _require_right(model: str, request: Request, user: BaseUser) -> None:
 
 
 def _shown(standing: Standing, request: Request, user: BaseUser) -> dict[str, Any]:
-    """`may_answer`: whether this user may, by Airflow's right and the terms' list."""
+    """`may_answer`: whether this user may, by Airflow's right and the terms' list. `why_not`: by answer, why it would be refused
+    to them; empty where it would not."""
     person = Person(str(user.get_id() or ""), str(user.get_name() or ""))
-    right = standing.terms.allows(person) and may_answer(standing.rollout.model, request, user)
-    return {**request_of(services().control, standing), "may_answer": right}
+    has_right = may_answer(standing.rollout.model, request, user)
+    right = standing.terms.allows(person) and has_right
+    why = {"approve": _why_not(standing, person, has_right), "reject": _why_neither(standing, person, has_right)}
+    return {**request_of(services().control, standing), "may_answer": right, "why_not": why}
+
+
+def _why_neither(standing: Standing, person: Person, has_right: bool) -> str:
+    if not has_right:
+        return "Airflow's right to answer requests of the rollout's DAG is needed."
+    if standing.terms.allows(person):
+        return ""
+    return f"It takes the role {standing.terms.role}." if standing.terms.role else "It takes one of those who are named."
+
+
+def _why_not(standing: Standing, person: Person, has_right: bool) -> str:
+    if words := _why_neither(standing, person, has_right):
+        return words
+    if (standing.trained_by or "").strip().casefold() in person.keys:
+        return "You triggered its training: somebody else has to approve it. You may reject it."
+    if any(said.person.keys & person.keys for said in standing.approvals):
+        return "You have approved it: another person is asked now."
+    return ""

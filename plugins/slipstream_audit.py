@@ -16,6 +16,8 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import StreamingResponse
 
 from include.core.catalog import owner_names
+from include.core.errors import SlipstreamError, one_line
+from include.governance.anchors import read_places
 from include.governance.audit import AuditRow, Search, Seen, search_page
 from include.governance.audit_chain import to_json, verify
 from include.governance.seals import read_seals
@@ -52,21 +54,24 @@ def audit(
 
 @router.get("/api/audit/chain")
 def chain(user: User) -> dict[str, Any]:
-    """The newest seal of the chain, without reading a row: for whoever may see the whole of it."""
+    """The newest seal of the chain, and where it is anchored, without reading a row or an anchor: for whoever may see the whole.
+
+    A seal is written after the chain was verified up to it."""
     if not _whole(user):
         return {"seals": None}
     stored = read_seals(services().storage)
     newest = next((each.seal for each in reversed(stored) if each.seal), None)
     told = None if newest is None else {"number": newest.number, "row": newest.seq, "at": newest.at, "hash": newest.hash}
-    return {"seals": len(stored), "newest": told}
+    return {"seals": len(stored), "newest": told, "places": _places()}
 
 
 @router.get("/api/audit/verify")
 def verified(user: User) -> dict[str, Any]:
-    """Every row and every seal, compared: it reads the whole table."""
+    """Every row, every seal and every anchor, compared: it reads the whole table, and what the places of anchors hold."""
     if not _whole(user):
         raise HTTPException(403, "The whole chain is for whoever may read Airflow's connections.")
-    found = verify(services().control, services().storage)
+    held = services()
+    found = verify(held.control, held.storage, read_places(held.anchor_places()))
     return {**to_json(found), "words": found.words}
 
 
@@ -75,6 +80,14 @@ def export(request: Request, user: User, looked_for: Wanted) -> StreamingRespons
     """What was found, a line of JSON each, the newest first."""
     headers = {"Content-Disposition": 'attachment; filename="audit.jsonl"', "Cache-Control": "no-store"}
     return StreamingResponse(_lines(looked_for, _seen(request, user)), media_type="application/x-ndjson", headers=headers)
+
+
+def _places() -> dict[str, Any]:
+    """The names of the places of anchors, or why they cannot be opened."""
+    try:
+        return {"names": [place.name for place in services().anchor_places()], "problem": ""}
+    except SlipstreamError as error:
+        return {"names": [], "problem": one_line(error)}
 
 
 def _lines(looked_for: Search, seen: Seen) -> Iterator[str]:

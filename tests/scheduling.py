@@ -21,6 +21,7 @@ SERVERS = {
     "tests/integration/test_mlflow_registry.py": "mlflow",
     "tests/integration/test_metric_delivery.py": "mlflow",
     "tests/integration/test_airflow_kernel.py": "airflow",
+    "tests/integration/test_approval_dag.py": "airflow",
     "tests/integration/test_author_dag.py": "airflow",
     "tests/integration/test_experiment_dag.py": "airflow",
     "tests/integration/test_operator_hands.py": "airflow",
@@ -28,6 +29,7 @@ SERVERS = {
     "tests/e2e/test_browser.py": "airflow site",
     "tests/unit/plugins/test_slipstream_console.py": "airflow site",
     "tests/unit/plugins/test_slipstream_input.py": "airflow site",
+    "tests/unit/plugins/test_slipstream_approvals.py": "airflow site",
     "tests/unit/plugins/test_slipstream_plugin.py": "airflow site",
     "tests/unit/plugins/test_slipstream_training.py": "airflow site",
 }

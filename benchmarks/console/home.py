@@ -25,13 +25,18 @@ from include.core.control import ControlStore
 from include.core.digest import digest_bytes
 from include.core.partition import Partition
 from include.core.request import Ref, Result
-from include.core.spec import ModelSpec
+from include.core.spec import Approval, ModelSpec
 from include.core.time import utc_now
 from include.monitoring.alarm import VERDICTS, alarms
+from include.monitoring.windows import WINDOWS
+from include.monitoring.windows import found as window_of
+from include.rollout.approvals import ask
+from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.plan import rollout_stages
 from include.validation.kept import VERDICTS as VERDICT
 from include.validation.kept import KeptVerdict
 from include.versions.lifecycle import Stage
+from include.versions.queries import records
 from include.versions.record import Entry, Gate, Lineage, VersionRecord
 
 PACKAGE = "bench_models"
@@ -81,7 +86,27 @@ def make_home(home: Path, size: Size = Size()) -> ControlStore:
         (package / name / "spec.py").write_text(SPEC.format(name=name, first=size.first.isoformat()))
         _Year(spec_of(name, size.first), ledger, rows, chain).live(size.weeks)
     rows.insert(control, chain)
+    if size.weeks >= 2 * EVERY_WEEKS:
+        wait_for_a_person(control, spec_of(size.names[0], size.first))
     return control
+
+
+def wait_for_a_person(control: ControlStore, spec: ModelSpec) -> None:
+    """The newest version of a model is offered again, and stands before all traffic."""
+    asking = spec.model_copy(update={"rollout": spec.rollout.model_copy(update={"approval": Approval(before="full", persons=2)})})
+    version = newest_archived(control, spec.name)
+    epoch = control.take(f"rollout/{spec.name}", "bench")
+    rollout = open_rollout(control, asking, version, request="bench", actor="bench", epoch=epoch, by_hand=True)
+    for stage in rollout.stages[:-1]:
+        enter_stage(control, rollout, stage.name, epoch)
+        record_verdict(
+            control, rollout, stage.name, {"answer": "promote", "reasons": ["no more errors than the champion"]}, epoch
+        )
+    ask(control, rollout, epoch)
+
+
+def newest_archived(control: ControlStore, model: str) -> int:
+    return max(record.version for record in records(control, model) if record.stage is Stage.ARCHIVED)
 
 
 @dataclass
@@ -172,6 +197,9 @@ class _Year:
         self.rows.add(store.decisions, key=f"{model}:{window}", model=model, as_of=f"{end}T00:00:00", action=action, reasons=[],
                       evidence=evidence, at=at)  # fmt: skip
         self.chain.add(at, "policy", action, model, {"key": f"{model}:{window}", "words": evidence["words"]})
+        shown = WINDOWS.format.stamp(window_of(found, 0.01))
+        self.rows.add(store.documents, key=f"window/{model}/{value['as_of']}/{at}/{found.key[-12:]}/0", kind=WINDOWS.name,
+                      subject=model, body=shown, at=at)  # fmt: skip
         body = {"as_of": value["as_of"], "alarms": alarms(found.value, 0.01), "labelled": 0.95, "at": at}  # type: ignore[arg-type]  # its shape
         self.rows.add(store.documents, key=f"monitored/{found.key}/0", kind=VERDICTS.name, subject=model,
                       body=VERDICTS.format.stamp(body), at=at)  # fmt: skip

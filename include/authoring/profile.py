@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from include.core.environment import KEEP_PREDICTIONS
 from include.core.environment_governance import AUDIT_ANCHOR
 from include.core.errors import SpecError
 from include.core.spec import ModelSpec
 from include.governance.dossier.keys import CONNECTION, signing_key
 from include.services.services import Services
+
+LOGS = 183  # days: the six months of the AI Act's articles 19 and 26
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,11 @@ class Asked:
     spec: ModelSpec
     home: Path
     environ: Mapping[str, str]
+
+
+def _days(asked: Asked) -> int:
+    text = KEEP_PREDICTIONS.read(asked.environ).strip()
+    return int(text) if text.isdecimal() else 0
 
 
 @dataclass(frozen=True)
@@ -44,9 +52,29 @@ CHECKS = (
         lambda asked: bool(asked.spec.evaluation.slices),
     ),
     Check(
+        "fairness", "it is measured whether groups of people are treated alike",
+        "name the protected attributes in fairness.attributes: docs/fairness.md; or say in profile_exceptions why there is none.",
+        lambda asked: bool(asked.spec.fairness.attributes),
+    ),
+    Check(
         "explanations", "the evaluation tells which features move the model",
         "leave evaluation.explanations out, or set it: docs/explanations.md.",
         lambda asked: asked.spec.evaluation.explanations is not None,
+    ),
+    Check(
+        "robustness", "the evaluation tells what missing columns, noise and shifted categories do to the model",
+        "leave evaluation.robustness out, or set it: docs/fairness.md#robustness.",
+        lambda asked: asked.spec.evaluation.robustness is not None,
+    ),
+    Check(
+        "privacy", "each candidate is attacked for whether it gives away its training rows",
+        "leave evaluation.privacy out, or set it: docs/privacy.md.",
+        lambda asked: asked.spec.evaluation.privacy is not None,
+    ),
+    Check(
+        "retention", f"how long predictions are kept is stated, and is {LOGS} days at least",
+        f"set {KEEP_PREDICTIONS.name} to the days that your law asks for, {LOGS} or more: slipstream gc keeps to it.",
+        lambda asked: _days(asked) >= LOGS,
     ),
     Check(
         "audit anchor", "the audit chain is anchored where its owner cannot rewrite it",

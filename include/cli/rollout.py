@@ -16,6 +16,8 @@ from include.core.table import table
 from include.core.time import instant, now
 from include.costs.kept import kept
 from include.costs.version import VersionCost
+from include.rollout.approval_gate import names_in
+from include.rollout.approval_list import approval
 from include.rollout.evidence_store import SILENT, Reporting, reporting
 from include.rollout.history import Rollout, entered, events, list_rollouts
 from include.rollout.pause import abort, pause, resume
@@ -42,6 +44,7 @@ SHAPES: Shapes = {
         "model": "its name",
         "rollout": f"null before the first; otherwise {', '.join(_ROLLOUT)}",
         "events": _EVENTS,
+        "approval": "of a live rollout that asks persons: `words`, `missing`, `until`, `approvals`, `seen`, ...; null otherwise",
         "sources": "the gateways that count for its stage: `source`, `requests`, `at`",
         "costs": "of challenger and champion, by version, as `cost` tells them; nothing of one that was not counted",
     },
@@ -103,7 +106,9 @@ def _status(context: CliContext, options: argparse.Namespace) -> None:
     known = list_rollouts(context.control, model)
     if not known:
         answer(
-            options, {"model": model, "rollout": None, "events": [], "sources": [], "costs": {}}, f"{model} has had no rollout."
+            options,
+            {"model": model, "rollout": None, "events": [], "approval": None, "sources": [], "costs": {}},
+            f"{model} has had no rollout.",
         )
         return
     rollout = known[-1]
@@ -112,7 +117,9 @@ def _status(context: CliContext, options: argparse.Namespace) -> None:
     shown = [{name: event[name] for name in ("at", "stage", "event", "evidence")} for event in happened]
     sources = [asdict(source) for source in _reporting(context, rollout)]
     costs = {str(version): cost.to_json() for version, cost in _costs(context, rollout).items()}
-    answer(options, {"model": model, "rollout": _json(rollout), "events": shown, "sources": sources, "costs": costs})
+    asked = approval(context.control, rollout.id) if rollout.live else None
+    told = {"events": shown, "approval": None if asked is None else asked.to_json(), "sources": sources, "costs": costs}
+    answer(options, {"model": model, "rollout": _json(rollout), **told})
 
 
 def _print_status(context: CliContext, rollout: Rollout, happened: Sequence[Mapping[str, Any]]) -> None:
@@ -120,6 +127,8 @@ def _print_status(context: CliContext, rollout: Rollout, happened: Sequence[Mapp
     print(f"{rollout.model}: rollout {rollout.id} of version {rollout.challenger}, {rollout.state} in {rollout.stage}{why}")
     if rollout.live:
         print(f"in {rollout.stage} for {_elapsed(context, rollout)}; {_version(rollout.champion)} is the way back")
+        if (asked := approval(context.control, rollout.id)) is not None:
+            print(f"version {rollout.challenger} {asked.words} (to see: {asked.seen[:12]})")
         if rollout.stage != "opened" and rollout.find(rollout.stage).judged:
             print(_heard(_reporting(context, rollout)))
     for version, cost in _costs(context, rollout).items():
@@ -152,7 +161,7 @@ def _heard(sources: Sequence[Reporting]) -> str:
 
 def _said(evidence: dict[str, Any]) -> str:
     words = evidence.get("reasons") or [evidence[name] for name in ("reason",) if evidence.get(name)]
-    answer = evidence.get("answer", "")
+    answer = evidence.get("answer", "") or ", ".join(names_in(evidence))
     return ": ".join(filter(None, (answer, "; ".join(_strings(words)))))
 
 

@@ -116,6 +116,8 @@ def _facts(seen: Overview) -> Iterator[tuple[str, str]]:
     if seen.live:
         paused = f", paused: {seen.rollout['reason']}" if seen.rollout["state"] == "paused" else ""
         yield "rollout", f"version {seen.rollout['challenger']} is in {seen.rollout['stage'] or 'its opening'}{paused}"
+        if seen.approval:
+            yield "approval", str(seen.approval["words"])
     elif seen.rollout:
         why = f": {seen.rollout['reason']}" if seen.rollout["reason"] else ""
         yield "rollout", f"none live; the last, of version {seen.rollout['challenger']}, was {seen.rollout['state']}{why}"

@@ -27,7 +27,12 @@ RECORD = {  # of a version, as JSON
     "commit": "of git, where known",
     "run_id": "of the experiment tracker", "created_at": "when it was registered",
 }  # fmt: skip
-SHAPES: Shapes = {"": {**RECORD, "override": "who opened its gate by hand, why, when and despite what; null where nobody did"}}
+SHAPES: Shapes = {
+    "": {
+        **RECORD, "override": "who opened its gate by hand, why, when and despite what; null where nobody did",
+        "promoted_by": "the persons who let it into production, where persons were asked",
+    }
+}  # fmt: skip
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

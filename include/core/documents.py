@@ -96,6 +96,23 @@ class DocumentKind:
         rows = connection.execute(sa.select(*columns).where(documents.c.kind == self.name).group_by(documents.c.subject))
         return {row.subject: (row.many, row.at) for row in rows}
 
+    def newest_in(self, connection: sa.Connection, subject: str, most: int) -> list[Document]:
+        """As `newest`, in the caller's transaction."""
+        query = sa.select(documents).where(documents.c.subject == subject).order_by(documents.c.at.desc()).limit(most)
+        return self._read(connection, query)
+
+    def of_subjects(self, control: ControlStore, subjects: Iterable[str]) -> list[Document]:
+        """All about any of some subjects."""
+        with control.transaction() as connection:
+            return self._read(connection, sa.select(documents).where(documents.c.subject.in_(list(subjects))))
+
+    def saying(self, control: ControlStore, subject: str, field: str, values: Iterable[str]) -> list[Document]:
+        """Those about a subject whose body has one of these texts in a field; oldest first."""
+        said = documents.c.body[field].as_string()
+        query = sa.select(documents).where(documents.c.subject == subject, said.in_(list(values)))
+        with control.transaction() as connection:
+            return self._read(connection, query.order_by(documents.c.at))
+
     def since_in(self, connection: sa.Connection, at: str) -> list[Document]:
         """All that were saved at or after a moment (as `timestamp` writes it), whatever they are about; oldest first."""
         return self._read(connection, sa.select(documents).where(documents.c.at >= at).order_by(documents.c.at))

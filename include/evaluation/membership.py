@@ -78,8 +78,8 @@ def _best(looks: Floats, member: Bools) -> float:
     values, place = np.unique(looks, return_inverse=True)
     inside, outside = (np.bincount(place, each, len(values)) for each in (member, ~member))
     above = [np.cumsum(each[::-1])[::-1] / max(each.sum(), 1.0) for each in (inside, outside)]
-    ahead = above[0] - above[1]
-    return float(values[int(np.argmax(ahead))]) if ahead.max() > 0 else np.inf
+    ahead = (above[0] - above[1])[1:]  # the first takes all rows for members, which tells nothing, nor how sure that is
+    return float(values[int(np.argmax(ahead)) + 1]) if len(ahead) else np.inf
 
 
 def _advantage(said: Bools, member: Bools) -> Influence:
@@ -116,7 +116,7 @@ def _units(groups: Groups) -> Groups:
     return np.arange(len(groups)) if len(known) < FEW_GROUPS else place
 
 
-def _above(members: Floats, others: Floats, member_times: Floats, other_times: Floats) -> float:
+def _above(members: Floats, others: Floats, member_times: Floats | Groups, other_times: Floats | Groups) -> float:
     """The share of the members above all but one in a hundred others; both in order, each row counted so many times."""
     counted = np.cumsum(other_times)
     place = int(np.searchsorted(counted, (1 - FALSE_ALARMS) * counted[-1]))

@@ -1,7 +1,8 @@
 """The membership-inference attack on a candidate: which rows it is made on, and with which reference models.
 
-Members are of the newest rows that the fit saw, for they are nearest in time to the holdout. The references are boosted forests,
-each fitted on another half of the training rows that are left.
+Members are the last rows that the fit saw, the others the first that it did not: the validation rows and then the holdout, by
+whole weeks on either side. So little of what tells them apart is time. The references are boosted forests, each fitted on another
+half of the training rows that are left.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from include.evaluation.membership import attack, guesses
 from include.evaluation.privacy_words import words
 from include.explanations.layout import Score
 from include.metrics.arrays import Floats, Groups, Values
-from include.model_contract.batch import Encoded
+from include.model_contract.batch import Encoded, join
 from include.model_contract.encoder import Encoder
 from include.problems.problem import TIME, Problem
 from include.problems.truth import Outputs, Truth
@@ -27,7 +28,7 @@ from include.step_values.privacy import PrivacyValue
 
 ENOUGH = 200  # observations of a side, below which no attack is worth its name
 OF_A_REFERENCE = 50_000  # rows that one is fitted on, at most
-NEWEST = 0.5  # of the rows that the fit saw: what members are drawn of, where the holdout is not as long
+WEEK = 7 * 86_400_000_000  # microseconds
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,16 @@ class Side:
     rows: Encoded
     numbers: Values
 
+    def take(self, places: Groups) -> Side:
+        return Side(self.table.take(pa.array(places)), self.truth.take(places), self.rows[places], self.numbers[places])
+
+    def joined(self, other: Side) -> Side:
+        """These rows, and then the other's, whose lists are others than these."""
+        columns = [name for name in self.table.column_names if name in other.table.column_names]
+        table = pa.concat_tables([self.table.select(columns), other.table.select(columns)], promote_options="permissive")
+        numbers = np.concatenate([self.numbers, other.numbers])
+        return Side(table, self.truth.joined(other.truth), join([self.rows, other.rows]), numbers)
+
 
 @dataclass(frozen=True)
 class Known:
@@ -48,53 +59,63 @@ class Known:
     keys: tuple[str, ...] = ()
 
 
-Drawn = tuple[Side, Groups, Groups]
-"""Rows of a side, by their places; and which of those are observations."""
-
-
 def privacy(
     score: Score, encoder: Encoder, train: Side, holdout: Side, known: Known, asked: MembershipCheck, problem: Problem
 ) -> PrivacyValue:
     """The value's `privacy`."""
     if known.trained is None:
         return _unmeasured("it was trained elsewhere, so its training rows are not known here")
-    members, rest = _members(train, holdout, known.trained, asked)
-    others = _others(holdout.truth, asked)
-    counts = [_observations(side.truth.take(chosen)) for side, chosen in ((train, members), (holdout, others))]
+    seen, others, rest = _around_the_end(train, holdout, known.trained, asked)
+    counts = [len(_first(each.truth)) for each in (seen, others)]
     if min(counts) < ENOUGH:
-        sides = f"{counts[0]:,} training rows and {counts[1]:,} of the holdout"
+        sides = f"{counts[0]:,} rows that it saw and {counts[1]:,} that it did not"
         return _unmeasured(f"there are {sides}, and each must be {ENOUGH}", counts)
-    first = [_first(side.truth.take(chosen)) for side, chosen in ((train, members), (holdout, others))]
-    both = [(train, members, first[0]), (holdout, others, first[1])]
-    answers: dict[str, list[Outputs]] = {"model": [np.asarray(score(side.rows[chosen])) for side, chosen, _ in both]}
-    answers |= _references(encoder, train, rest, both, asked, problem)
+    both = [(seen, _first(seen.truth)), (others, _first(others.truth))]
+    answers: dict[str, list[Outputs]] = {"model": [np.asarray(score(side.rows)) for side, _ in both]}
+    answers |= _references(encoder, train, rest, [seen, others], asked, problem)
     surprise, doubt = {}, {}
     for name, outputs in answers.items():
         surprise[name] = np.concatenate(
-            [problem.surprise(side.truth.take(at), said)[one] for (side, at, one), said in zip(both, outputs, strict=True)]
+            [problem.surprise(side.truth, said)[one] for (side, one), said in zip(both, outputs, strict=True)]
         )
-        unsure = [problem.doubt(said) for said in outputs]
-        doubt[name] = _joined(unsure, [one for _, _, one in both])
-    member = np.repeat([True, False], [len(each) for each in first])
-    groups = _groups([(side, at[one]) for side, at, one in both], known.keys)
+        doubt[name] = _joined([problem.doubt(said) for said in outputs], [one for _, one in both])
+    member = np.repeat([True, False], counts)
     made = guesses(surprise, doubt)
-    found = [attack(each, member, groups, asked.seed, len(made)) for each in made]
+    found = [attack(each, member, _groups(both, known.keys), asked.seed, len(made)) for each in made]
     found.sort(key=lambda each: -each["excess_low"])
-    return {"members": len(first[0]), "others": len(first[1]), "attacks": found, "words": words(found)}
+    return {"members": counts[0], "others": counts[1], "attacks": found, "words": words(found)}
 
 
-def _members(train: Side, holdout: Side, trained: float, asked: MembershipCheck) -> tuple[Groups, Groups]:
-    """Places of the rows that the attack is to recognise; and of the others that the fit saw."""
-    order = np.argsort(_moments(train.table), kind="stable")
-    seen = order[: int(len(order) * trained)]
-    newest = seen[-max(min(len(holdout.truth), int(len(seen) * NEWEST)), min(asked.rows, len(seen) // 2)) :]
+def _around_the_end(train: Side, holdout: Side, trained: float, asked: MembershipCheck) -> tuple[Side, Side, Groups]:
+    """The last rows that the fit saw, the first that it did not, and the places of what else it saw."""
+    moments = _moments(train.table)
+    order = np.argsort(moments, kind="stable")
+    seen, unseen = np.split(order, [int(len(order) * trained)])
+    end = moments[seen[-1]] if len(seen) else 0
+    before, after = end - moments[seen], np.concatenate([moments[unseen], _moments(holdout.table)]) - end
+    each, half = _rows_each(train.truth), len(seen) // 2
+    span = max(_span(before, min(asked.rows * each, half)), _span(after, asked.rows * each))
     draw = np.random.default_rng(asked.seed)
-    chosen = _drawn(newest, train.truth, asked.rows, draw)
-    return chosen, np.setdiff1d(seen, chosen)
+    chosen = _drawn(seen[before <= span], train.truth, min(asked.rows, half), draw)
+    near, late = np.split(np.flatnonzero(after <= span), [np.searchsorted(np.flatnonzero(after <= span), len(unseen))])
+    total, parts = len(near) + len(late), []
+    for side, places in ((train, unseen[near]), (holdout, late - len(unseen))):
+        share = -(-asked.rows * len(places) // max(total, 1))
+        parts.append(side.take(_drawn(places, side.truth, share, draw)))
+    return train.take(chosen), parts[0].joined(parts[1]), np.setdiff1d(seen, chosen)
 
 
-def _others(truth: Truth, asked: MembershipCheck) -> Groups:
-    return _drawn(np.arange(len(truth)), truth, asked.rows, np.random.default_rng(asked.seed + 1))
+def _rows_each(truth: Truth) -> int:
+    """Of an observation: of a ranking the mean list's."""
+    return 1 if truth.query is None else -(-len(truth) // max(len(np.unique(truth.query)), 1))
+
+
+def _span(distances: Groups, rows: int) -> int:
+    """So many whole weeks that they hold so many rows; all that there are, where those are fewer."""
+    if not len(distances) or not rows:
+        return 0
+    furthest = np.sort(distances)[min(rows, len(distances)) - 1]
+    return int(-(-max(furthest, 1) // WEEK) * WEEK)
 
 
 def _drawn(rows: Groups, truth: Truth, most: int, draw: np.random.Generator) -> Groups:
@@ -103,7 +124,7 @@ def _drawn(rows: Groups, truth: Truth, most: int, draw: np.random.Generator) -> 
         return np.sort(rows if len(rows) <= most else draw.choice(rows, most, replace=False))
     lists = np.unique(truth.query[rows])
     taken = lists if len(lists) <= most else draw.choice(lists, most, replace=False)
-    return np.flatnonzero(np.isin(truth.query, taken))
+    return np.sort(rows[np.isin(truth.query[rows], taken)])
 
 
 def _first(truth: Truth) -> Groups:
@@ -111,25 +132,21 @@ def _first(truth: Truth) -> Groups:
     return np.arange(len(truth)) if truth.query is None else np.sort(np.unique(truth.query, return_index=True)[1])
 
 
-def _observations(truth: Truth) -> int:
-    return len(_first(truth))
-
-
 def _references(
-    encoder: Encoder, train: Side, rest: Groups, both: Sequence[Drawn], asked: MembershipCheck, problem: Problem
+    encoder: Encoder, train: Side, rest: Groups, both: Sequence[Side], asked: MembershipCheck, problem: Problem
 ) -> dict[str, list[Outputs]]:
     """Answers of two models that saw neither side, where such can be fitted."""
     if not encoder.width or len(rest) < 2 * ENOUGH:
         return {}
     draw = np.random.default_rng(asked.seed + 2)
     halves = np.array_split(draw.permutation(rest)[: 2 * OF_A_REFERENCE], 2)
-    wanted = np.concatenate([side.numbers[chosen] for side, chosen, _ in both])
-    cut, found = len(both[0][1]), {}
+    wanted, cut = np.concatenate([side.numbers for side in both]), len(both[0].truth)
+    found = {}
     for name, half in zip(("reference", "control"), halves, strict=True):
-        truth = train.truth.take(np.sort(half))
-        if problem.too_few(truth, 2):
+        known = train.take(np.sort(half))
+        if problem.too_few(known.truth, 2):
             return {}
-        said = boosted(problem, train.numbers[np.sort(half)], truth, wanted, encoder.code_places, asked.seed)
+        said = boosted(problem, known.numbers, known.truth, wanted, encoder.code_places, asked.seed)
         if said is None:
             return {}
         found[name] = [said[:cut], said[cut:]]

@@ -17,8 +17,10 @@ def words(attacks: Sequence[AttackValue]) -> str:
     span = f"{worst['excess']:.3f} ({worst['excess_low']:.3f} to {worst['excess_high']:.3f})"
     if worst["control"] is None:
         also = "without a reference model, which would tell time from membership"
-    else:
+    elif worst["control"] > 0:
         also = f"beyond the {worst['control']:.3f} that time alone gives away"
+    else:
+        also = "and time alone gives nothing away"
     if worst["excess_low"] > 0:
         return f"It gives away rows that it was trained on: the {worst['attack']} attack has an advantage of {span} {also}."
     return f"No attack finds the rows that it was trained on: the {worst['attack']} attack's advantage is {span} {also}."

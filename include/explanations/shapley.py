@@ -46,11 +46,13 @@ def asked_of(features: int, coalitions: int) -> int:
     return max(coalitions // (2 * features + 1), 1) * (2 * features + 1)
 
 
-def shapley(layout: Layout, score: Score, own: Encoded, background: Encoded, coalitions: int, seed: int) -> Shares:
-    """Of one row. Raises DataError where the model cannot score what is put together."""
+def shapley(
+    layout: Layout, score: Score, own: Encoded, background: Encoded, coalitions: int, seed: int, at_once: int = AT_ONCE
+) -> Shares:
+    """Of one row, so many composed rows at a time. Raises DataError where the model cannot score what is put together."""
 
     def worth(known: Bools) -> Floats:
-        each = max(AT_ONCE // len(background), 1)
+        each = max(at_once // len(background), 1)
         parts = []
         for start in range(0, len(known), each):
             some = known[start : start + each]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -96,6 +96,14 @@ def search_page(control: ControlStore, wanted: Search, seen: Seen, before: int |
     query = query.where(table.c.seq < before) if before is not None else query
     with control.transaction() as connection:
         rows = connection.execute(query.order_by(table.c.seq.desc()).limit(limit)).mappings()
+        return [AuditRow(**row) for row in rows]
+
+
+def acts_on(control: ControlStore, subject: str, actions: Sequence[str], limit: int) -> list[AuditRow]:
+    """The newest rows about a subject, or what is below it, of some actions by their whole names."""
+    query = sa.select(*(table.c[name] for name in AuditRow.__dataclass_fields__)).where(*Search(subject=subject).where())
+    with control.transaction() as connection:
+        rows = connection.execute(query.where(table.c.action.in_(actions)).order_by(table.c.seq.desc()).limit(limit)).mappings()
         return [AuditRow(**row) for row in rows]
 
 

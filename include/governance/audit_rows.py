@@ -32,21 +32,24 @@ def _page(control: ControlStore, query: sa.Select[Any]) -> list[Row]:
     try:
         with control.transaction() as connection:
             return [*connection.execute(query).mappings()]
-    except (ValueError, RecursionError, SlipstreamError):
-        if control.engine.dialect.name != "sqlite":  # PostgreSQL itself refuses what is no JSON, and no text
-            raise
-    as_they_are = query.with_only_columns(
-        audit.c.seq, *(sa.cast(column, sa.LargeBinary).label(column.name) for column in audit.c if column.name != "seq")
-    )
+    except (ValueError, RecursionError, SlipstreamError):  # a store that is away says so again below
+        pass
+    # PostgreSQL refuses what is no text or no JSON, but not what is nested too deep for us; SQLite holds anything.
+    raw: type[sa.LargeBinary | sa.Text] = sa.LargeBinary if control.engine.dialect.name == "sqlite" else sa.Text
+    columns = (sa.cast(column, raw).label(column.name) for column in audit.c if column.name != "seq")
     with control.transaction() as connection:
-        return [_read(row) for row in connection.execute(as_they_are).mappings()]
+        return [_read(row) for row in connection.execute(query.with_only_columns(audit.c.seq, *columns)).mappings()]
 
 
 def _read(row: sa.RowMapping) -> Row:
-    """A row of bytes. What is no text or no JSON comes out as another value than it was hashed as, and so is found."""
-    texts = {name: (value or b"").decode(errors="replace") for name, value in row.items() if name != "seq"}
+    """A row as bytes or text. What is no text or no JSON comes out as another value than it was hashed as, and so is found."""
+    texts = {name: _text(value) for name, value in row.items() if name != "seq"}
     try:
         detail = json.loads(texts["detail"])
     except (ValueError, RecursionError):
         detail = f"no JSON: {texts['detail'][:80]}"
     return {"seq": row["seq"], **texts, "detail": detail}
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""

@@ -21,7 +21,7 @@ from include.governance.registration import recipe
 from include.versions import queries as versions
 from include.versions.origin import IMPORTED
 from include.versions.record import VersionRecord
-from include.versions.shown import override_of, shown_records, shown_version
+from include.versions.shown import override_of, promoted_by, shown_records, shown_version
 
 Memo = dict[str, Node]
 
@@ -72,6 +72,8 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
         detail["gate"] = "closed: " + "; ".join(record.entry.gate.reasons)
     if (override := override_of(record)) is not None:
         detail["override"] = override.words
+    if by := promoted_by(record):
+        detail["promoted_by"] = " and ".join(by)
     name = f"{model} version {record.version}"
     root = Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs)
     return Trace(record, root, ledger.storage.uri(""))

@@ -21,6 +21,7 @@ DETAILS = (
     "commit",
     "gate",
     "override",
+    "promoted_by",
     "rows",
     "first",
     "last",

@@ -40,6 +40,8 @@ def alarms(value: MonitorValue, tolerated: float | None) -> dict[str, bool]:
     drop, error = value["performance"].get("drop"), value["performance"].get("drop_error")
     if drop is not None and error is not None and tolerated is not None:
         found["performance"] = drop > tolerated and drop > NOISE * error
+    if "fairness" in value and value["fairness"]["limits"]:
+        found["fairness"] = bool(value["fairness"]["alarm"])
     return found
 
 

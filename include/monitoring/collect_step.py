@@ -23,6 +23,7 @@ from include.core.task import Task
 from include.data.sql import copy, literal, parquet
 from include.data.sql_types import default_literal
 from include.data.window import Window, moment
+from include.monitoring import people
 from include.prediction_log.owners import settle
 from include.prediction_log.shared import SharedLog, files
 from include.prediction_log.sql_view import COLUMNS, Beside, open_log, select
@@ -68,6 +69,7 @@ def snapshot(
         "redacted": sorted(spec.serving.redact),
         "slices": list(spec.evaluation.slices),
         "withdrawn": list(withdrawn),
+        **people.asked_of(spec),
         **params_of(spec),
     }
     days = {str(day): published[day] for day in sorted(published) if Partition.of(day).touches(wide.start, wide.end)}
@@ -89,7 +91,8 @@ def run(task: Task) -> Outcome:
     empty), withdrawn (a version answered that was rolled back since), label (null until it has arrived; classes by name),
     label_timestamp; sorted by event_time, request_id. `earlier.parquet`: the same of the windows before, with the slices'
     columns alone. `shadow.parquet`: request_id, event_time, version, score and outputs of a shadow, `answered` and
-    `answered_by` of the version that the caller heard, label.
+    `answered_by` of the version that the caller heard, label. `people.parquet`, where the spec names protected attributes: those
+    of each request of the window and before (include/monitoring/people.py).
 
     Raises NotReadyError if the log no longer holds what the request names.
     """
@@ -122,6 +125,8 @@ def run(task: Task) -> Outcome:
         )
         taken = _defaults(inputs, params["redacted"])
         queries = _queries(params, [feature.name for feature in inputs], also, problem, taken)
+        if asked := params.get("people"):
+            queries[people.FILE] = _people(task, connection, asked, days, taken)
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
@@ -130,6 +135,19 @@ def run(task: Task) -> Outcome:
         redacted = sorted({feature.name for feature in inputs} & set(params["redacted"]))
         more = {**({"defaulted": defaulted} if defaulted else {}), **({"redacted": redacted} if redacted else {})}
         return Outcome({**counts, **more, **({"labels_told": _told(connection)} if told else {})}, written)
+
+
+def _people(
+    task: Task,
+    connection: duckdb.DuckDBPyConnection,
+    asked: Mapping[str, Any],
+    days: Sequence[str],
+    taken: Mapping[str, _Default],
+) -> str:
+    """The query of the protected attributes: from the log what is a model's input, from the days' entity rows the rest."""
+    entities = [str(task.file(day, "entities.parquet")) for day in days] if people.looks_up(asked) else []
+    filled = {name: _filled(name, taken[name]) if name in taken else f'"{name}"' for name in asked["logged"]}
+    return people.query(connection, asked, entities, filled)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from include.data.window import Window, moment
 from include.monitoring.drift.drift import DriftVerdict, judge
 from include.monitoring.drift.drift_type import DriftType, drift_types
 from include.monitoring.drift_report import drift_report
+from include.monitoring.fairness import watched
+from include.monitoring.people import FILE
 from include.monitoring.performance.comparison import Baseline, Performance, landed, measure
 from include.monitoring.performance.estimate_calibration import Estimate, believe, lag, nothing, record
 from include.monitoring.performance.estimation import estimate
@@ -37,7 +39,7 @@ from include.monitoring.reference_step import PARTS, every
 from include.monitoring.report import sample, verdict_html
 from include.problems.label_columns import numbered
 from include.problems.truth import Truth
-from include.step_values.monitoring import CollectValue, MonitorValue
+from include.step_values.monitoring import CollectValue, MonitorValue, WatchedFairness
 
 EVENT_TIME = "event_time"
 
@@ -73,7 +75,8 @@ def run(task: Task) -> Outcome:
     `holdout_threshold` (from which score on a decision was yes in them), and `history` (see `realised.history`), without
     which an estimate before labels stands on the holdout's own windows alone.
     Value: `window`, `as_of`, `threshold`, `champion`, `quality`, `drift`, `kinds`, `performance`, `landing` (of the labels),
-    `estimate` (before them), `earlier` (windows judged again), `comparisons` (with shadows), `words`.
+    `estimate` (before them), `earlier` (windows judged again), `comparisons` (with shadows), `words`; and, with the param
+    `fairness` (the spec's section), the key of the same name (include/monitoring/fairness.py).
     """
     params = task.params
     features = Features.model_validate(params["features"]).inputs
@@ -83,6 +86,9 @@ def run(task: Task) -> Outcome:
     parts = _parts(predictions, collected, before, params)
     judged = _judged(task, predictions, before, parts)
     value = _value(params, collected, judged, before)
+    if "fairness" in params:
+        value["fairness"] = _fairness(task, predictions, judged)
+        value["words"].append(value["fairness"]["words"])
     files = {name: task.workdir / name for name in ("profile.parquet", "report.html")}
     write_profiles(files["profile.parquet"], before.reference.axes, parts, {"window": collected["window"]})
     head = verdict_html(task.request.model, value)
@@ -216,6 +222,14 @@ def _estimate(task: Task, predictions: pa.Table, before: Before, known: Realised
 def _beside(task: Task, name: str) -> pa.Table:
     """What `collect` wrote beside the predictions."""
     return pq.read_table(task.file("collect", f"{name}.parquet"))
+
+
+def _fairness(task: Task, predictions: pa.Table, judged: Judged) -> WatchedFairness:
+    """How groups of people were treated by the champion's own answers, in the window and in one before whose labels have come."""
+    earlier, params = _beside(task, "earlier"), task.params
+    mine = _answered(predictions, params), _answered(earlier, params)
+    people = _beside(task, FILE)
+    return watched(predictions, earlier, people, mine, judged.realised, terms_from(params).problem, params)
 
 
 def _clock(predictions: pa.Table) -> dict[str, int]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from include.fairness import report as fairness
+from include.monitoring.fairness import missed_in
 from include.monitoring.formatting import percent
 from include.monitoring.performance.slices import LEVEL
 from include.problems.of import of_params
@@ -22,6 +24,7 @@ from include.step_values.monitoring import (
     PerformanceValue,
     QualityValue,
     WatchedChampion,
+    WatchedFairness,
 )
 
 ROWS = 5000  # drawn of either side: enough to see a distribution, few enough to draw fast
@@ -37,7 +40,8 @@ font:15px/1.55 system-ui,sans-serif;background:var(--paper);color:var(--ink);pad
 --warn:#f0b145;--bad:#ff7f72}}
 .slip>*{max-width:68rem;margin-left:auto;margin-right:auto}
 .slip h1{font-size:1.55rem;line-height:1.25;margin-top:0;margin-bottom:4px}
-.slip h2{font-size:1.12rem;margin-top:30px;margin-bottom:6px}
+.slip h2{font-size:1.12rem;margin-top:30px;margin-bottom:6px}.slip h3{font-size:.95rem}.slip .scroll{overflow-x:auto}
+.slip svg{display:block;max-width:100%;height:auto}.slip svg text{fill:var(--dim);font:11px system-ui,sans-serif}
 .slip p{margin-top:4px;margin-bottom:4px}.slip table{border-collapse:collapse;width:100%;font-size:.93rem}
 .slip td,.slip th{padding:6px 14px 6px 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 .slip th{color:var(--dim);font-size:.84rem}.slip td.n,.slip th.n{text-align:right;font-variant-numeric:tabular-nums}
@@ -61,7 +65,7 @@ def verdict_html(model: str, value: MonitorValue) -> str:
     """The head of the report for a `monitor` value."""
     parts = [_title(model, value), _quality(value["quality"]), _drift(value["drift"]), _kinds(value["kinds"])]
     problem = of_params(value)
-    parts += [_performance(value["performance"], problem), _late(value), _before(value["estimate"])]
+    parts += [_performance(value["performance"], problem), _late(value), _before(value["estimate"]), *_fairness(value)]
     note = (
         f"Below: Evidently's own view of a sample of at most {ROWS:,} rows a side. Its marks use one fixed threshold "
         "for every column and every season; the verdict above is calibrated on this model's own past and is the one that decides."
@@ -215,6 +219,27 @@ def _late(value: MonitorValue) -> str:
 def _before(estimate: EstimateValue) -> str:
     tag = ("dim", "not told") if estimate["verdict"] == "abstain" else ("good", "estimated")
     return _section("Before labels", tag, f"<p>{escape(estimate['words'])}</p>")
+
+
+def _fairness(value: MonitorValue) -> Iterator[str]:
+    """How groups were treated, where the spec names attributes."""
+    if "fairness" not in value:
+        return
+    found = value["fairness"]
+    late = ""
+    if "late" in found:
+        late = (
+            f"<h3>{escape(found['late_window'].replace('/', ' to '))}, late labels landed</h3>{fairness.sections(found['late'])}"
+        )
+    yield _section("How groups of people were treated", _fairness_tag(found), fairness.sections(found) + late)
+
+
+def _fairness_tag(found: WatchedFairness) -> tuple[str, str]:
+    if found["alarm"]:
+        return "bad", "missed again and again"
+    if missed_in(found):
+        return "warn", "missed"
+    return ("good", "no limit missed") if found["limits"] else ("dim", "reported")
 
 
 def _section(title: str, tag: tuple[str, str], body: str) -> str:

@@ -58,10 +58,12 @@ def monitor_request(
     history: Sequence[Mapping[str, Json]],
     reference: Ref | None = None,
     rows: Ref | None = None,
+    fairness_before: Sequence[Sequence[str]] = (),
 ) -> Request:
     """Of a collected window, against the version's own past. `history`: what was estimated for it before labels, and came true.
 
     `rows`: that past; by default its training set. `reference`: the same, profiled; without it, the rows are profiled anew.
+    `fairness_before`: the limits that its earlier windows have shown to be missed, of a model with protected attributes.
     """
     params: dict[str, Json] = {
         "monitoring": spec.monitoring.model_dump(mode="json"),
@@ -76,6 +78,11 @@ def monitor_request(
         "history": [dict(each) for each in history],
         **params_of(spec),
     }
+    if spec.fairness.attributes:
+        params["fairness"] = spec.fairness.model_dump(mode="json")
+        needed = spec.retraining.consecutive - 1
+        params["fairness_before"] = [list(each) for each in fairness_before[-needed:]] if needed else []
+        params["consecutive"] = spec.retraining.consecutive
     inputs = {"collect": collect, "training_set": rows or champion.entry.lineage.training_set}
     if reference is not None:
         inputs["reference"] = reference

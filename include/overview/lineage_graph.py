@@ -10,9 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, decisions, rollouts
+from include.core.control import ControlStore
 from include.core.digest import digest_bytes, digest_json
 from include.core.errors import DataError, IntegrityError, SlipstreamError, one_line
 from include.core.ledger import Ledger
@@ -20,7 +18,9 @@ from include.core.partition import Partition
 from include.core.request import Ref, Request, Result, relative
 from include.data.raw import RawPartitions
 from include.governance.registration import recipe
+from include.monitoring.retraining.retrainings import count_between
 from include.point_in_time.known import OF_SET
+from include.rollout_state.queries import rollouts_of_in, served_in
 from include.routing.route import Route, route_in
 from include.versions import queries as versions
 from include.versions.origin import IMPORTED
@@ -164,42 +164,27 @@ def _days(graph: Graph, built: Request, data: str) -> None:
 def _became(graph: Graph, control: ControlStore, record: VersionRecord) -> None:
     """Its rollouts, and what it answered."""
     model, number = record.entry.model, record.version
-    mine = sa.and_(rollouts.c.model == model, rollouts.c.challenger == number)
     with control.transaction() as connection:
-        tried = connection.execute(sa.select(rollouts).where(mine).order_by(rollouts.c.created_at)).mappings().all()
+        tried = rollouts_of_in(connection, model, number)
+        since, until = served_in(connection, model, number)
+        windows = count_between(connection, model, since[:19], until[:19]) if since else 0
         _, route = route_in(connection, model)
-        served = [row.updated_at for row in connection.execute(sa.select(rollouts).where(mine, rollouts.c.state == "promoted"))]
-        since = min(served, default="")
-        later = sa.and_(rollouts.c.model == model, rollouts.c.state == "promoted", rollouts.c.updated_at > since)
-        until = connection.execute(sa.select(sa.func.min(rollouts.c.updated_at)).where(later)).scalar() if since else None
-        windows = _windows(connection, model, since, until) if since else 0
     for place, row in enumerate(tried):
         facts = {"state": row["state"], "stage": row["stage"], "reason": row["reason"], "opened": row["created_at"],
                  "last change": row["updated_at"], "rollout": row["id"]}  # fmt: skip
         name = "rollout" if len(tried) == 1 else f"rollout {place + 1} of {len(tried)}"
         node = graph.add(GraphNode(f"rollout:{row['id']}", "rollout", name, row["state"].replace("_", " "), facts=facts))
         graph.edges.append(("version", node))
-    if roles := _roles(route, number):
-        facts = {"now": ", ".join(roles), "champion since": since, "until": until or "", "monitored windows": windows}
-        graph.add(GraphNode("predictions", "predictions", "predictions", ", ".join(roles), facts=facts))
-    elif since:
-        facts = {"champion since": since, "until": until or "", "monitored windows": windows}
-        graph.add(GraphNode("predictions", "predictions", "predictions", f"it answered from {since[:10]}", facts=facts))
-    else:
-        return
-    last = [node.id for node in graph.nodes if node.layer == "rollout"][-1:] or ["version"]
-    graph.edges.append((last[0], "predictions"))
+    roles = ", ".join(_roles(route, number))
+    if roles or since:
+        told = {"now": roles, "champion since": since, "until": until, "monitored windows": windows}
+        graph.add(GraphNode("predictions", "predictions", "predictions", roles or f"from {since[:10]}", facts=told))
+        last = [node.id for node in graph.nodes if node.layer == "rollout"][-1:] or ["version"]
+        graph.edges.append((last[0], "predictions"))
 
 
 def _roles(route: Route, number: int) -> list[str]:
     return [role for role in ("champion", "challenger", "shadow", "previous") if getattr(route, role) == number]
-
-
-def _windows(connection: sa.Connection, model: str, since: str, until: str | None) -> int:
-    """Decided while it was the champion."""
-    within = [decisions.c.model == model, decisions.c.as_of >= since[:19]]
-    within += [decisions.c.as_of < until[:19]] if until else []
-    return int(connection.execute(sa.select(sa.func.count()).select_from(decisions).where(*within)).scalar_one())
 
 
 # -- opened ------------------------------------------------------------------------------------------------------------------
@@ -266,6 +251,21 @@ def node_of(ledger: Ledger, uri: str, *, verify: bool = False) -> dict[str, Any]
         "verified": verify,
         "intact": not verify or all(each["state"] == "verified" for each in files),
     }  # fmt: skip
+
+
+def versions_of(ledger: Ledger, control: ControlStore, model: str, uri: str) -> list[int]:
+    """The way on: the versions of a model that were made of a result, or trained on it as one of their days."""
+    return [record.version for record in versions.records(control, model) if uri in _makings(ledger, record)]
+
+
+def _makings(ledger: Ledger, record: VersionRecord) -> set[str]:
+    lineage = record.entry.lineage
+    made = {relative(ref.uri) for ref in (lineage.train, lineage.training_set, lineage.evaluation)}
+    try:
+        built = ledger.request(ledger.resolve(lineage.training_set).key)
+    except (SlipstreamError, FileNotFoundError):
+        return made
+    return made | {relative(ref.uri) for ref in built.inputs.values()}
 
 
 def _raw(ledger: Ledger, request: Request, verify: bool) -> Iterator[dict[str, Any]]:

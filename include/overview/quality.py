@@ -10,19 +10,22 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, audit, partitions
+from include.core.control import ControlStore
 from include.core.errors import DataError, IntegrityError
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Ref
 from include.core.spec import FeatureSet, PartitionOwner
+from include.data.extents import names_since_in, newest_names_in
 from include.data.published import published
 from include.data.raw import RawPartitions
+from include.governance.audit import acts_on
 from include.overview.installation import Installation
 from include.validation.kept import KeptVerdict, newest_verdicts_in, verdicts_on
 
 LATELY = 30  # partitions, and verdicts, that the line of an owner counts
 MOST = 100  # partitions of a page
+SHOWN = 10  # acts
 ACTS = ("quarantine.release", "features.backfill", "invalidate", "replace_partition")
 WORDS = {
     "published": "Its features are published.",
@@ -68,7 +71,7 @@ def standing_lines(control: ControlStore, specs: Sequence[PartitionOwner], now: 
     wanted = {spec.name: Extent(spec, now) for spec in specs}
     lately = {name: each.lately for name, each in wanted.items()}
     with control.transaction() as connection:
-        there, counts = _published(connection, lately), _extents(connection, list(wanted))
+        there, counts = _published(connection, lately), newest_names_in(connection)
         judged = {name: newest_verdicts_in(connection, name, LATELY) for name in wanted}
     return [_line(wanted[name], lately[name], there.get(name, set()), counts.get(name), judged[name]) for name in wanted]
 
@@ -106,23 +109,12 @@ def _late(newest: str, open_: Sequence[Partition], now: datetime) -> float:
 
 def _published(connection: sa.Connection, lately: Mapping[str, Sequence[Partition]]) -> dict[str, set[str]]:
     """By owner the names of those that are published; owners of a like extent are asked about together."""
-    found: dict[str, set[str]] = {}
-    by_start: dict[str, list[str]] = {}
+    by_start: dict[datetime, list[str]] = {}
     for name, days in lately.items():
         if days:
-            by_start.setdefault(days[-1].start.isoformat(), []).append(name)
-    for start, names in by_start.items():
-        mine = sa.and_(partitions.c.model.in_(names), partitions.c.starts >= start)
-        for row in connection.execute(sa.select(partitions.c.model, partitions.c.day).where(mine)):
-            found.setdefault(row.model, set()).add(row.day)
-    return found
-
-
-def _extents(connection: sa.Connection, names: list[str]) -> dict[str, tuple[str, int]]:
-    """By owner the newest published partition, and how many are published."""
-    columns = (partitions.c.model, sa.func.max(partitions.c.day).label("newest"), sa.func.count().label("days"))
-    query = sa.select(*columns).where(partitions.c.model.in_(names)).group_by(partitions.c.model)
-    return {row.model: (row.newest, int(row.days)) for row in connection.execute(query)}
+            by_start.setdefault(days[-1].start, []).append(name)
+    found = (names_since_in(connection, names, start) for start, names in by_start.items())
+    return {name: days for each in found for name, days in each.items()}
 
 
 def partitions_of(
@@ -144,7 +136,7 @@ def partitions_of(
         "sources": list(spec.data.sources),
         "days": rows,
         "older": str(before) if spec.data.holds(before) else "",
-        "acts": acts_on(services.control, spec.name),
+        "acts": [row.to_json() for row in acts_on(services.control, spec.name, ACTS, SHOWN)],
     }
 
 
@@ -183,13 +175,3 @@ def _of_published(ledger: Ledger, ref: Ref | None) -> tuple[KeptVerdict | None, 
         return (None, "it was published without a verdict") if judged is None else (KeptVerdict.of(ledger.resolve(judged)), "")
     except (DataError, IntegrityError, FileNotFoundError) as error:
         return None, f"its record cannot be read: {error}"
-
-
-def acts_on(control: ControlStore, owner: str, most: int = 10) -> list[dict[str, Any]]:
-    """Who released what, had it taken in or computed again, the newest first."""
-    mine = sa.or_(audit.c.subject == owner, audit.c.subject.startswith(f"{owner}/", autoescape=True))
-    columns = (audit.c.seq, audit.c.at, audit.c.actor, audit.c.action, audit.c.subject, audit.c.detail)
-    query = sa.select(*columns).where(mine, audit.c.action.in_(ACTS)).order_by(audit.c.seq.desc()).limit(most)
-    with control.transaction() as connection:
-        rows: list[Mapping[str, Any]] = [dict(row) for row in connection.execute(query).mappings()]
-    return [dict(row) for row in rows]

@@ -8,13 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
-from include.core.control import ControlStore, documents, routes
+from include.core.control import ControlStore
 from include.costs.prices import Prices, shown
 from include.costs.spent import total
 from include.costs.version import COSTS, VersionCost, told
-from include.routing.route import Route
+from include.routing.standings import standings_in
 
 
 def spending(control: ControlStore, owners: Mapping[str, str]) -> list[dict[str, Any]]:
@@ -31,19 +29,15 @@ def of_model(costs: Mapping[int, VersionCost]) -> list[dict[str, Any]]:
 
 
 def _counted(control: ControlStore, owners: Iterable[str]) -> dict[str, dict[int, VersionCost]]:
-    mine = sa.and_(documents.c.kind == COSTS.name, documents.c.subject.in_(list(owners)))
     found: dict[str, dict[int, VersionCost]] = {}
-    with control.transaction() as connection:
-        for row in connection.execute(sa.select(documents.c.subject, documents.c.key, documents.c.body).where(mine)):
-            body = COSTS.format.read(row.body, row.key)
-            found.setdefault(row.subject, {})[int(body["version"])] = VersionCost.from_json(body)
+    for each in COSTS.of_subjects(control, owners):
+        found.setdefault(each.subject, {})[int(each.body["version"])] = VersionCost.from_json(each.body)
     return found
 
 
 def _champions(control: ControlStore) -> dict[str, int | None]:
     with control.transaction() as connection:
-        rows = connection.execute(sa.select(routes.c.model, routes.c.route)).all()
-    return {row.model: Route.from_json(row.route).champion for row in rows}
+        return {model: each.champion for model, each in standings_in(connection).items()}
 
 
 def _line(model: str, owner: str, costs: Mapping[int, VersionCost], champion: int | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from include.data.published import extent
 from include.experiment_state.queries import newest_experiment
 from include.governance.mirror import behind
 from include.monitoring.retraining.retrainings import newest as newest_decisions
+from include.rollout.approval_list import approval
 from include.rollout_state.queries import newest_events, newest_rollout
 from include.routing.applied import newest_applied
 from include.routing.route import read_route, set_at
@@ -36,6 +37,7 @@ class Overview:
     versions: tuple[ShownRecord, ...]  # newest first
     route: Row  # as the gateway is to serve; empty before the first rollout
     rollout: Row  # the newest, live or not; empty if there was none
+    approval: Row  # of that rollout, where persons are asked and it is live: include.rollout.approval_gate.Standing
     events: tuple[Row, ...]  # of that rollout, newest first
     experiment: Row  # the newest, running or not; empty if there was none
     decisions: tuple[Row, ...]  # newest first
@@ -70,6 +72,7 @@ class Overview:
             "versions": [record.to_json() for record in self.versions],
             "route": self.route,
             "rollout": self.rollout,
+            "approval": self.approval,
             "events": list(self.events),
             "experiment": self.experiment,
             "decisions": list(self.decisions),
@@ -89,6 +92,7 @@ def overview(control: ControlStore, model: str) -> Overview:
         versions=tuple(reversed(shown_records(control, model))),
         route=_route(control, model),
         rollout={**rollout} if rollout else {},
+        approval=_approval(control, rollout["id"]) if rollout and rollout["live"] else {},
         events=tuple({**event} for event in newest_events(control, rollout["id"], EVENTS)) if rollout else (),
         experiment=newest_experiment(control, model),
         decisions=tuple(newest_decisions(control, model, DECISIONS)),
@@ -102,6 +106,11 @@ def overview(control: ControlStore, model: str) -> Overview:
 def _route(control: ControlStore, model: str) -> Row:
     generation, route = read_route(control, model)
     return {**route.to_json(), "generation": generation, "at": set_at(control, model)} if generation else {}
+
+
+def _approval(control: ControlStore, rollout: str) -> Row:
+    found = approval(control, rollout)
+    return found.to_json() if found is not None else {}
 
 
 def _target(control: ControlStore, model: str) -> Row:

@@ -183,6 +183,10 @@ class MultiClassProblem(Problem):
         costs: Floats = np.array(self.value.costs)[known, said]
         return costs
 
+    def explained(self, outputs: Outputs) -> int:
+        """The class that is answered."""
+        return int(self.decide(outputs[None, :])[0])
+
     def surprise(self, truth: Truth, outputs: Outputs) -> Floats:
         """The log loss."""
         return _log_loss(truth, outputs)

@@ -265,6 +265,10 @@ class Problem(ABC):
     def loss(self, truth: Truth, outputs: Outputs) -> Floats:
         """What each row [n] loses, 0 at best: what retraining and the judge weigh. Of a ranking, each list at its first row."""
 
+    def explained(self, outputs: Outputs) -> int:
+        """The place of the output [k] that an explanation of the answer is about."""
+        return 0
+
     def surprise(self, truth: Truth, outputs: Outputs) -> Floats:
         """What each row's label costs by the outputs [n], by degrees: what an attack on the training rows reads."""
         return self.loss(truth, outputs)

@@ -40,7 +40,24 @@ class Truth:
         day, query = (None if each is None else each[chosen] for each in (self.day, self.query))
         return Truth(self.labels[chosen], weight, day, query, {name: each[chosen] for name, each in self.costs.items()})
 
+    def joined(self, other: Truth) -> Truth:
+        """These rows, and then the other's. Lists of the other are none of these."""
+        weight, day, query = (
+            None if one is None or two is None else np.concatenate([one, two])
+            for one, two in ((self.weight, other.weight), (self.day, other.day), (self.query, _apart(self.query, other.query)))
+        )
+        costs = {name: np.concatenate([each, other.costs[name]]) for name, each in self.costs.items()}
+        return Truth(np.concatenate([self.labels, other.labels]), weight, day, query, costs)
+
     @property
     def weights(self) -> Floats:
         """[n]; ones where every row counts once."""
         return np.ones(len(self.labels)) if self.weight is None else self.weight
+
+
+def _apart(known: Groups | None, other: Groups | None) -> Groups | None:
+    """The other's numbers of lists, beyond all that are known."""
+    if known is None or other is None or not len(known):
+        return other
+    moved: Groups = other - other.min(initial=0) + known.max() + 1
+    return moved

@@ -1,7 +1,8 @@
-"""Persons and a rollout: they are asked, they say yes or no, or the deadline passes. Who waits for whom, and who said what.
+"""Persons and a rollout: they are asked, they say yes or no, or the deadline passes.
 
 All ways to answer (Airflow's page and its API, the console, the command line) end in `decide`, one transaction: the event of
-the rollout, the row of the audit and, for a no, the way back. What opens a stage is not in here: approval_gate.py.
+the rollout, the row of the audit and, for a no, the way back. What opens a stage is not in here: approval_gate.py. Who waits for
+whom, and who said what: approval_list.py.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.core import fault
-from include.core.control import ControlStore, rollout_events, rollouts
+from include.core.control import ControlStore, rollout_events
 from include.core.digest import digest_json
 from include.core.errors import ConflictError, DataError, NotAllowedError
 from include.core.request import Json
-from include.core.settings import Settings
 from include.core.time import now, timestamp
 from include.rollout.approval_gate import Said, Standing, require_approved_in, said_in, standing_of
+from include.rollout.approval_list import approval as approval
+from include.rollout.approval_list import approvals_of as approvals_of
+from include.rollout.approval_list import waiting_approvals as waiting_approvals
 from include.rollout.history import Rollout, event_in, event_key, live_in, rollout_in
 from include.rollout.machine import require_running, require_verdict, revert_route
-from include.rollout_state.approval import Person, opened_with
+from include.rollout_state.approval import Person
 from include.versions.override import LONGEST
 
 REFUSED = "approval.refused"  # the audit's word for an answer that does not count
@@ -134,41 +137,11 @@ def expire(control: ControlStore, rollout: Rollout, epoch: int, at: datetime | N
     return True
 
 
-def approval(control: ControlStore, rollout_id: str) -> Standing | None:
-    """Where a rollout's approval stands; None where nobody is asked."""
-    with control.transaction() as connection:
-        return standing_of(connection, rollout_in(connection, rollout_id))
-
-
 def require_approved(control: ControlStore, rollout: Rollout) -> Standing | None:
     """Raises ApprovalMissing while persons who are asked have not let it on."""
     with control.transaction() as connection:
         require_running(connection, rollout)
         return require_approved_in(connection, rollout, None)
-
-
-def waiting_approvals(control: ControlStore, model: str = "") -> list[Standing]:
-    """The rollouts that wait for persons now, of one model or of all; the one that is due first comes first."""
-    query = sa.select(rollouts.c.id).where(rollouts.c.live.is_not(None))
-    with control.transaction() as connection:
-        ids = connection.execute(query.where(rollouts.c.model == model) if model else query).scalars().all()
-        found = [standing_of(connection, rollout_in(connection, rollout_id)) for rollout_id in ids]
-    return sorted((each for each in found if each is not None and each.waits), key=lambda each: each.until)
-
-
-def approvals_of(control: ControlStore, model: str, version: int) -> list[dict[str, Any]]:
-    """What persons were asked of a version and what they said, in all its rollouts, oldest first.
-
-    Each is {"rollout", "event" (asked, approved, rejected or overdue), "at", "person" ({"id", "name"} or None), "reason", "seen",
-    "via", "terms"}.
-    """
-    mine = sa.and_(rollouts.c.model == model, rollouts.c.challenger == version)
-    kinds = rollout_events.c.event.in_(("opened", "asked", "approved", "rejected", "overdue"))
-    query = sa.select(rollout_events).join(rollouts, rollouts.c.id == rollout_events.c.rollout).where(mine, kinds)
-    with control.transaction() as connection:
-        rows = connection.execute(query.order_by(rollout_events.c.at, rollout_events.c.key)).mappings().all()
-    terms = {row["rollout"]: opened_with(row["evidence"]) for row in rows if row["event"] == "opened"}
-    return [_told(row, terms[row["rollout"]]) for row in rows if row["event"] != "opened"]
 
 
 def checked(reason: str) -> str:
@@ -295,23 +268,3 @@ def _standing(connection: sa.Connection, rollout: Rollout) -> Standing:
 def _write(connection: sa.Connection, rollout: Rollout, event: str, name: str, evidence: Mapping[str, Any]) -> None:
     row = {"rollout": rollout.id, "stage": rollout.stage, "event": event, "evidence": dict(evidence), "at": timestamp()}
     connection.execute(rollout_events.insert().values(key=event_key(rollout.id, event, name), **row))
-
-
-def _told(row: sa.RowMapping, terms: Any) -> dict[str, Any]:
-    told = row["evidence"]
-    kept = {name: told.get(name) for name in ("reason", "seen", "via")}
-    person = told.get("by")
-    head = {"rollout": row["rollout"], "event": row["event"], "at": row["at"], "person": dict(person) if person else None}
-    return {**head, **kept, "terms": terms.to_json() if terms is not None else None}
-
-
-def look(*, rollout: str, seen: str, told: bool = False) -> str | None:
-    """For whoever waits: over, approved, changed (since `seen` was shown) or overdue (unless `told`); None: ask again."""
-    standing = approval(ControlStore(Settings.from_env().control_url), rollout)
-    if standing is None or not standing.rollout.live:
-        return "over"
-    if not standing.missing:
-        return "approved"
-    if standing.seen != seen:
-        return "changed"
-    return "overdue" if standing.is_over(now()) and not told else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from include.core.html import document, tag, tiles
 from include.rollout.alpha_spending import SLICES, Ints
+from include.rollout.approval_gate import names_in
 from include.rollout.evidence import CHALLENGER, CHAMPION, Count, Evidence
 from include.rollout.history import Rollout
 from include.rollout.judge import absolute_limits, guard_limits
@@ -20,6 +21,10 @@ KINDS = {
     "promoted": "good",
     "roll_back": "bad",
     "rolled_back": "bad",
+    "approved": "good",
+    "rejected": "bad",
+    "asked": "warn",
+    "overdue": "bad",
     "paused": "warn",
     "undriven": "warn",
     "alert": "warn",
@@ -136,6 +141,7 @@ def _log(events: Sequence[Mapping[str, Any]]) -> str:
         evidence = event["evidence"]
         answer = evidence.get("answer", "")
         words = "; ".join(map(str, evidence.get("reasons", ()))) or str(evidence.get("reason", ""))
+        words = ": ".join(filter(None, (", ".join(names_in(evidence)), words)))
         kind = tag(str(event["event"]).replace("_", " "), KINDS.get(str(answer or event["event"]), "dim"))
         rows.append(
             f'<tr><td class="d">{escape(str(event["at"])[:19])}</td><td>{escape(str(event["stage"]))}</td><td>{kind}</td>'

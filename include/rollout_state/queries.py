@@ -92,3 +92,19 @@ def newest_events(control: ControlStore, rollout: str, limit: int) -> list[Event
 def models_in(connection: sa.Connection) -> set[str]:
     """The models that ever had a rollout."""
     return set(connection.execute(sa.select(rollouts.c.model).distinct()).scalars())
+
+
+def rollouts_of_in(connection: sa.Connection, model: str, version: int) -> list[dict[str, Any]]:
+    """Every rollout of a version, oldest first."""
+    mine = sa.and_(rollouts.c.model == model, rollouts.c.challenger == version)
+    return [dict(row) for row in connection.execute(sa.select(rollouts).where(mine).order_by(rollouts.c.created_at)).mappings()]
+
+
+def served_in(connection: sa.Connection, model: str, version: int) -> tuple[str, str]:
+    """When a rollout first made a version the champion, and when the next one was made it; empty where that was not yet."""
+    promoted = sa.select(sa.func.min(rollouts.c.updated_at)).where(rollouts.c.model == model, rollouts.c.state == "promoted")
+    since = connection.execute(promoted.where(rollouts.c.challenger == version)).scalar() or ""
+    if not since:
+        return "", ""
+    later = promoted.where(rollouts.c.challenger != version, rollouts.c.updated_at > since)
+    return since, connection.execute(later).scalar() or ""

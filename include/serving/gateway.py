@@ -125,7 +125,7 @@ class Gateway:
             "/v2/models/{model}/versions/{version}/infer": self._infer,
             "/status": page(lambda: answer(self._status())),
             "/metrics": self._metrics,
-            "/openapi.json": page(lambda: Response(openapi(self._kinds))),
+            "/openapi.json": page(lambda: Response(openapi(*self._served))),
             "/": page(lambda: Response(PAGE, kind=b"text/html; charset=utf-8")),
         }
         assert set(self._handlers) == set(BY_PATTERN), "every route has a right, and every right's route is answered"
@@ -387,9 +387,10 @@ class Gateway:
         return answer({"rows": rows.num_rows, "newer": written})
 
     @property
-    def _kinds(self) -> frozenset[str]:
-        """Of the problems of the models that are served."""
-        return frozenset(deployment.spec.problem.kind for deployment in self._manager.deployments.values())
+    def _served(self) -> tuple[frozenset[str], bool]:
+        """The kinds of problems of the models that are served, and whether one explains its answers."""
+        specs = [deployment.spec for deployment in self._manager.deployments.values()]
+        return frozenset(spec.problem.kind for spec in specs), any(spec.serving.explain is not None for spec in specs)
 
     def _spec(self, model: str) -> ModelSpec:
         deployment = self._manager.deployments.get(model)

@@ -168,9 +168,32 @@ OPENAPI = msgspec.json.encode(DOCUMENT)
 
 
 @cache
-def openapi(kinds: frozenset[str]) -> bytes:
-    """The document, as JSON. `kinds`: of the problems of the models that are served, as `problem.kind` in their specs."""
-    return OPENAPI if kinds <= {"binary"} else msgspec.json.encode(_by_kind([kind for kind in _SAID if kind in kinds]))
+def openapi(kinds: frozenset[str], explains: bool = False) -> bytes:
+    """The document, as JSON. `kinds`: of the problems of the models that are served, as `problem.kind` in their specs.
+
+    `explains`: whether answers of one of them are explained.
+    """
+    if kinds <= {"binary"} and not explains:
+        return OPENAPI
+    document = _by_kind([kind for kind in _SAID if kind in kinds])
+    return msgspec.json.encode(_explaining(document) if explains else document)
+
+
+_EXPLANATION = _object(
+    (), of=_TEXT, base=_NUMBER, contributions={"type": "object", "additionalProperties": _NUMBER}, rest=_NUMBER,
+    method={"enum": ["exact", "permutations"]}, missing=_TEXT, why=_TEXT,
+)  # fmt: skip
+
+
+def _explaining(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with what explanations add to questions and answers."""
+    item = _with(_ITEM, explain={"type": ["boolean", "integer"]})
+    schemas = {
+        name: _with(schema, explanation=_EXPLANATION) if name.startswith("Answer_") else schema
+        for name, schema in document["components"]["schemas"].items()
+    }
+    schemas["Predict"] = {"oneOf": [item, _object(("requests",), requests={"type": "array", "items": item})]}
+    return {**document, "components": {**document["components"], "schemas": schemas}}
 
 
 # What came from /status is put on the page as text, never as HTML.

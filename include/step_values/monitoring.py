@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, NotRequired, TypedDict
 
+from include.step_values.fairness import FairnessValue
 from include.step_values.features import TrainingSetValue
 
 Verdict = Literal["drift", "none", "abstain"]
@@ -187,6 +188,18 @@ class WatchedChampion(TypedDict):
     rows: int
 
 
+class WatchedFairness(FairnessValue):
+    """How groups were treated in a window. `labels`: whether enough labels have landed for what needs them. `unlanded`: answers
+    whose entity row is not published yet, so that their attributes are not known. `late`: of the window `late_window` before,
+    whose labels have become enough. `alarm`: the limits that enough windows in a row have shown to be missed."""
+
+    labels: bool
+    unlanded: int
+    late: NotRequired[FairnessValue]
+    late_window: NotRequired[str]
+    alarm: list[str]
+
+
 class MonitorValue(TypedDict):
     """One window of a champion's predictions, judged. `kinds`: every type of drift by name."""
 
@@ -204,6 +217,7 @@ class MonitorValue(TypedDict):
     earlier: list[EarlierWindow]
     estimate: EstimateValue
     comparisons: list[ComparisonValue]
+    fairness: NotRequired[WatchedFairness]
     words: list[str]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import sqlalchemy as sa
 
-from include.core.control import ControlStore, documents
+from include.core.control import ControlStore
 from include.core.documents import DocumentKind
 from include.core.request import Result
 from include.core.versioned import Format
@@ -64,19 +64,12 @@ def keep(control: ControlStore, model: str, results: Iterable[Result]) -> int:
 
 def newest_verdicts_in(connection: sa.Connection, model: str, most: int) -> list[KeptVerdict]:
     """Those that were given last, newest first."""
-    query = sa.select(documents.c.body).where(documents.c.kind == VERDICTS.name, documents.c.subject == model)
-    bodies = connection.execute(query.order_by(documents.c.at.desc()).limit(most)).scalars()
-    return [_kept(VERDICTS.format.read(body)) for body in bodies]
+    return [_kept(found.body) for found in VERDICTS.newest_in(connection, model, most)]
 
 
 def verdicts_on(control: ControlStore, model: str, days: Iterable[str]) -> dict[str, KeptVerdict]:
     """By day the verdict that was given last, of those days that have one."""
-    wanted = list(days)
-    day = documents.c.body["day"].as_string()
-    mine = sa.and_(documents.c.kind == VERDICTS.name, documents.c.subject == model, day.in_(wanted))
-    with control.transaction() as connection:
-        bodies = connection.execute(sa.select(documents.c.body).where(mine)).scalars()
-        found = [_kept(VERDICTS.format.read(body)) for body in bodies]
+    found = [_kept(each.body) for each in VERDICTS.saying(control, model, "day", days)]
     return {each.day: each for each in sorted(found, key=lambda each: each.at)}
 
 

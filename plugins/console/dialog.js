@@ -27,7 +27,9 @@ export const ask = given => new Promise(resolve => {
       state.done = await given.send(Object.fromEntries(Object.entries(values).map(([name, text]) => [name, text.trim()]))) || "Done.";
       fields.forEach(field => drafts.keep(given.act, field.name, ""));
       announce(state.done);
-    } catch (error) { state.problem = error.message; }
+    } catch (error) {  // of an act that nobody answered it is not known whether it was done
+      state.problem = error.kind === "unreachable" ? `It is not known whether it was done: ${error.message} Look again before you repeat it.` : `Nothing was changed: ${error.message}`;
+    }
     state.busy = false;
     draw();
     (state.done ? box.querySelector("button") : box.querySelector(".problem")).focus();
@@ -39,7 +41,7 @@ export const ask = given => new Promise(resolve => {
   const asked = () => html`<form @submit=${submit} novalidate=${nothing}>
     ${given.happens ? html`<p class="happens">${given.happens}</p>` : nothing}${given.safe ? html`<p class="note">Safe: ${given.safe}</p>` : nothing}${given.more ?? nothing}
     ${fields.map(field)}
-    <p class="problem bad" tabindex="-1" role="alert">${state.problem ? `Nothing was changed: ${state.problem}` : ""}</p>
+    <p class="problem bad" tabindex="-1" role="alert">${state.problem}</p>
     <footer><button type="button" @click=${() => box.close()}>Cancel</button><button class=${given.danger ? "go danger-go" : "go"} ?disabled=${state.busy}>${state.busy ? "Working…" : given.button}</button></footer></form>`;
   const told = () => html`<p>${state.done}</p><footer><button type="button" class="go" @click=${() => box.close()}>Close</button></footer>`;
   const draw = () => render(html`<h2 id=${id}>${given.title}</h2>${state.done ? told() : asked()}`, box);

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from include.core.control import ControlStore, versions
 from include.core.spec import Approval, ModelSpec
 from include.core.time import now, timestamp
-from include.rollout import approval_gate, approvals
+from include.rollout import approval_gate, approval_list, approvals
 from include.rollout.approval_gate import Standing
 from include.rollout.approvals import Answer, Decided, ask, decide
 from include.rollout.history import Rollout
@@ -80,5 +80,5 @@ def say(control: ControlStore, standing: Standing, by: Person = ANN, approve: bo
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
     """The clock of approvals runs ahead."""
     ahead: Any = lambda: now() + by  # noqa: E731
-    monkeypatch.setattr(approvals, "now", ahead)
-    monkeypatch.setattr(approval_gate, "now", ahead)
+    for module in (approvals, approval_gate, approval_list):
+        monkeypatch.setattr(module, "now", ahead)

@@ -13,8 +13,7 @@ from typing import Any, Self
 import httpx
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name for a reference to an element
-KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "ArrowLeft": "\ue012", "ArrowUp": "\ue013",
-        "ArrowRight": "\ue014", "ArrowDown": "\ue015"}  # fmt: skip
+TAB, ENTER, ESCAPE, LEFT = "\ue004", "\ue007", "\ue00c", "\ue012"
 QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1400,1000",
@@ -55,6 +54,18 @@ class Browser:
         """On a page of the site: carry Airflow's cookie from now on."""
         self._call("POST", "/cookie", {"cookie": {"name": "_token", "value": token}})
 
+    def log_out(self) -> None:
+        """Lose Airflow's cookie, as a session that ended does."""
+        self._call("DELETE", "/cookie")
+
+    def resize(self, width: int, height: int = 1000) -> None:
+        self._call("POST", "/window/rect", {"width": width, "height": height})
+
+    def press(self, text: str) -> None:
+        """Keys, to whatever has the focus: letters, or the protocol's codes such as TAB."""
+        keys = [{"type": kind, "value": key} for key in text for kind in ("keyDown", "keyUp")]
+        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": keys}]})
+
     def into_frame(self, css: str) -> None:
         self._call("POST", "/frame", {"id": {ELEMENT: self._find(css)}})
 
@@ -74,11 +85,6 @@ class Browser:
 
     def run(self, script: str, *arguments: Any) -> Any:
         return self._call("POST", "/execute/sync", {"script": script, "args": list(arguments)})
-
-    def keys(self, *pressed: str) -> None:
-        """Whole keys, one after another, to what has the focus; "Tab", "Enter", "ArrowLeft" by their names."""
-        each = [{"type": kind, "value": KEYS.get(key, key)} for key in pressed for kind in ("keyDown", "keyUp")]
-        self._call("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": each}]})
 
     def sized(self, width: int, height: int = 1000) -> None:
         """The page as on a screen of that many CSS pixels."""

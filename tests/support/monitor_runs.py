@@ -57,6 +57,10 @@ class Monitor:
         self, table: pa.Table, params: dict[str, Any] | None = None, reference: Ref | None = None, **counts: Any
     ) -> Result:
         collect = commit(self.ledger, "collect", collected(table, **counts), beside(table), self.scratch)
+        return self.on(collect, params, reference)
+
+    def on(self, collect: Ref, params: dict[str, Any] | None = None, reference: Ref | None = None) -> Result:
+        """What is found in a collected window."""
         model = spec()
         base = {
             "monitoring": model.monitoring.model_dump(mode="json"),

@@ -18,7 +18,7 @@ from include.core.errors import DataError, SlipstreamError, TransientError
 from include.core.settings import Settings
 from include.governance.labels import ALIASES
 from include.versions.record import Stage, VersionRecord
-from include.versions.shown import override_of
+from include.versions.shown import override_of, promoted_by
 
 OURS = frozenset({*ALIASES.values(), "challenger"})  # aliases that people set beside these are left alone
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
@@ -129,4 +129,5 @@ def _labels(record: VersionRecord) -> dict[str, str]:
     verdict = "passed" if gate.passed else "closed: " + "; ".join(gate.reasons)
     if (override := override_of(record)) is not None:
         verdict = f"{override.words} ({verdict})"
-    return {"stage": str(record.stage), "semver": record.semver, "gate": verdict[:4000]}
+    by = {"promoted_by": ", ".join(names)} if (names := promoted_by(record)) else {}
+    return {"stage": str(record.stage), "semver": record.semver, "gate": verdict[:4000], **by}

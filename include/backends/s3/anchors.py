@@ -26,6 +26,7 @@ from include.governance.anchors import Anchor, Held
 
 _NAME = re.compile(r"(?P<seq>\d{12,})-(?P<hash>[0-9a-f]{64})\.json")
 _UNLOCKED = frozenset({"404", "ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration"})
+_ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _TAKEN = frozenset({"412", "PreconditionFailed"})
 
 
@@ -42,15 +43,17 @@ class S3Anchors:
     def write(self, anchor: Anchor) -> bool:
         key = f"{self._prefix}{anchor.seq:012d}-{anchor.hash}.json"
         with self._reaching():
-            lock = self._lock()
+            if self._is_locked(key):
+                return False
+            lock, body = self._lock(), anchor.line.encode()
             try:
-                self._bucket.call("put_object", Key=key, Body=anchor.line.encode(), IfNoneMatch="*", **lock)
+                self._bucket.call("put_object", Key=key, Body=body, IfNoneMatch="*", **lock)
             except ClientError as error:
                 if code(error) not in _TAKEN:
                     raise
-                if self._is_locked(key):
+                if self._is_locked(key):  # another one wrote it at this moment
                     return False
-                self._bucket.call("put_object", Key=key, Body=anchor.line.encode(), **lock)
+                self._bucket.call("put_object", Key=key, Body=body, **lock)
             return True
 
     def read(self) -> list[Held]:
@@ -92,8 +95,13 @@ class S3Anchors:
         )
 
     def _is_locked(self, key: str) -> bool:
-        """Whether what stands there is held: an object that somebody else put there first may be taken away again."""
-        return bool(self._bucket.call("head_object", Key=key).get("ObjectLockMode"))
+        """Whether it stands there and is held: an object that somebody else put there first may be taken away again."""
+        try:
+            return bool(self._bucket.call("head_object", Key=key).get("ObjectLockMode"))
+        except ClientError as error:
+            if code(error) in _ABSENT:
+                return False
+            raise
 
     def _reaching(self) -> AbstractContextManager[None]:
         return reaching(

@@ -14,13 +14,13 @@ from include.core.spec.data import Data, Retention
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
-from include.core.spec.explanations import Explanations
+from include.core.spec.explanations import Explain, Explanations
 from include.core.spec.fairness import Attribute, Fairness, Limit
 from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
-from include.core.spec.privacy import MembershipCheck
+from include.core.spec.privacy import MembershipCheck, PrivateTraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.scoring import Scoring
@@ -53,6 +53,7 @@ __all__ = [
     "Evaluation",
     "EventSource",
     "Experiment",
+    "Explain",
     "Explanations",
     "Fairness",
     "Feature",
@@ -73,6 +74,7 @@ __all__ = [
     "Objectives",
     "OptionalReference",
     "PartitionOwner",
+    "PrivateTraining",
     "Problem",
     "Ranking",
     "Redshift",

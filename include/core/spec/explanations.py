@@ -34,3 +34,23 @@ class Explanations(Frozen):
 
     seed: int = Field(7, ge=0, lt=2**31)
     """The seed of every row and permutation that is drawn."""
+
+
+class Explain(Frozen):
+    """How the gateway explains single answers to callers that ask for it, and what that may cost."""
+
+    coalitions: int = Field(256, ge=8, le=20_000)
+    """How many sets of features of an answer's row are asked about, at most: exact values up to 8 features, by default. Each
+    costs a run of the model on as many rows as the background has."""
+
+    share: float = Field(0.1, gt=0, le=1)
+    """The share of one core of each worker that explanations of this model may take. Beyond it answers come without theirs."""
+
+    waiting: int = Field(8, ge=1, le=1000)
+    """How many explanations may be under way in a worker. Beyond it answers come without theirs."""
+
+    time_limit: timedelta = Field(timedelta(seconds=1), gt=timedelta(0), le=timedelta(minutes=1))
+    """How long an answer, or a batch of them, waits to be explained. After it the answer comes without."""
+
+    cache_mb: float = Field(16.0, ge=0, le=1024)
+    """How many MB of explanations a worker keeps, for equal rows of the same version."""

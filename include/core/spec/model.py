@@ -106,7 +106,7 @@ class ModelSpec(Frozen):
     def _by_the_profile(self) -> Self:
         """What a regulated spec leaves out, and what it may not go below."""
         if self.profile == "regulated":
-            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions).items():
+            for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions, self.managed).items():
                 self.__dict__[section] = getattr(self, section).model_copy(update=values)
         if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout)]:
             raise ValueError("; ".join(wrong))
@@ -156,6 +156,11 @@ class ModelSpec(Frozen):
             if unknown:
                 raise ValueError(f"{field}: {unknown} is neither a feature nor a key of this model")
         dtypes = {feature.name: feature.dtype for feature in self.features.inputs}
+        hidden = sorted({each.name for view in self.features.views for each in view.features} & set(self.serving.redact))
+        if unseen := [name for name in self.fairness.columns if name in hidden]:
+            raise ValueError(
+                f"fairness.attributes: {unseen} is a view's, and serving.redact keeps it out of the log: no window sees it"
+            )
         unfair = [*self.fairness.problems(self.problem, self.label, self.features.keys, dtypes, self.managed)]
         if unfair:
             raise ValueError("; ".join(unfair))
@@ -236,6 +241,11 @@ class ModelSpec(Frozen):
         if wanted and wanted not in known:
             kind = type(self.problem).__name__
             yield f"training.search.metric: {wanted!r} is no metric of this {kind}; it has {', '.join(known)}"
+        if self.training.privacy is not None and (self.problem.weight or self.problem.kind == "ranking"):
+            couples = "lists are learned as wholes" if self.problem.kind == "ranking" else "weights are divided by their sum"
+            yield f"training.privacy: {couples}, so a row moves what others say, beyond the account; leave one of them out"
+        if self.serving.explain is not None and self.evaluation.explanations is None:
+            yield "serving.explain: answers are explained against rows that evaluation.explanations keeps; give it as well"
         if self.problem.kind != "binary" and self.evaluation.int8:
             yield "evaluation.int8: an INT8 variant is made of binary models only"
         if self.problem.kind != "binary" and self.serving.explore and not hasattr(self.problem, "decision"):

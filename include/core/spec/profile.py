@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from include.core.spec.approval import Approval
-from include.core.spec.evaluation import Evaluation
+from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.explanations import Explanations
+from include.core.spec.privacy import MembershipCheck
 from include.core.spec.rollout import Rollout
 
 Profile = Literal["standard", "regulated"]
@@ -17,13 +18,18 @@ SHORTEST = 20  # characters of a reason
 APPROVAL = Approval(before="traffic", persons=2)
 
 
-def regulated(evaluation: Evaluation, rollout: Rollout, exceptions: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The values that a regulated spec did not set, by section and field."""
+def regulated(
+    evaluation: Evaluation, rollout: Rollout, exceptions: Mapping[str, str], managed: bool
+) -> dict[str, dict[str, Any]]:
+    """The values that a regulated spec did not set, by section and field. `managed`: whether it is trained here: what is measured
+    on training rows, or by the platform's own evaluation, is not by default of a model that is only served."""
     found: dict[str, dict[str, Any]] = {"evaluation": {}, "rollout": {}}
     if "approval" not in rollout.model_fields_set:
         found["rollout"]["approval"] = APPROVAL
-    if "explanations" not in evaluation.model_fields_set and "explanations" not in exceptions:
-        found["evaluation"]["explanations"] = Explanations()
+    if managed:
+        wanted = {"explanations": Explanations(), "robustness": Robustness(), "privacy": MembershipCheck()}
+        given = {*evaluation.model_fields_set, *exceptions}
+        found["evaluation"] = {name: value for name, value in wanted.items() if name not in given}
     return found
 
 

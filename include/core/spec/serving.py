@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from include.core.spec.base import Frozen, Name
+from include.core.spec.explanations import Explain
 
 
 class Endpoint(Frozen):
@@ -68,6 +69,10 @@ class Serving(Frozen):
 
     explore: float = Field(0.0, ge=0, lt=1)
     """The share of the requests whose decision is drawn at random, and logged as such. By default none is."""
+
+    explain: Explain | None = None
+    """Whether callers may ask why an answer is what it is (`"explain": true`), and what that may cost. It needs
+    `evaluation.explanations`, which keeps the rows that answers are explained against. By default nobody may."""
 
     requests_per_second: float | None = Field(None, gt=0)
     """How many requests a second one worker accepts for this model; further ones are answered with the status 429. By default

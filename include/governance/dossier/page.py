@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -12,14 +11,16 @@ from include.core.html import document, tag, tiles
 START, END = '<pre id="dossier">', "</pre><!-- the end of the dossier -->"
 HEAD = (
     "<style>@media print { :root { --paper: #fff; --soft: #fff; --ink: #000; --dim: #333; --line: #999 } body { max-width: none; "
-    "font-size: 10pt } h2 { break-after: avoid } tr { break-inside: avoid } details { display: none } } "
-    "td { overflow-wrap: anywhere } td table { margin: 0 } td.k { color: var(--dim); width: 14rem }</style>"
+    "font-size: 10pt } h2 { break-after: avoid } tr { break-inside: avoid } details.json { display: none } } "
+    "td code { overflow-wrap: anywhere } td table { margin: 0 } td.k { color: var(--dim); width: 12rem } "
+    ".tile b { font-size: 1.1rem }</style>"
 )
 FIRST = (
     "seq", "at", "window", "partition", "step", "view", "slice", "value", "name", "actor", "action", "event", "stage", "path",
     "rows", "passed", "words",
 )  # fmt: skip
-DEEPEST = 6  # tables within tables; what lies deeper is shown as JSON
+DEEPEST = 3  # tables within tables; what lies deeper stands in a line
+LONG = 4000  # characters of a cell that are shown at once
 SECTIONS: Mapping[str, tuple[str, str]] = {  # of the body, in the order of the page
     "purpose": ("What it is for", "What the model predicts, of what, and who answers for it: from its spec."),
     "record": ("The version", "Its number, what it was made of, and where it stands. Digests are SHA-256."),
@@ -47,23 +48,25 @@ def page_around(body: Mapping[str, Any]) -> tuple[str, str]:
     parts = [f"<h1>{escape(title)}</h1>", _signed(body), _tiles(body)]
     parts += [_section(name, body[name]) for name in SECTIONS if name in body]
     parts += [_section(name, value) for name, value in body.items() if name not in SECTIONS and isinstance(value, dict | list)]
-    parts += [_verify(), f"<details><summary>The dossier as JSON</summary>{START}{END}</details>"]
+    raw = f'<details class="json"><summary>The dossier as JSON</summary>{START}{END}</details>'
+    parts += [_verify(), raw]
     before, _, after = document(title, "".join(parts), HEAD).partition(f"{START}{END}")
     return before + START, END + after
 
 
 def _signed(body: Mapping[str, Any]) -> str:
+    made = f"Made at {escape(str(body.get('made_at', '')))} by {escape(str(body.get('made_by', '')))}."
     if by := body.get("signed_by"):
-        return (
-            f"<p>{tag('signed', 'good')} by the key <code>{escape(str(by))}</code>, as `slipstream dossier verify` finds out.</p>"
-        )
+        key = f"<code>{escape(str(by))}</code>"
+        return f"<p>{made} {tag('signed', 'good')} by the key {key}: how that is checked stands at the end.</p>"
     words = "Nobody vouches for this dossier: anybody can have made it."
-    return f'<p class="banner bad"><strong>Unsigned.</strong> <span>{words}</span></p>'
+    return f'<p>{made}</p><p class="banner bad"><strong>Unsigned.</strong> <span>{words}</span></p>'
 
 
 def _tiles(body: Mapping[str, Any]) -> str:
-    stage = (body.get("record") or {}).get("stage", "")
-    shown = {"made at": body.get("made_at"), "by": body.get("made_by"), "profile": body.get("profile"), "stage": stage}
+    record = body.get("record") or {}
+    named = {"version": body.get("version"), "semantic version": record.get("semver"), "stage": record.get("stage")}
+    shown = {**named, "profile": body.get("profile"), "as of": str(record.get("as_of", ""))[:10]}
     return tiles({name: str(value) for name, value in shown.items() if value})
 
 
@@ -84,9 +87,9 @@ def _section(name: str, value: Any) -> str:
 def _shown(value: Any, depth: int = 0) -> str:
     if isinstance(value, Mapping) and value and depth < DEEPEST:
         return _fields(value, depth)
-    if isinstance(value, Sequence) and not isinstance(value, str) and value and depth < DEEPEST:
-        return _rows(value, depth)
-    return _text(value)
+    if isinstance(value, list) and value and depth < DEEPEST:
+        return _rows(value)
+    return _inline(value)
 
 
 def _fields(value: Mapping[str, Any], depth: int) -> str:
@@ -96,22 +99,43 @@ def _fields(value: Mapping[str, Any], depth: int) -> str:
     return f'<div class="scroll"><table>{rows}</table></div>'
 
 
-def _rows(values: Sequence[Any], depth: int) -> str:
+def _rows(values: Sequence[Any]) -> str:
     if not all(isinstance(each, Mapping) for each in values):
         if not any(isinstance(each, Mapping | list) for each in values):
             return ", ".join(_text(each) for each in values)
-        return "".join(f"<div>{_shown(each, depth + 1)}</div>" for each in values)
+        return "".join(f"<div>{_inline(each)}</div>" for each in values)
     names = _ordered({name for each in values for name in each})
     head = "".join(f"<th>{_name(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(_cells(each, names, depth))}</tr>" for each in values)
+    body = "".join(f"<tr>{''.join(_cells(each, names))}</tr>" for each in values)
     return f'<div class="scroll"><table><tr>{head}</tr>{body}</table></div>'
 
 
-def _cells(row: Mapping[str, Any], names: Sequence[str], depth: int) -> Iterator[str]:
+def _cells(row: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
     for name in names:
         value = row.get(name)
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        yield f"<td{' class=n' if number else ''}>{_shown(value, depth + 1) if name in row else ''}</td>"
+        yield f"<td{' class=n' if number else ''}>{_folded(value) if name in row else ''}</td>"
+
+
+def _folded(value: Any) -> str:
+    """In a cell: on a line; what is long is opened by the reader."""
+    shown = _inline(value)
+    if not isinstance(value, Mapping | list) or len(shown) < LONG:
+        return shown
+    return f"<details><summary>{len(value)} parts</summary>{shown}</details>"
+
+
+def _inline(value: Any) -> str:
+    """Without a table: a table in a cell of a table has columns of one letter."""
+    if isinstance(value, Mapping) and value:
+        return "; ".join(f'<span class="dim">{_name(name)}</span> {_nested(value[name])}' for name in _ordered(value))
+    if isinstance(value, list) and value:
+        return ", ".join(_nested(each) for each in value)
+    return _text(value)
+
+
+def _nested(value: Any) -> str:
+    return f"({_inline(value)})" if isinstance(value, Mapping) and len(value) > 1 else _inline(value)
 
 
 def _ordered(names: Iterable[str]) -> list[str]:
@@ -125,7 +149,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping | list):
-        return f"<code>{escape(json.dumps(value, sort_keys=True))}</code>" if value else '<span class="dim">none</span>'
+        return '<span class="dim">none</span>'
     text = str(value)
     if len(text) == 64 and not text.strip("0123456789abcdef"):
         return f"<code>{text}</code>"

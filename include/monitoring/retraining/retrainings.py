@@ -131,3 +131,9 @@ def _made_by(effect: Mapping[str, Json] | None, asked: bool) -> MadeBy:
     if quiet is None:
         return "unknown"
     return "backfill" if quiet else "run"
+
+
+def count_between(connection: sa.Connection, model: str, since: str, until: str) -> int:
+    """How many of a model's windows that ended in `since` <= t < `until` were decided on; without an `until` all since then."""
+    within = [decisions.c.model == model, decisions.c.as_of >= since, *([decisions.c.as_of < until] if until else [])]
+    return int(connection.execute(sa.select(sa.func.count()).select_from(decisions).where(*within)).scalar_one())

@@ -14,7 +14,8 @@ from include.governance.node import Node, State
 def listed(ledger: Ledger, traced: Trace) -> list[dict[str, Json]]:
     """Each once, by path: its digest, and what it was to what it made. Of a result also its record and its request."""
     found: dict[str, dict[str, Json]] = {}
-    for node in traced.root.walk():
+    nodes = {node.uri: node for node in traced.root.walk() if node.uri}  # a day is an input of many
+    for node in nodes.values():
         for path, digest, role in _of(ledger, node, traced.where):
             found.setdefault(path, {"path": path, "digest": digest, "role": role})
     return [found[path] for path in sorted(found)]

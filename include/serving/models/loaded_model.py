@@ -17,6 +17,7 @@ from include.core.errors import DataError, SlipstreamError, TransientError, Unre
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.spec import Feature, ModelSpec, View
+from include.explanations import background
 from include.model_contract.batch import Columns, Encoded, Floats
 from include.model_contract.definition import fallback_views, views_of_model
 from include.model_contract.encoder import Encoder
@@ -67,6 +68,7 @@ class LoadedModel:
     remote: Remote | None = None  # where it is, if another server scores; its scorer is for those who may wait
     name: str = ""  # of the model that it is a version of
     computing: Computing | None = None  # what it computes of a request; None: nothing
+    background: Encoded | None = None  # the rows that its answers are explained against; None: they are not explained
 
     def compute(self, rows: Iterable[dict[str, Any]], moment: datetime) -> None:
         """Fill in what is computed of each row, as it was asked at that moment (UTC, no zone)."""
@@ -157,6 +159,7 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     model = LoadedModel(
         version, digest, encoder, scorer, width, size, misfit=misfit, views=views, inputs=inputs, answers=answers,
         retrieval=retrieval, remote=remote, name=spec.name, computing=open_computing(signature, spec.features),
+        background=_background(ledger, spec, record, encoder, scratch),
     )  # fmt: skip
     if isinstance(scorer, Patient):
         _check_remote(scorer, version)
@@ -182,6 +185,16 @@ def _variant(ledger: Ledger, record: Mapping[str, Any], trained: Result) -> tupl
         if INT8 in evaluated.files:
             return evaluated, INT8
     return trained, model_file(trained.files)
+
+
+def _background(ledger: Ledger, spec: ModelSpec, record: Mapping[str, Any], encoder: Encoder, scratch: Path) -> Encoded | None:
+    """The rows that the evaluation kept to explain answers against; None where nobody may ask, or none were kept."""
+    if spec.serving.explain is None or "evaluation" not in record:
+        return None
+    evaluated = ledger.resolve(Ref.from_json(record["evaluation"]))
+    if background.FILE not in evaluated.files:
+        return None
+    return encoder.encode_table(background.read_background(ledger.fetch(evaluated, background.FILE, scratch)))
 
 
 def _check_inputs(spec: ModelSpec, version: int, signature: Mapping[str, Any]) -> None:

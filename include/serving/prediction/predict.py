@@ -40,6 +40,7 @@ from include.serving.models.answers import Answers, is_plain, output_of, plain_a
 from include.serving.models.computing import FAILED
 from include.serving.prediction.chain import Chain
 from include.serving.prediction.coalescing import PendingRequest
+from include.serving.prediction.explaining import Explaining
 from include.serving.prediction.exploration import Exploration
 from include.serving.prediction.last_known import LastKnown
 from include.serving.prediction.lists import Lists, place
@@ -48,7 +49,7 @@ from include.serving.prediction.precomputed import taken_from
 from include.serving.prediction.remote_batches import RemoteBatches
 from include.serving.prediction.remote_chain import RemoteChain
 from include.serving.prediction.request_types import Contract, Item
-from include.serving.prediction.rows import Row, Scored, question
+from include.serving.prediction.rows import Row, Scored, by_arm, question
 from include.serving.prediction.unknown_entity import Found, without_unknown
 from include.serving.shadow import Shadow, copy_of
 from include.serving.telemetry.counters import Metrics
@@ -89,6 +90,7 @@ class Predictor:
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         choices = 2 if self._answers is None else self._answers.choices
         self._precomputed = spec.scoring.defaults
+        self._explaining = Explaining(spec, metrics) if contract.explains else None
         self._explore = Exploration(spec.serving.explore, spec.name, unit, choices)
         self._reader = reader
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
@@ -205,7 +207,7 @@ class Predictor:
 
     async def _answer_part(self, requests: list[PendingRequest], rows: list[Row], started: int) -> None:
         try:
-            await asyncio.gather(*(self._score_later(group, started) for group in _groups(rows)))
+            await asyncio.gather(*(self._score_later(group, started) for group in by_arm(rows)))
             if self._query is not None:
                 place(rows)
             self._deliver(requests, rows, self.log.encode([row.record for row in rows]))
@@ -225,7 +227,7 @@ class Predictor:
         records = [row.record for row in rows]
         self._write(records, lines)
         self._measure(records)
-        self._respond(requests, records)
+        self._respond(requests, rows)
         self._mirror(rows, lines)
         if self._cache is not None:
             moment, items = time.monotonic(), (item for request in requests for item in request.items)
@@ -249,7 +251,7 @@ class Predictor:
     def _scored(self, requests: list[PendingRequest], features: Sequence[Found], now: datetime, started: int) -> list[Row]:
         """A row for each item, with its score: nothing is written or answered yet."""
         rows = self._rows(requests, features, now)
-        groups = _groups(rows)
+        groups = by_arm(rows)
         fetched = perf_counter_ns() - started
         for group in groups:
             before = perf_counter_ns()
@@ -284,7 +286,7 @@ class Predictor:
             records = [row.record for row in rows]
             self._write(records, self.log.encode(records))
             self._measure(records)
-            self._respond([request for request, _ in known], records)
+            self._respond([request for request, _ in known], rows)
         return others
 
     def _about(self, requests: Sequence[PendingRequest]) -> dict[str, Any]:
@@ -378,21 +380,15 @@ class Predictor:
             for reason in record.degraded:
                 self._metrics.degraded.add(self._name, reason)
 
-    def _respond(self, requests: list[PendingRequest], records: list[Record]) -> None:
+    def _respond(self, requests: list[PendingRequest], rows: list[Row]) -> None:
+        if self._explaining is not None:
+            self._explaining.attach(requests, rows)
         answer, place = self._answer_of, 0
         for request in requests:
             if not request.batch:
-                request.answer(_encode(answer(records[place])))
+                request.answer(_encode(answer(rows[place].record)))
                 place += 1
                 continue
-            some = records[place : place + len(request.items)]
+            some = rows[place : place + len(request.items)]
             place += len(some)
-            request.answer(_encode({"responses": [answer(record) for record in some]}))
-
-
-def _groups(rows: Iterable[Row]) -> Iterable[list[Row]]:
-    """Those of one arm; and of one deployment, for the route may change within a batch."""
-    groups: dict[tuple[int, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((id(row.deployment), row.record.arm), []).append(row)
-    return groups.values()
+            request.answer(_encode({"responses": [answer(row.record) for row in some]}))

@@ -32,6 +32,10 @@ _TYPES: dict[str, Any] = {
 }
 KEY: Any = Annotated[str, msgspec.Meta(max_length=1000)] | Annotated[int, msgspec.Meta(ge=-INT64, le=INT64 - 1)]
 KEYS_ALLOWED = "text of at most 1000 characters, or a whole number of 64 bits"
+EXPLAIN = "explain"
+_EXPLAIN: Any = bool | Annotated[int, msgspec.Meta(ge=1, le=1000)]
+_EXPLAIN_ALLOWED = "true, false, or how many features to name at most: 1 to 1000"
+_UNEXPLAINED = "no such field: answers of this model are not explained (serving.explain in its spec)"
 _ALLOWED = {
     "float": "a finite number, or null if unknown",
     "int": "a whole number, or null if unknown",
@@ -81,6 +85,8 @@ class Contract:
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
         self.keys = spec.features.keys
+        if self.explains:
+            self.more = {**self.more, EXPLAIN: _EXPLAIN_ALLOWED}
         self._texts = tuple(feature.name for feature in spec.features.sent if feature.dtype == "text")
         self._entity = msgspec.defstruct("Entity", [(key, KEY) for key in self.keys], **_STRICT)
         asked = [_field(feature) for feature in spec.features.sent]  # by keyword: one with a default may come first
@@ -90,8 +96,16 @@ class Contract:
         self._one = msgspec.json.Decoder(self.item)
         self._many = msgspec.json.Decoder(batch)
 
+    @property
+    def explains(self) -> bool:
+        """Whether a caller may ask why an answer is what it is."""
+        return self.spec.serving.explain is not None and self.base is Item
+
     def _item_fields(self) -> list[Any]:
         """`entity` and `features` may be left out where the model needs nothing from them."""
+        return [*self._asked_fields(), (EXPLAIN, _EXPLAIN, False)] if self.explains else self._asked_fields()
+
+    def _asked_fields(self) -> list[Any]:
         entity: Any = (
             ("entity", self._entity) if self.keys else ("entity", self._entity, msgspec.field(default_factory=self._entity))
         )
@@ -156,6 +170,8 @@ class Contract:
         parent = re.sub(r"requests\[\d*\.*\]\.?", "", field)
         names = {"": ["id", "entity", "features", "event_time", *self.more], "entity": list(self.keys)}
         names["features"] = [feature.name for feature in self.spec.features.sent]
+        if full == EXPLAIN or full.endswith(f"].{EXPLAIN}"):
+            return self.more.get(EXPLAIN, _UNEXPLAINED)
         if unknown:
             return names.get(parent, msgspec.UNSET)
         leaf = full.rpartition(".")[2]

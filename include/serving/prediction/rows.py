@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -53,3 +53,11 @@ def question(item: Item, deployment: Deployment) -> Hashable:
     """What makes two requests equal: all but their id; and a change of the route asks anew."""
     features = tuple(tuple(value) if value.__class__ is list else value for value in _astuple(item.features))
     return deployment.generation, _astuple(item.entity), features, item.event_time
+
+
+def by_arm(rows: Iterable[Row]) -> Iterable[list[Row]]:
+    """Those of one arm; and of one deployment, for the route may change within a batch."""
+    groups: dict[tuple[int, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((id(row.deployment), row.record.arm), []).append(row)
+    return groups.values()

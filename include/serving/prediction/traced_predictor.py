@@ -66,18 +66,18 @@ class TracedPredictor(Predictor):
         super()._write(records, lines)
         self._written = began, time_ns(), len(lines)
 
-    def _respond(self, requests: list[PendingRequest], records: list[Record]) -> None:
-        """Called right after the write of the same records."""
+    def _respond(self, requests: list[PendingRequest], rows: list[Row]) -> None:
+        """Called right after the write of the same rows' records."""
         if Watched.live:
             began, ended, size = self._written
             place = 0
             for request in requests:
-                own = records[place : place + len(request.items)]
+                own = [row.record for row in rows[place : place + len(request.items)]]
                 place += len(own)
                 if isinstance(request.reply, Watched):
                     request.reply.recording.part(LOG, began, ended, {"slipstream.log.bytes": size})
                     request.reply.recording.answered(self._name, own)
-        super()._respond(requests, records)
+        super()._respond(requests, rows)
 
 
 def recordings(requests: Sequence[PendingRequest]) -> list[Recording]:

@@ -88,6 +88,15 @@ FAMILIES = {
     "circuits": Family(
         "slipstream_circuit_opened_total", "Times that the circuit of the store or of a version opened.", "counter", ("circuit",)
     ),
+    "explained": Family(
+        "slipstream_explanations_total",
+        "Answers that were to be explained: computed, cached, or why they were not.",
+        "counter",
+        ("model", "result"),
+    ),
+    "explaining": Family(
+        "slipstream_explanation_seconds_total", "Seconds of processor that explanations took.", "counter", ("model",)
+    ),
     "workers": Family("slipstream_worker_starts_total", "Worker processes that became ready.", "counter", ()),
 }
 
@@ -103,6 +112,7 @@ class Metrics:
         self.shadow, self.refused, self.labels = made["shadow"], made["refused"], made["labels"]
         self.pushed, self.log_bytes, self.workers = made["pushed"], made["log_bytes"], made["workers"]
         self.circuits, self.asked, self.missing = made["circuits"], made["asked"], made["missing"]
+        self.explained, self.explaining = made["explained"], made["explaining"]
         self._predicted: dict[tuple[str, int | None, str], tuple[int, int]] = {}
 
     def predicted(self, model: str, version: int | None, arm: str, latency_us: float) -> None:

@@ -29,7 +29,10 @@ export const step = (graph, id, key, upright) => {
   const node = graph.nodes.find(each => each.id === id), mine = graph.nodes.filter(each => each.layer === node.layer), at = mine.indexOf(node);
   const [back, on, less, more] = upright ? ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"] : ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"];
   if (key === on) return graph.edges.find(([from]) => from === id)?.[1];
-  if (key === back) return graph.edges.find(([, to]) => to === id)?.[0];
+  if (key === back) {  // rather to a node that leads on than to one at which the way ends
+    const sources = graph.edges.filter(([, to]) => to === id).map(([from]) => from);
+    return sources.find(each => graph.edges.some(([, to]) => to === each)) ?? sources[0];
+  }
   if (key === less) return mine[at - 1]?.id;
   if (key === more) return mine[at + 1]?.id;
   if (key === "Home") return graph.nodes.find(each => each.layer === graph.layers[0])?.id;

@@ -18,16 +18,17 @@ const search = event => {
 const form = query => html`<form class="filters" role="search" @submit=${search}>${FIELDS.map(([name, label, hint]) => html`<label>${label}<input name=${name} .value=${query[name] || ""} placeholder=${hint} maxlength="200"></label>`)}<button class="go">Search</button></form>`;
 
 const verify = async context => {
-  context.state.verdict = "Reading every row and every seal…";
+  context.state.verdict = "Reading every row, every seal and every anchor…";
   context.redraw();
   context.state.verdict = await get("audit/verify").then(found => found, error => error.message);
   context.redraw();
 };
 const verdict = found => typeof found === "string" ? html`<p role="status">${found}</p>` : html`<p role="status" class=${found.intact ? "good" : "bad"}>${found.intact ? "✓ The chain is as it was written: " : "✕ The chain is not as it was written: "}${found.words}</p>
+  ${found.first ? html`<p class="bad">The first bad row: ${many(found.first)}. Up to row ${many(found.certain)} all is certain.</p>` : nothing}${Object.entries(found.away || {}).map(([place, why]) => html`<p class="warn">${place}: ${why}</p>`)}
   ${found.findings.slice(0, 10).map(each => html`<p class="bad">${each.id}: ${each.what}</p>`)}`;
-const anchors = found => found?.map(each => html` <span title=${each.words || ""}>Anchored at row ${many(each.row)} in ${each.place}, ${time(each.at)}.</span>`) ?? nothing;
+const anchors = found => found.problem ? html` <span class="bad">${found.problem}</span>` : found.names.length ? ` Its head is anchored in ${found.names.join(", ")}.` : " Its head is anchored nowhere: SLIPSTREAM_AUDIT_ANCHOR names a place.";
 const chain = (known, context) => !known || known.seals === null ? note("Rows about no model, and the chain's state, are for whoever may read Airflow's connections.") : html`<p>${known.newest
-  ? html`${count(known.seals, "seal")}; the newest is of row ${many(known.newest.row)}, ${time(known.newest.at)}.` : "No row is sealed yet."}${anchors(known.anchors)} ${known.checked ? html`<span class=${known.checked.intact ? "good" : "bad"}>${known.checked.words}</span>` : nothing}
+  ? html`${count(known.seals, "seal")}; the newest is of row ${many(known.newest.row)}, ${time(known.newest.at)}: up to it the chain was verified then.` : "No row is sealed yet."}${anchors(known.places)}
   <button @click=${() => verify(context)}>Verify now</button></p>${context.state.verdict ? verdict(context.state.verdict) : nothing}`;
 
 const row = each => [many(each.seq), html`<time datetime=${each.at} title=${each.at}>${stamp(each.at)}</time>`, each.actor, each.action, each.subject,

@@ -11,6 +11,7 @@ from include.authoring.check import check_model
 from include.authoring.profile import CHECKS, unmet
 from include.core.settings import Settings
 from include.core.spec import Evaluation, ModelSpec
+from include.core.spec.fairness import Attribute, Fairness
 from include.governance.dossier.keys import rotate
 from include.services.services import Services
 from tests.support.toy_ledger import SPEC
@@ -36,14 +37,19 @@ def test_a_standard_model_is_asked_nothing(tmp_path: Path) -> None:
 
 
 def test_each_thing_that_lacks_is_named_until_it_is_there(tmp_path: Path) -> None:
-    assert lacking(spec(), services(tmp_path)) == ["slices", "audit anchor", "dossier"]
-    sliced = spec(evaluation=Evaluation(slices=("hour",)))
+    assert lacking(spec(), services(tmp_path)) == ["slices", "fairness", "retention", "audit anchor", "dossier"]
+    fair = Fairness(attributes=(Attribute(column="hour"),))
+    sliced = spec(evaluation=Evaluation(slices=("hour",)), fairness=fair)
     rotate(tmp_path, {})
-    assert lacking(sliced, services(tmp_path)) == ["audit anchor"]
-    assert lacking(sliced, services(tmp_path, SLIPSTREAM_AUDIT_ANCHOR="log:")) == []
-    assert lacking(spec(profile_exceptions={"slices": REASON}), services(tmp_path)) == ["audit anchor"]
-    unexplained = spec(evaluation=Evaluation(slices=("hour",), explanations=None))
-    assert lacking(unexplained, services(tmp_path)) == ["explanations", "audit anchor"]
+    assert lacking(sliced, services(tmp_path)) == ["retention", "audit anchor"]
+    assert lacking(sliced, services(tmp_path, SLIPSTREAM_AUDIT_ANCHOR="log:", SLIPSTREAM_KEEP_PREDICTIONS="182")) == ["retention"]
+    assert lacking(sliced, services(tmp_path, SLIPSTREAM_AUDIT_ANCHOR="log:", SLIPSTREAM_KEEP_PREDICTIONS="183")) == []
+    excepted = dict.fromkeys(("slices", "fairness", "retention"), REASON)
+    assert lacking(spec(profile_exceptions=excepted), services(tmp_path)) == ["audit anchor"]
+    bare = Evaluation(slices=("hour",), explanations=None, robustness=None, privacy=None)
+    assert lacking(spec(evaluation=bare, profile_exceptions=excepted), services(tmp_path)) == [
+        "explanations", "robustness", "privacy", "audit anchor",
+    ]  # fmt: skip
 
 
 def test_every_check_says_what_to_do_next() -> None:
@@ -52,13 +58,13 @@ def test_every_check_says_what_to_do_next() -> None:
 
 
 def test_check_has_a_line_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Services, "spec", lambda self, name: spec(profile_exceptions={"slices": REASON}))
+    monkeypatch.setattr(Services, "spec", lambda self, name: spec(profile_exceptions={"slices": REASON, "fairness": REASON}))
     monkeypatch.setattr(Services, "feature_set_names", lambda self: [])
     report = check_model("toy", services(tmp_path), fit=False, dags=False)
     lines = "\n".join(report.lines())
     assert not report.passed
-    assert f"regulated: 2 of {len(CHECKS)} are met; except slices: {REASON}" in lines
+    assert f"regulated: 4 of {len(CHECKS)} are met; except fairness: {REASON}; except slices: {REASON}" in lines
     assert [finding.check for finding in report.findings if finding.status == "failed" and "Profile" in finding.detail] == [
-        "audit anchor", "dossier",
+        "retention", "audit anchor", "dossier",
     ]  # fmt: skip
     assert "Next: slipstream dossier key --new" in lines

@@ -78,6 +78,10 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("doctor", ["doctor"], DOCTOR),
         *((f"completion {shell}", ["completion", shell], 0) for shell in ("bash", "zsh", "fish")),
     ],
+    "persons are asked": [
+        ("approve", ["approve", MODEL, "1", "--reason", "looked at it"], 0),
+        ("reject", ["reject", MODEL, "1", "--reason", "looked at it"], 0),
+    ],
     "a rollout": [
         ("rollout status", ["rollout", "status", MODEL], 0),
         ("rollout pause", ["rollout", "pause", MODEL], 0),
@@ -147,6 +151,7 @@ def populated(
     monkeypatch.setattr("include.cli.reconcile._airflow", lambda context: NoAirflow())
     monkeypatch.setattr("include.cli.redact._holding", lambda *given: [])  # the toy's partitions are no Parquet files
     monkeypatch.setattr("include.cli.upgrade.writers", lambda context: [])
+    monkeypatch.setattr("include.cli.approve._session", lambda context, options: Asked())
     # Their own tests compute these, with great_expectations and scikit-learn, which take seconds to import.
     monkeypatch.setattr("include.cli.profile.propose", lambda batch, source: "SUITES = {}\n")
     monkeypatch.setattr("include.cli.policy.errors", lambda stream, threshold: np.full((13, 13), 0.1))
@@ -163,6 +168,19 @@ def begin_search(loop: Loop) -> None:
     records = Records(loop.ledger.storage, f"{loop.ledger.open_attempt(request.key, 0).checkpoints}/search")
     records.decide(1, Decision("start", 0, 1, {"c": 0.5}, 0))
     records.find(Leg({"c": 0.5}, 1).key, Found(0.7, 1, [], 2.0))
+
+
+class Asked:
+    """Airflow's API server, where version 1 waits."""
+
+    def approval(self, model: str) -> dict[str, Any]:
+        told = {"model": model, "version": 1, "semver": "1.0.0", "as_of": "2013-01-04", "words": "waits", "seen": "a" * 64}
+        return {**told, "gate": {"passed": True}, "override": "", "metrics": {}, "evidence": []}
+
+    def answer(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
+        approved = body["answer"] == "approve"
+        told = {"model": model, "version": body["version"], "rollout": "r", "approved": approved}
+        return {**told, "missing": 0, "repeated": False, "by": "ann"}
 
 
 class _Jobs:

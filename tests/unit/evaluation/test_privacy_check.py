@@ -79,7 +79,8 @@ def test_of_a_ranking_lists_are_the_observations() -> None:
     labels, query = np.tile([1.0, 0.0], 1200), np.repeat(np.arange(1200), 2)
     asked = MembershipCheck(rows=220)
     value = privacy(lambda rows: rows[:, 0], *sides(problem, labels, query), Known(0.9), asked, problem)
-    assert (value["members"], value["others"]) == (220, 220)
+    assert value["members"] == 220
+    assert 220 <= value["others"] <= 221
     assert all(-1 <= each["advantage"] <= 1 for each in value["attacks"])
 
 
@@ -90,8 +91,8 @@ def test_what_cannot_be_measured_is_said_and_closes_a_gate_with_a_limit() -> Non
     elsewhere = privacy(score, encoder, train, holdout, Known(None), asked, problem)
     assert "trained elsewhere" in elsewhere["words"]
     few = Side(holdout.table.slice(0, 150), holdout.truth.take(np.arange(150)), holdout.rows[:150], holdout.numbers[:150])
-    unmeasured = privacy(score, encoder, train, few, Known(0.9), asked, problem)
-    assert "150 of the holdout" in unmeasured["words"]
+    unmeasured = privacy(score, encoder, train, few, Known(1.0), asked, problem)
+    assert "150 that it did not" in unmeasured["words"]
     for value in (elsewhere, unmeasured):
         assert value["attacks"] == []
         assert "(evaluation.privacy.limit)" in closing(value, 0.1)

@@ -44,13 +44,13 @@ GETS = [
     "/files/ledger/a/b/g0/a1/x.html",
     f"/api/models/{MODEL}/rollouts/unknown",
     f"/api/features/{MODEL}",
-    "/api/approvals",
-    f"/api/models/{MODEL}/approval",
     "/api/fleet",
     *(f"/api/models/{MODEL}/{part}" for part in ("live", "decisions", "outlook", "compare?before=1&after=2")),
+    "/api/approvals",
+    f"/api/models/{MODEL}/approval",
 ]
 HANDS = [f"/api/models/{MODEL}/rollout/{verb}" for verb in ("pause", "resume", "abort")]
-VERBS = ("rollback", "restore", "invalidate", "approval", "train", "roll_out")
+VERBS = ("rollback", "restore", "invalidate", "train", "roll_out", "approval")
 POSTS = [*(f"/api/models/{MODEL}/{verb}" for verb in VERBS), *HANDS]
 
 

@@ -29,3 +29,14 @@ def test_rows_without_labels_are_refused() -> None:
     for table in (TABLE.drop_columns("y"), TABLE.slice(0, 0), TABLE.set_column(0, "y", pa.array([None, 1]))):
         with pytest.raises(DataError, match="rows with the label 'y'"):
             PROBLEM.truth(table, "y")
+
+
+def test_rows_of_two_sides_are_one_and_their_lists_stay_apart() -> None:
+    one = Truth(np.array([1.0, 0.0]), day=np.array([3, 3]), query=np.array([0, 1]), costs={"fee": np.array([1.0, 2.0])})
+    two = Truth(np.array([1.0]), day=np.array([4]), query=np.array([0]), costs={"fee": np.array([3.0])})
+    both = one.joined(two)
+    assert both.labels.tolist() == [1, 0, 1]
+    assert both.query is not None
+    assert len(np.unique(both.query)) == 3
+    assert both.costs["fee"].tolist() == [1, 2, 3]
+    assert Truth(np.zeros(2), weight=np.ones(2)).joined(Truth(np.zeros(1))).weight is None

@@ -32,3 +32,17 @@ def test_the_label_of_classes_alone_is_no_number_with_a_fraction() -> None:
     assert label == {"anyOf": [{"type": ["string", "integer"]}]}
     answered = document["paths"]["/predict/{model}"]["post"]["responses"]["200"]["content"]["application/json"]["schema"]
     assert answered == {"$ref": "#/components/schemas/Answer"}
+
+
+def test_explanations_are_described_where_a_model_gives_them() -> None:
+    plain, explained = (
+        json.loads(openapi(frozenset({"binary"}), explains))["components"]["schemas"] for explains in (False, True)
+    )
+    assert "explain" not in plain["Predict"]["oneOf"][0]["properties"]
+    assert explained["Predict"]["oneOf"][0]["properties"]["explain"] == {"type": ["boolean", "integer"]}
+    assert set(explained["Answer_binary"]["properties"]["explanation"]["properties"]) >= {
+        "base",
+        "contributions",
+        "rest",
+        "missing",
+    }

@@ -10,7 +10,9 @@ import pytest
 
 from include.core.catalog import load_spec
 from include.core.errors import SpecError
-from include.core.spec import Approval, Evaluation, Explanations, ModelSpec, Rollout
+from include.core.spec import Approval, Evaluation, Explanations, Feature, Features, ModelSpec, Rollout
+from include.core.spec.evaluation import Robustness
+from include.core.spec.privacy import MembershipCheck
 from tests.support.toy_ledger import SPEC
 
 REASON = "the model scores machines, there is no person in its data"
@@ -32,7 +34,16 @@ def test_a_regulated_one_gets_two_persons_before_traffic_and_explanations() -> N
     made = spec()
     assert made.rollout.persons_asked == Approval(before="traffic", persons=2)
     assert made.evaluation.explanations == Explanations()
+    assert made.evaluation.robustness == Robustness()
+    assert made.evaluation.privacy == MembershipCheck()
     assert made.model_dump()["profile"] == "regulated"
+
+
+def test_of_a_model_that_is_only_served_nothing_is_measured_by_default() -> None:
+    request = Features(request=(Feature(name="hour", dtype="int"),))
+    served = ModelSpec(name="served", owner="t", description="d", label="late", features=request, profile="regulated")
+    assert served.rollout.persons_asked == Approval(before="traffic", persons=2)
+    assert (served.evaluation.explanations, served.evaluation.robustness, served.evaluation.privacy) == (None, None, None)
 
 
 def test_what_was_said_stays() -> None:

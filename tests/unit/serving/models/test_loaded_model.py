@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
 
@@ -12,7 +14,7 @@ from include.core.control import versions
 from include.core.errors import DataError
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Request
-from include.core.spec import Binary, MultiClass, Ranking, Regression
+from include.core.spec import Binary, Explain, MultiClass, Ranking, Regression
 from include.serving.models.loaded_model import load_model
 from tests.support.gateway_world import MODEL, World, constant, signature
 
@@ -89,3 +91,19 @@ def test_a_version_of_its_problem_is_served(tmp_path: Path) -> None:
     spec = world.spec().model_copy(update={"problem": Regression(scale=5)})
     loaded = load_model(world.control, Ledger(world.settings.storage()), spec, 1, tmp_path)
     assert loaded.score_row(ROW) == 12.5
+
+
+def test_a_version_brings_the_rows_that_its_answers_are_explained_against(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.register(1, constant(0.1))
+    ledger, kept = Ledger(world.settings.storage()), tmp_path / "kept.parquet"
+    pq.write_table(pa.table({"heat": [0.5, 1.5], "colour": ["red", "blue"], "size": [1.0, None]}), kept)
+    evaluated(world, ledger, {"background.parquet": kept.read_bytes()})
+    spec = world.spec()
+    explains = spec.model_copy(update={"serving": spec.serving.model_copy(update={"explain": Explain()})})
+    model = load_model(world.control, ledger, explains, 1, tmp_path)
+    assert model.background is not None
+    assert len(model.background) == 2
+    assert load_model(world.control, ledger, spec, 1, tmp_path).background is None
+    evaluated(world, ledger, {"report.html": b"x", "model.int8.onnx": constant(0.2).SerializeToString()})
+    assert load_model(world.control, ledger, explains, 1, tmp_path).background is None
