@@ -193,9 +193,11 @@ class SubjectWorld:
         for name in ("checkpoints/step-1", "rows/block-1"):
             self.storage.write(f"ledger/{key}/g0/{name}", self.who.encode())
         gate = {"passed": True, "reasons": []}
+        drawn = parquet({"price": [PRICE, 10.0, 12.5]})  # of the training set: two rows of the subject's, one of another's
         report = f"<h1>report</h1><p>worst: {self.who}.</p>".encode()
         value = {"metrics": {"auc": 0.7}, "champion": None, "gate": gate, "slices": {}}
-        judged = self.commit("evaluate", {}, {"training_set": data, "train": model}, value, {"report.html": report})
+        files = {"report.html": report, "background.parquet": drawn}
+        judged = self.commit("evaluate", {}, {"training_set": data, "train": model}, value, files)
         self.refs |= {"training_set": data, "train": model, "evaluate": judged}
         package = propose(
             self.ledger, self.spec, Inputs(model, data, judged), as_of="2013-01-04T00:00:00", run_type="", commit="abc"

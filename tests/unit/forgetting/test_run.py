@@ -87,7 +87,7 @@ def test_nothing_of_the_subject_is_left_and_what_is_others_stays(world: SubjectW
 
 
 def test_references_and_the_lineage_say_what_happened_and_nothing_is_broken(world: SubjectWorld) -> None:
-    training_set, reference = only(world, "training_set"), only(world, "reference")
+    training_set, reference, judged = (only(world, step) for step in ("training_set", "reference", "evaluate"))
     before = trace(world.ledger, world.control, MODEL, 1)
     done = world.forget()
     after = trace(world.ledger, world.control, MODEL, 1)
@@ -100,6 +100,7 @@ def test_references_and_the_lineage_say_what_happened_and_nothing_is_broken(worl
     left = world.ledger.resolve(training_set)
     assert (left.value["rows"], left.value["holdout_rows"]) == (6, 3)
     assert customers([world.table(training_set, "train.parquet")]) == {"customer-1"}
+    assert world.table(judged, "background.parquet")["price"].to_pylist() == [10.0], "what it is explained against"
     with pytest.raises(DataError, match="not made anew yet"):
         world.ledger.resolve(reference)
 
