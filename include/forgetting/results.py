@@ -149,8 +149,6 @@ class Reducer:
         (scratch / "known").mkdir()
         training = [self.ledger.fetch(data, "train.parquet", scratch / "known")]
         rows, gone = background.left_of(made.files[background.FILE], training)
-            made.files[background.FILE], [self.ledger.fetch(data, "train.parquet", scratch / "known")]
-        )
         if gone:
             target = scratch / "made" / background.FILE
             target.write_bytes(written(rows, pq.read_metadata(made.files[background.FILE])))
