@@ -32,8 +32,9 @@ ELSEWHERE = {
     "tests/contract/test_anchors_s3.py": "backends/s3/anchors",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
-    "tests/unit/overview/test_quality.py": "data/extents",
-    "tests/unit/plugins/test_slipstream_quality.py": "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage",
+    "tests/unit/plugins/test_slipstream_quality.py": (
+        "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage"
+    ),
     "tests/unit/operators/test_feature_sets.py": (
         "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/installation overview/readers "
         "plugins/slipstream_features"
@@ -93,7 +94,7 @@ ELSEWHERE = {
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
-    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
+    "tests/unit/evaluation/test_privacy_check.py": "core/spec/privacy evaluation/privacy_words step_values/privacy",
     "tests/unit/explanations/test_shapley.py": "backends/shap/values",
     "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
@@ -109,7 +110,6 @@ ELSEWHERE = {
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
     "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
-    "tests/unit/overview/test_fleet.py": "data/extents",
     "tests/unit/plugins/test_slipstream_training.py": "plugins/slipstream_runs",
     "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
     "tests/security/test_pages.py": (
@@ -140,7 +140,6 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions "
         "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
@@ -257,7 +256,6 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems request_features zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
-    "tests/unit/plugins": "console_pages",
     "tests/unit/ranges": "cadences",
     "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",
