@@ -33,7 +33,9 @@ ELSEWHERE = {
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
     "tests/unit/overview/test_quality.py": "data/extents",
-    "tests/unit/plugins/test_slipstream_quality.py": "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage",
+    "tests/unit/plugins/test_slipstream_quality.py": (
+        "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage"
+    ),
     "tests/unit/operators/test_feature_sets.py": (
         "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/installation overview/readers "
         "plugins/slipstream_features"
