@@ -32,7 +32,6 @@ ELSEWHERE = {
     "tests/contract/test_anchors_s3.py": "backends/s3/anchors",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
-    "tests/unit/overview/test_quality.py": "data/extents",
     "tests/unit/plugins/test_slipstream_quality.py": (
         "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage"
     ),
@@ -57,6 +56,7 @@ ELSEWHERE = {
     "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
     "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
+    "tests/unit/backends/lightning/test_private.py": "backends/opacus/gradients",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state backends/lightning/state_file"
@@ -94,7 +94,7 @@ ELSEWHERE = {
         "evaluation/unlabelled_step governance/import_step governance/imported handover/contract handover/results "
         "step_values/imported"
     ),
-    "tests/unit/evaluation/test_privacy_check.py": "evaluation/privacy_words step_values/privacy",
+    "tests/unit/evaluation/test_privacy_check.py": "core/spec/privacy evaluation/privacy_words step_values/privacy",
     "tests/unit/explanations/test_shapley.py": "backends/shap/values",
     "tests/unit/evaluation/test_explained.py": "core/spec/explanations evaluation/explained_charts step_values/explanations",
     "tests/unit/operators/test_unmanaged.py": "monitoring/past_step",
