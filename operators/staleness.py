@@ -42,7 +42,8 @@ class BuildHistoryOperator(ComputeOperator):
         spec = services.spec(self.model)
         moment = as_of(context, newest(services.control, self.model), self.as_of)
         days = spec.training.window_days + WINDOWS * spec.monitoring.window_days
-        return training_set_request(spec, moment, services.control, window_days=days)
+        # Its parts are put together, and reach back to days that were published before the spec named any attribute.
+        return training_set_request(spec, moment, services.control, window_days=days, attributes=False)
 
 
 class TrainStalenessProbesOperator(ComputeOperator):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import APIRouter, Depends, Query, Request
 
-from include.overview.lineage_graph import days_of_version, graph_of, node_of, owner_of
+from include.overview.lineage_graph import days_of_version, graph_of, node_of, owner_of, versions_of
 from plugins.slipstream_access import any_access, check, dag_of, model_access
 from plugins.slipstream_input import VERSIONS
 from plugins.slipstream_services import services
@@ -36,10 +36,18 @@ def days(
 
 @router.get("/api/lineage")
 def node(
-    request: Request, user: User, result: Annotated[str, Query(min_length=1, max_length=300)], verify: bool = False
+    request: Request,
+    user: User,
+    result: Annotated[str, Query(min_length=1, max_length=300)],
+    model: Annotated[str, Query(max_length=128)] = "",
+    verify: bool = False,
 ) -> dict[str, Any]:
-    """A result of the ledger. `verify`: every byte of it is read, and its digests are computed again."""
+    """A result of the ledger. `model`: whose versions it went into is told as well. `verify`: every byte of it is read, and its
+    digests are computed again."""
     held = services()
     owner = owner_of(held.ledger, result)
     check("GET", owner, request, user, dag_of(owner))
-    return node_of(held.ledger, result, verify=verify)
+    if model:
+        check("GET", model, request, user, dag_of(model))
+    went = versions_of(held.ledger, held.control, model, result) if model else []
+    return {**node_of(held.ledger, result, verify=verify), "versions": went}

@@ -38,7 +38,8 @@ def report(path: str, request: Request, user: Annotated[BaseUser, Depends(any_ac
 
 def headers_of(page: bytes) -> dict[str, str]:
     """How a page of ours is served: in a sandbox, under the policy that it carries, or without any script."""
-    scripted = policy_of(page)
+    carried = policy_of(page)
+    scripted = carried if "script-src" in carried else ""  # a page may say of itself that no script runs in it
     sandbox = "sandbox allow-scripts" if scripted else "sandbox"
     return {**HEADERS, "Content-Security-Policy": f"{sandbox}; {scripted or STATIC}; frame-ancestors 'self'"}
 

@@ -44,6 +44,7 @@ PARTS = {
     "training.search.space, a number": "Float",
     "training.search.space, a whole number": "Integer",
     "training.search.space, one of a few values": "Choice",
+    "training.privacy": "PrivateTraining",
     "training.workers, where they may come and go": "Workers",
     "evaluation": "Evaluation",
     "evaluation.robustness": "Robustness",

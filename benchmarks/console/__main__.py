@@ -58,9 +58,14 @@ def routes_of(size: Size) -> dict[str, str]:
     """What each page asks for, by what it is."""
     model, past = size.names[size.models // 2], size.first + timedelta(days=4 * size.weeks)
     return {
-        "models: names": "/api/models",
+        "fleet": "/api/fleet",
+        "approvals": "/api/approvals",
         "model": f"/api/models/{model}",
         "model: windows": f"/api/models/{model}/windows",
+        "model: decisions": f"/api/models/{model}/decisions",
+        "model: outlook": f"/api/models/{model}/outlook",
+        "model: live rollout": f"/api/models/{size.names[0]}/live",
+        "model: two versions compared": f"/api/models/{model}/compare?before=1&after=2",
         "model: lineage as text": f"/api/models/{model}/trace",
         "features": "/api/features",
         "features that are looked for": "/api/features?find=f_2_7&offset=40",

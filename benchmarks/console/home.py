@@ -28,6 +28,8 @@ from include.core.request import Ref, Result
 from include.core.spec import Approval, ModelSpec
 from include.core.time import utc_now
 from include.monitoring.alarm import VERDICTS, alarms
+from include.monitoring.windows import WINDOWS
+from include.monitoring.windows import found as window_of
 from include.rollout.approvals import ask
 from include.rollout.machine import enter_stage, open_rollout, record_verdict
 from include.rollout.plan import rollout_stages
@@ -195,6 +197,9 @@ class _Year:
         self.rows.add(store.decisions, key=f"{model}:{window}", model=model, as_of=f"{end}T00:00:00", action=action, reasons=[],
                       evidence=evidence, at=at)  # fmt: skip
         self.chain.add(at, "policy", action, model, {"key": f"{model}:{window}", "words": evidence["words"]})
+        shown = WINDOWS.format.stamp(window_of(found, 0.01))
+        self.rows.add(store.documents, key=f"window/{model}/{value['as_of']}/{at}/{found.key[-12:]}/0", kind=WINDOWS.name,
+                      subject=model, body=shown, at=at)  # fmt: skip
         body = {"as_of": value["as_of"], "alarms": alarms(found.value, 0.01), "labelled": 0.95, "at": at}  # type: ignore[arg-type]  # its shape
         self.rows.add(store.documents, key=f"monitored/{found.key}/0", kind=VERDICTS.name, subject=model,
                       body=VERDICTS.format.stamp(body), at=at)  # fmt: skip

@@ -66,11 +66,13 @@ def training_set_request(
     withdrawn: Ref | None = None,
     feedback: Ref | None = None,
     window_days: int | None = None,
+    attributes: bool = True,
 ) -> Request:
     """Of the days that are published now, as they could have been known at `as_of` (UTC, without zone).
 
     `withdrawn`: the result of that step, whose requests are left out. `feedback`: that of the step `labels`, for requests of
-    which no label has landed. `window_days`: the spec's, unless given.
+    which no label has landed. `window_days`: the spec's, unless given. `attributes`: whether the holdout is to have protected
+    attributes that are no inputs; who measures no fairness has no need of them.
     """
     days = spec.training.window_days if window_days is None else window_days
     params: dict[str, Json] = {
@@ -80,7 +82,7 @@ def training_set_request(
         "minimum_rows": spec.training.minimum_rows,
         "features": spec.features.model_dump(mode="json"),
         "label": spec.label,
-        **beside_of(spec),
+        **(beside_of(spec) if attributes else {}),
         **params_of(spec),
     }
     inputs = known_days(control, spec.name, spec.features.views, as_of - timedelta(days=days), as_of)

@@ -20,7 +20,7 @@ MADE = {"trained": "trained", IMPORTED: "trained elsewhere"}
 def render(package: Package) -> str:
     """The card of one version."""
     sections = (
-        _what, _data, _metrics, _slices, _explanations, _fairness, _robustness, _privacy, _limits, _lineage, _rollback,
+        _what, _data, _metrics, _slices, _explanations, _fairness, _robustness, _budget, _privacy, _limits, _lineage, _rollback,
     )  # fmt: skip
     return "\n\n".join(text for section in sections if (text := section(package))) + "\n"
 
@@ -150,6 +150,20 @@ def _privacy(package: Package) -> str:
     ]
     head = ["attack", "advantage", "of a control", "beyond it", "AUC", "found at 1 % false alarms"]
     return "\n\n".join(["## Privacy", plain(told["words"]), *([_table(head, rows)] if rows else [])])
+
+
+def _budget(package: Package) -> str:
+    """What a fit by DP-SGD spent."""
+    spent = package.facts.train.value.get("privacy")
+    if not isinstance(spent, Mapping):
+        return ""
+    noise, length, steps, share = (_number(spent[name]) for name in ("noise_multiplier", "max_grad_norm", "steps", "sample_rate"))
+    return (
+        f"## Differential privacy\n\nTrained by DP-SGD with epsilon {_number(spent['epsilon'])} at delta {spent['delta']:.2g} "
+        f"for each row that it was fitted on: noise {noise}, gradients cut to {length}, {steps} steps of a share of {share} of "
+        f"the rows, by the {plain(spent['accountant'])} accountant. Not covered: the vocabularies of categories, statistics that "
+        "the module is built from, and what was measured of training rows, validation rows and the holdout."
+    )
 
 
 def _interval(each: Mapping[str, Any]) -> str:

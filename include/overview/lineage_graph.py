@@ -253,6 +253,21 @@ def node_of(ledger: Ledger, uri: str, *, verify: bool = False) -> dict[str, Any]
     }  # fmt: skip
 
 
+def versions_of(ledger: Ledger, control: ControlStore, model: str, uri: str) -> list[int]:
+    """The way on: the versions of a model that were made of a result, or trained on it as one of their days."""
+    return [record.version for record in versions.records(control, model) if uri in _makings(ledger, record)]
+
+
+def _makings(ledger: Ledger, record: VersionRecord) -> set[str]:
+    lineage = record.entry.lineage
+    made = {relative(ref.uri) for ref in (lineage.train, lineage.training_set, lineage.evaluation)}
+    try:
+        built = ledger.request(ledger.resolve(lineage.training_set).key)
+    except (SlipstreamError, FileNotFoundError):
+        return made
+    return made | {relative(ref.uri) for ref in built.inputs.values()}
+
+
 def _raw(ledger: Ledger, request: Request, verify: bool) -> Iterator[dict[str, Any]]:
     """The raw partitions that a verdict vouches for."""
     if request.step != "validate":

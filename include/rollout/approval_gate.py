@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.core.control import rollout_events, versions
+from include.core.control import rollout_events
 from include.core.digest import digest_json
 from include.core.errors import ApprovalMissing, GateClosed
 from include.core.time import instant, now
@@ -22,7 +22,7 @@ from include.rollout.history import Rollout, event_in
 from include.rollout.plan import RolloutStage
 from include.rollout_state.approval import Person, Terms, deciders_in
 from include.routing.route import Route
-from include.versions.lifecycle import Stage
+from include.versions.queries import record_in
 from include.versions.trainer import trainer_in
 
 CHANGING = ("stage", "created_at", "run_id")  # of a version's record: not what a person judges
@@ -175,13 +175,6 @@ def said_in(connection: sa.Connection, rollout_id: str) -> list[Said]:
     mine = sa.and_(rollout_events.c.rollout == rollout_id, rollout_events.c.event.in_(("approved", "rejected")))
     query = sa.select(rollout_events.c.event, rollout_events.c.evidence, rollout_events.c.at).where(mine)
     return [_said(row) for row in connection.execute(query.order_by(rollout_events.c.at, rollout_events.c.key)).mappings()]
-
-
-def record_in(connection: sa.Connection, model: str, version: int) -> dict[str, Any]:
-    """The version's record as it is stored."""
-    query = sa.select(versions.c.record, versions.c.stage).where(versions.c.model == model, versions.c.version == version)
-    row = connection.execute(query).first()
-    return {**(row.record or {}), "stage": row.stage} if row is not None else {"stage": str(Stage.ARCHIVED)}
 
 
 def digest_of(rollout: Rollout, record: Mapping[str, Any]) -> str:

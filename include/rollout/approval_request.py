@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, rollout_events
 from include.core.markdown import code, plain
-from include.rollout.approval_gate import Standing, record_in
+from include.rollout.approval_gate import Standing
 from include.rollout.history import rollout_in
 from include.versions.override import overrides_in
+from include.versions.queries import record_in
 
 NO_PERSON = "no person: a clock or an event started it"
 UNKNOWN = "not known: it was registered by an earlier release"

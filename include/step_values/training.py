@@ -17,7 +17,8 @@ class TrainValue(TypedDict):
     seconds that they cost together.
 
     `warm_start`: of a fit that was to begin from the champion's weights: whether it did (`warm`), `why` it did not, and the
-    places that began anew (`fresh`).
+    places that began anew (`fresh`). `privacy`: of a fit by DP-SGD what it spent: `epsilon`, `delta`, `noise_multiplier`,
+    `max_grad_norm`, `sample_rate`, `steps`, `accountant`.
     """
 
     metrics: Metrics
@@ -27,6 +28,7 @@ class TrainValue(TypedDict):
     interruptions: NotRequired[list[dict[str, Json]]]
     seconds_lost: NotRequired[float]
     warm_start: NotRequired[dict[str, Json]]
+    privacy: NotRequired[dict[str, Json]]
 
 
 Trial = dict[str, Any]

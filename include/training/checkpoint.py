@@ -41,6 +41,11 @@ class CheckpointStore:
         fault.point("checkpoint.saved")
         return digest
 
+    def forget(self, name: str) -> None:
+        """Remove all that has the name."""
+        for path, _ in self._files().get(name, []):
+            self.storage.delete(path)
+
     def save_file(self, name: str, source: Path) -> None:
         """As `save`, of a file that is larger than memory may be."""
         fault.point("checkpoint.save")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from include.core.errors import DataError, SpecError
 from include.core.needs import Needs
+from include.core.spec import PrivateTraining
 from include.metrics.arrays import Groups
 from include.model_contract.batch import Columns, Encoded
 from include.model_contract.encoder import Encoder
@@ -128,11 +129,13 @@ class TrainingJob:
     wanted_precision: str = "32"  # as the spec says it; a fit reads `precision`
     wanted_strategy: str = "ddp"  # as the spec says it; a fit reads `strategy`
     offload: bool = False  # with the strategy `fsdp`
+    wanted_privacy: PrivateTraining | None = None  # as the spec says it; a fit reads `privacy`
     history: list[dict[str, float]] = field(default_factory=list, init=False)
     expected: list[Floats] = field(default_factory=list, init=False)
     shipped: dict[str, Path] = field(default_factory=dict, init=False)
     interruptions: list[Interruption] = field(default_factory=list, init=False)
     taken: set[str] = field(default_factory=set, init=False)  # which of the spec's wishes the fit has read
+    spent: dict[str, Any] = field(default_factory=dict, init=False)  # of its privacy, said by a fit that reads it
     begun: list[Begun] = field(default_factory=list, init=False)  # how it began, said by a fit that knows of champions
 
     @property
@@ -151,6 +154,12 @@ class TrainingJob:
         """How workers share the model: `ddp` or `fsdp`. A fit that never asks is refused any other than `ddp`."""
         self.taken.add("strategy")
         return self.wanted_strategy
+
+    @property
+    def privacy(self) -> PrivateTraining | None:
+        """The budget of a fit by DP-SGD, which says what it spent in `spent`. A fit that never asks is refused any."""
+        self.taken.add("privacy")
+        return self.wanted_privacy
 
     @property
     def label(self) -> str:
@@ -195,6 +204,13 @@ class TrainingJob:
                 f"training.fit does not share its model out to workers, as training.strategy {self.wanted_strategy!r} asks for.",
                 safe="the model that it wrote is not taken; the training set and older versions are as they were.",
                 hint='fit a LightningModule by include.backends.ray.train:fit_lightning, or leave training.strategy at "ddp".',
+            )
+
+        if self.wanted_privacy is not None and not ("privacy" in self.taken and self.spent):
+            raise SpecError(
+                "training.fit does not train with differential privacy, as training.privacy asks for.",
+                safe="the model that it wrote is not taken; the training set and older versions are as they were.",
+                hint="fit a LightningModule by include.backends.ray.train:fit_lightning, or leave training.privacy out.",
             )
 
     def report(self, metrics: Mapping[str, float], step: int) -> None:

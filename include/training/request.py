@@ -13,7 +13,7 @@ NOT_OF_A_FIT = {
     "schedule", "window_days", "holdout_days", "minimum_rows", "without_withdrawn", "resources", "time_limit", "pool", "queue",
 }  # fmt: skip
 # What came later: with its default it says nothing new, and the key is what it was without it.
-CAME_LATER = ("inputs", "precision", "strategy", "offload", "warm_start", "memory_rows")
+CAME_LATER = ("inputs", "precision", "strategy", "offload", "warm_start", "memory_rows", "privacy")
 
 
 def tune_request(spec: ModelSpec, training_set: Ref) -> Request:

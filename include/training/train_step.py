@@ -15,6 +15,7 @@ from include.core.errors import DataError, one_line
 from include.core.needs import Needs
 from include.core.reference import load
 from include.core.request import Outcome
+from include.core.spec import PrivateTraining
 from include.core.spec.workers import Workers
 from include.core.task import Task
 from include.model_contract.batch import Encoded
@@ -71,6 +72,7 @@ def run(task: Task) -> Outcome:
         keeps_weights=bool(training.get("warm_start")),
         wanted_strategy=str(training.get("strategy", "ddp")),
         offload=bool(training.get("offload", False)),
+        wanted_privacy=PrivateTraining(**training["privacy"]) if training.get("privacy") else None,
     )
     with tracked(task.settings, task.storage, task.attempt.metrics, task.request.model), closing(spool):
         load(training["fit"])(job)
@@ -79,6 +81,9 @@ def run(task: Task) -> Outcome:
     described = task.workdir / "signature.json"
     described.write_text(json.dumps(signature, indent=1))
     value: TrainValue = {"metrics": metrics, "history": job.history, "params": dict(job.params), "rows": len(train)}
+    if job.spent:
+        value["privacy"] = job.spent
+        metrics["epsilon"] = job.spent["epsilon"]
     if job.interruptions:
         value["interruptions"] = [each.to_json() for each in job.interruptions]
         value["seconds_lost"] = seconds_lost(job.interruptions)

@@ -71,6 +71,13 @@ def stored_in(connection: sa.Connection, model: str) -> dict[int, Mapping[str, A
     return {row["version"]: row["record"] or {} for row in rows}
 
 
+def record_in(connection: sa.Connection, model: str, version: int) -> dict[str, Any]:
+    """The record of a version as it is stored, with its stage; of one that is not registered the stage alone, Archived."""
+    query = sa.select(versions.c.record, versions.c.stage).where(versions.c.model == model, versions.c.version == version)
+    row = connection.execute(query).first()
+    return {**(row.record or {}), "stage": row.stage} if row is not None else {"stage": str(Stage.ARCHIVED)}
+
+
 def stored(control: ControlStore, model: str, version: int) -> Mapping[str, Any]:
     """One such record. Raises DataError for a version that is not registered."""
     query = sa.select(versions.c.record).where(versions.c.model == model, versions.c.version == version)

@@ -32,9 +32,8 @@ ELSEWHERE = {
     "tests/contract/test_anchors_s3.py": "backends/s3/anchors",
     "tests/contract/test_aws_access.py": "backends/aws/connection",
     "tests/unit/backends/aws/test_session.py": "backends/aws/noted",
-    "tests/unit/plugins/test_console_pages.py": (
-        "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage plugins/slipstream_quality"
-    ),
+    "tests/unit/overview/test_quality.py": "data/extents",
+    "tests/unit/plugins/test_slipstream_quality.py": "plugins/slipstream_audit plugins/slipstream_costs plugins/slipstream_lineage",
     "tests/unit/operators/test_feature_sets.py": (
         "cli/features_catalogue cli/features_impact overview/catalogue overview/impact overview/installation overview/readers "
         "plugins/slipstream_features"
@@ -56,6 +55,7 @@ ELSEWHERE = {
     "tests/unit/backends/ray/test_scaling.py": "backends/ray/waiting",
     "tests/integration/test_training_ray.py": "backends/ray/group backends/ray/train models/flight_delay/network",
     "tests/unit/backends/ray/test_elastic.py": "backends/ray/crew backends/ray/round",
+    "tests/unit/backends/lightning/test_private.py": "backends/opacus/gradients",
     "tests/unit/backends/lightning/test_fit.py": (  # a killed fit goes through all of it
         "backends/lightning/checkpoint backends/lightning/checks backends/lightning/data "
         "backends/lightning/loops backends/lightning/plan backends/lightning/state backends/lightning/state_file"
@@ -109,6 +109,7 @@ ELSEWHERE = {
     "tests/security/test_http_framing.py": "serving/http/request_head",
     "tests/security/test_model_sizes.py": "backends/onnx/file backends/onnx/walk",
     "tests/security/test_models.py": "backends/mlflow/model backends/onnx/wire scoring/scorer",
+    "tests/unit/overview/test_fleet.py": "data/extents",
     "tests/unit/plugins/test_slipstream_training.py": "plugins/slipstream_runs",
     "tests/security/test_origin.py": "core/origin core/refused plugins/slipstream_access serving/gateway serving/http/origin",
     "tests/security/test_pages.py": (
@@ -139,7 +140,8 @@ ELSEWHERE = {
     # Commands, run as a person runs them.
     "tests/unit/cli/test_commands.py": (
         "cli/cancel cli/context cli/in_process cli/invalidate cli/jobs cli/main cli/mirror cli/predict cli/profile "
-        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions governance/audit"
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions "
+        "cli/quarantine cli/restore cli/rollback cli/rollout cli/status cli/versions"
     ),
     "tests/unit/cli/test_completion.py": "cli/completion_scripts cli/completion_words",
     "tests/unit/cli/checkup/test_aws.py": "backends/aws/looked backends/aws/stacks",
@@ -254,6 +256,7 @@ THEMES = {
     "tests/unit/evaluation": "binary_results problems",
     "tests/unit/features": "authored_names problems request_features zones",
     "tests/unit/monitoring": "binary_golden kinds storm",
+    "tests/unit/plugins": "console_pages",
     "tests/unit/ranges": "cadences",
     "tests/unit/retention": "lives",
     "tests/unit/monitoring/drift": "texts",

@@ -2,7 +2,22 @@
 
 from datetime import date, timedelta
 
-from include.core.spec import Binary, Costs, Data, Evaluation, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
+from include.core.spec import (
+    Attribute,
+    Binary,
+    Costs,
+    Data,
+    Evaluation,
+    Fairness,
+    Feature,
+    Features,
+    ModelSpec,
+    Retraining,
+    Robustness,
+    Rollout,
+    Training,
+    View,
+)
 
 HERE = __name__.removesuffix(".spec")  # the package that this folder is, wherever it was copied to
 
@@ -50,7 +65,9 @@ SPEC = ModelSpec(
         params={"learning_rate": 0.05, "trees": 150, "leaves": 15, "smallest_leaf": 60, "l2": 5.0, "honest": 8},
     ),
     # Among two hundred honest payments for a fraud, accuracy says nothing and the AUC little.
-    evaluation=Evaluation(metric="average_precision", minimum=0.2, margin=0.05),
+    evaluation=Evaluation(metric="average_precision", minimum=0.2, margin=0.05, robustness=Robustness(rows=2000, noise=(0.1,))),
+    # Of people nothing is known but what they pay: are small payers stopped more often than large ones? A yes is bad for them.
+    fairness=Fairness(attributes=(Attribute(column="amount", bins=(20, 80)),), favourable=0, person=("customer_id",)),
     rollout=Rollout(shadow_tolerance=0.1),  # most scores are near .005: a mean difference of a tenth is another model altogether
     # The kinds of fraud change: a model of sixty days is trained again every eighteen.
     retraining=Retraining(on_new_labels=0.3, on_performance_drop=0.1, cooldown=timedelta(days=7)),

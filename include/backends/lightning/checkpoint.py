@@ -67,6 +67,7 @@ class StepCheckpoint(pl.Callback):
 
     beside: tuple[pl.Callback, ...] = ()  # callbacks of the platform
     leaves: Callable[[], bool] | None = None
+    spent: Callable[[], Any] | None = None  # what a private fit has spent so far
 
     def __init__(self, store: CheckpointStore, plan: Plan, place: Place, state: State | None, spool: MetricSpool | None) -> None:
         self._store, self._course, self._place, self._state = store, plan.course, place, state
@@ -181,6 +182,7 @@ class StepCheckpoint(pl.Callback):
         state = {"step": step, "done": True, "world": self._place.world, "trainer": {"state_dict": trained}}
         workers = [kept.capture(module, [])]
         more = {"workers": workers, "gradients": {}, "history": self.history, "losses": [0.0, 0], "metrics": self._pending()}
+        more["privacy"] = self.spent() if self.spent else []
         cut = {"shards": shards, "layout": layout(module, [])} if self._sharded else {}
         self._store.save_step(step, write_state({**state, **more, **cut}))
 
@@ -230,6 +232,7 @@ class StepCheckpoint(pl.Callback):
             "gradients": {} if self._sharded else kept.gradients(trainer.lightning_module),
             "history": self.history,
             "metrics": self._pending(),
+            "privacy": self.spent() if self.spent else [],
         }
 
     def _try_to_keep(self, trainer: pl.Trainer) -> None:

@@ -8,7 +8,7 @@ A training set that is streamed has an order of its own with the same properties
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytorch_lightning as pl
@@ -102,9 +102,20 @@ class AsItIs(Dataset[tuple[Tensor, ...]]):
 class BatchData(pl.LightningDataModule):
     """Feeds a Trainer that reloads its loader each epoch, starting at step `start`."""
 
-    def __init__(self, train: Rows, validation: Rows, course: Course, start: int, place: Place, *, pinned: bool = False) -> None:
+    def __init__(
+        self,
+        train: Rows,
+        validation: Rows,
+        course: Course,
+        start: int,
+        place: Place,
+        *,
+        pinned: bool = False,
+        private: Callable[[int], Sampler[Tensor]] | None = None,
+    ) -> None:
+        """`private`: gives the batches from a step on, of a fit whose rows are drawn by Poisson."""
         super().__init__()
-        self._pinned = pinned
+        self._pinned, self._private = pinned, private
         self._train, self._validation = (rows if isinstance(rows, StreamedRows) else Table(rows) for rows in (train, validation))
         self._course, self._start, self._place = course, start, place
 
@@ -114,6 +125,8 @@ class BatchData(pl.LightningDataModule):
         if isinstance(self._train, StreamedRows):
             streamed = StreamedEpoch(self._train, self._course, start, self._place)
             return DataLoader(AsItIs(), sampler=streamed, batch_size=None, pin_memory=self._pinned)
+        if self._private is not None:
+            return DataLoader(self._train, sampler=self._private(start), batch_size=None, pin_memory=self._pinned)
         return DataLoader(self._train, sampler=Epoch(self._course, start, self._place), batch_size=None, pin_memory=self._pinned)
 
     def val_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:

@@ -20,6 +20,7 @@ from include.backends.lightning.export import Probability, export, score
 from include.backends.lightning.finite import FiniteLoss
 from include.backends.lightning.loops import install_loops
 from include.backends.lightning.plan import HISTORY, MODEL, SCORES, TRAINED, Build, Place, Plan
+from include.backends.lightning.private import PoissonEpoch, Private, account_of
 from include.backends.lightning.sharded.resume import agree_on_step
 from include.backends.lightning.sharded.scores import score_together
 from include.backends.lightning.sharded.strategy import Resumed, ShardedStrategy
@@ -76,7 +77,9 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
-    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *hooks.callbacks), hooks.leaves
+    private = account_of(plan.privacy, plan, store, state)
+    checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *([private] if private else []), *hooks.callbacks), hooks.leaves
+    checkpoint.spent = None if private is None else (lambda: [list(each) for each in private.spent])
     if state is None:
         begin(module, plan, store, place.rank == 0)
     if state and state.get("done"):
@@ -84,11 +87,13 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
         module.load_state_dict(state["trainer"]["state_dict"])
         restore(state["workers"][0], module, [])
     else:
-        _train(module, plan, data, checkpoint, state, place, trainer)
+        _train(module, plan, data, checkpoint, state, place, trainer, private)
         checkpoint.finish(module)
     if place.rank == 0:
         if kept.spool:
             kept.spool.flush()  # before HISTORY says that the fit is done
+        if private is not None:
+            private.leave()
         _leave(module, plan, data.validation, store, checkpoint)
 
 
@@ -138,9 +143,11 @@ def _train(
     state: State | None,
     place: Place,
     more: dict[str, Any],
+    private: Private | None = None,
 ) -> None:
     start = int(state["step"]) if state else 0
-    feed = BatchData(data.train, data.validation, plan.course, start, place, pinned=plan.devices.pinned)
+    rows = _sampler(plan, private)
+    feed = BatchData(data.train, data.validation, plan.course, start, place, pinned=plan.devices.pinned, private=rows)
     trainer = _trainer(plan, checkpoint, **more)
     install_loops(trainer, checkpoint, plan.course.epochs)
     if state is None:
@@ -150,6 +157,11 @@ def _train(
         path = folder / "resumed.ckpt"
         torch.save(state["trainer"], path)
         trainer.fit(module, datamodule=feed, ckpt_path=path, weights_only=True)
+
+
+def _sampler(plan: Plan, private: Private | None) -> Callable[[int], PoissonEpoch] | None:
+    """What draws the rows of a private fit, from a step on."""
+    return None if private is None else (lambda step: PoissonEpoch(plan.course, step, private.draws))
 
 
 def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:

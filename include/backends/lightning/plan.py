@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.backends.lightning.devices import Devices
 from include.core.errors import SpecError
+from include.core.spec import PrivateTraining
 from include.training.job import Floats, Input, TrainingJob
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 # What rank 0 leaves in the checkpoint folder when the fit is done; HISTORY is written last.
 MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
 # And of a fit whose weights are kept, or that was to begin from a champion's: CHAMPION is what it is handed, BEGUN how it began.
+# Of a fit by DP-SGD, what it spent.
+PRIVACY = "privacy.json"
 TRAINED, CHAMPION, BEGUN = "trained-weights", "champion-weights", "begun.json"
 
 
@@ -62,6 +65,7 @@ class Plan:
     offload: bool = False
     categories: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by input, of a fit whose weights are kept
     keeps_weights: bool = False
+    privacy: PrivateTraining | None = None
 
     @classmethod
     def of(cls, job: TrainingJob) -> Plan:
@@ -85,7 +89,7 @@ class Plan:
         known = {each.name: each.categories for each in job.encoder.inputs if each.categories} if job.keeps_weights else {}
         return cls(
             *given, checkpoint_every, track_every, job.outputs, job.problem.link, devices, job.strategy, job.offload,
-            categories=known, keeps_weights=job.keeps_weights,
+            categories=known, keeps_weights=job.keeps_weights, privacy=job.privacy,
         )  # fmt: skip
 
 

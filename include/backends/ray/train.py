@@ -14,6 +14,7 @@ from include.backends.lightning.plan import (
     CHAMPION,
     HISTORY,
     MODEL,
+    PRIVACY,
     SCORES,
     TRAINED,
     Build,
@@ -40,6 +41,7 @@ def fit_lightning(job: TrainingJob, build: Build) -> None:
     Inside a Ray job (RAY_ADDRESS is set) with more than one worker: DDP or FSDP on workers of the cluster. Else: here.
     An earlier attempt that was killed is continued at its newest verified checkpoint.
     """
+    job.taken.add("privacy")  # also of a fit that is done, whose plan is not made again
     if job.checkpoints.load(HISTORY) is None:
         if job.champion is not None:
             job.checkpoints.save(CHAMPION, job.champion.weights)
@@ -129,6 +131,8 @@ def collect(job: TrainingJob) -> None:
         )
     if (trained := job.checkpoints.load(TRAINED)) is not None:
         job.weights_path.write_bytes(trained)
+    if (spent := job.checkpoints.load(PRIVACY)) is not None:
+        job.spent.update(json.loads(spent))
     if (begun := job.checkpoints.load(BEGUN)) is not None:
         job.begun.append(Begun.from_json(json.loads(begun)))
     job.expect(np.frombuffer(scores, dtype=np.float32).reshape(job.problem.shape(len(job.validation))))

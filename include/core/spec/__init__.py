@@ -20,7 +20,7 @@ from include.core.spec.feature_set import FeatureSet
 from include.core.spec.features import Feature, Features, View
 from include.core.spec.model import ModelSpec
 from include.core.spec.monitoring import Monitoring, Retraining
-from include.core.spec.privacy import MembershipCheck
+from include.core.spec.privacy import MembershipCheck, PrivateTraining
 from include.core.spec.problem import AnyKind, Binary, Costs, MultiClass, Problem, Ranking, Regression, problem_from
 from include.core.spec.rollout import BusinessMetric, Rollout
 from include.core.spec.scoring import Scoring
@@ -74,6 +74,7 @@ __all__ = [
     "Objectives",
     "OptionalReference",
     "PartitionOwner",
+    "PrivateTraining",
     "Problem",
     "Ranking",
     "Redshift",

@@ -241,6 +241,9 @@ class ModelSpec(Frozen):
         if wanted and wanted not in known:
             kind = type(self.problem).__name__
             yield f"training.search.metric: {wanted!r} is no metric of this {kind}; it has {', '.join(known)}"
+        if self.training.privacy is not None and (self.problem.weight or self.problem.kind == "ranking"):
+            couples = "lists are learned as wholes" if self.problem.kind == "ranking" else "weights are divided by their sum"
+            yield f"training.privacy: {couples}, so a row moves what others say, beyond the account; leave one of them out"
         if self.serving.explain is not None and self.evaluation.explanations is None:
             yield "serving.explain: answers are explained against rows that evaluation.explanations keeps; give it as well"
         if self.problem.kind != "binary" and self.evaluation.int8:

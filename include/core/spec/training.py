@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from include.core.spec.base import Cron, Frozen, OptionalReference
+from include.core.spec.privacy import PrivateTraining
 from include.core.spec.resources import Resources
 from include.core.spec.search import Search
 from include.core.spec.workers import Count, Workers
@@ -88,6 +89,9 @@ class Training(Frozen):
     made as well, the better of the two on the validation rows is the candidate, and a fit that began warm and is worse than its
     cold twin on the holdout closes the gate. Weights are kept with each version from then on."""
 
+    privacy: PrivateTraining | None = None
+    """Whether a `fit` of Lightning is by DP-SGD, and which budget it has. By default it is not."""
+
     without_withdrawn: bool = False
     """Whether to leave out requests that were answered by a version that has since been rolled back. By default they stay."""
 
@@ -105,9 +109,25 @@ class Training(Frozen):
                 'warm_start needs a model that one worker holds whole: with strategy "fsdp" no worker does, and nobody could map '
                 "the champion's weights; leave one of the two out"
             )
+        if self.privacy is not None and (wrong := self._not_private()):
+            raise ValueError(f"privacy: cannot go with {wrong}")
         most = Workers.of(self.workers).maximum
         if self.resources.nodes > most:
             raise ValueError(f"resources.nodes: {self.resources.nodes} machines for at most {most} workers; ask for more workers")
         if self.strategy == "fsdp" and Workers.of(self.workers).minimum < 2:
             raise ValueError('strategy "fsdp" shares a model out to workers: ask for at least 2 training.workers, or say "ddp"')
         return self
+
+    def _not_private(self) -> str:
+        """What of this section a fit by DP-SGD could not account for."""
+        found = {
+            "several workers: each would sample and add noise by itself; ask for one": Workers.of(self.workers).maximum > 1,
+            'strategy "fsdp": gradients by row need the model whole': self.strategy == "fsdp",
+            'precision other than "32": what is cut and what is noise would be rounded otherwise than is accounted for': (
+                self.precision != "32"
+            ),
+            "memory_rows: a sample by Poisson may take any row, and streamed ones come in blocks": self.memory_rows is not None,
+            "warm_start: the champion's weights have spent a budget of their own on the same rows": self.warm_start,
+            "search: each trial spends, and none would be accounted for": bool(self.search),
+        }
+        return next((words for words, given in found.items() if given), "")

@@ -10,7 +10,19 @@ import pytest
 from pydantic import ValidationError
 
 from include.core.errors import SpecError
-from include.core.spec import Data, Explanations, Feature, Features, ModelSpec, Retraining, Rollout, Training, View
+from include.core.spec import (
+    Binary,
+    Data,
+    Explanations,
+    Feature,
+    Features,
+    ModelSpec,
+    PrivateTraining,
+    Retraining,
+    Rollout,
+    Training,
+    View,
+)
 from include.core.spec.dtypes import kind_of, length_of
 from include.evaluation.request import section_of
 from include.training.request import CAME_LATER
@@ -178,3 +190,29 @@ def test_what_the_evaluation_came_to_tell_is_in_no_key_unless_it_is_asked_for() 
     assert not {"explanations", "privacy"} & set(section_of(spec))
     asked = spec.model_copy(update={"evaluation": spec.evaluation.model_copy(update={"explanations": Explanations()})})
     assert section_of(asked) == {**section_of(spec), "explanations": Explanations().model_dump(mode="json")}
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"workers": 2}, "several workers"),
+        ({"workers": 2, "strategy": "fsdp"}, "several workers"),
+        ({"precision": "bf16"}, 'precision other than "32"'),
+        ({"memory_rows": 100}, "memory_rows"),
+        ({"warm_start": True}, "warm_start"),
+        ({"search": {"a": (1, 2)}}, "search"),
+    ],
+)
+def test_what_a_private_fit_could_not_account_for_is_refused(values: dict[str, Any], named: str) -> None:
+    with pytest.raises(SpecError, match=f"privacy: cannot go with {named}"):
+        Training(privacy=PrivateTraining(epsilon=3.0), **values)
+
+
+def test_a_private_fit_has_one_bound_and_rows_that_stand_alone() -> None:
+    for values in ({}, {"epsilon": 1.0, "noise_multiplier": 1.0}):
+        with pytest.raises(SpecError, match="either epsilon or noise_multiplier"):
+            PrivateTraining(**values)
+    asked = Training(fit="m:fit", privacy=PrivateTraining(epsilon=1.0))
+    with pytest.raises(SpecError, match=r"training\.privacy: weights are divided by their sum"):
+        ModelSpec(**{**GOOD, "training": asked, "problem": Binary(weight="w")})
+    assert "privacy" in CAME_LATER, "without it the key is what it was"

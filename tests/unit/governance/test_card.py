@@ -34,3 +34,14 @@ def test_the_card_says_what_moves_the_model(tmp_path: Path) -> None:
     assert "## What moves it\n\nauc is worse without wind (0.21)." in card
     assert "| wind | 0.21 | 0.2 to 0.22 | 0.125 |" in card
     assert "| h\\|our | 0 | – | – |" in card
+
+
+def test_the_card_says_what_a_private_fit_spent(tmp_path: Path) -> None:
+    package = Loop.under(tmp_path).package()
+    assert "Differential privacy" not in render(package)
+    package.facts.train.value["privacy"] = {
+        "epsilon": 2.997, "delta": 1e-5, "noise_multiplier": 1.1, "max_grad_norm": 0.5, "sample_rate": 0.01, "steps": 1000,
+        "accountant": "rdp",
+    }  # fmt: skip
+    assert "Trained by DP-SGD with epsilon 2.997 at delta 1e-05 for each row" in render(package)
+    assert "1,000 steps of a share of 0.01 of the rows" in render(package)

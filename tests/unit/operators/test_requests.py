@@ -19,7 +19,7 @@ from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Ref, Request
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import Attribute, Fairness, ModelSpec
 from include.core.storage import open_storage
 from include.core.time import end_of_day, start_of_day
 from include.data.published import publish, resource
@@ -80,7 +80,7 @@ def requests(spec: ModelSpec, home: Path) -> dict[str, Request]:
     probed = spec.training.window_days + WINDOWS * spec.monitoring.window_days
     return {
         "training_set": training_set_request(spec, AS_OF, control, withdrawn=withdrawn),
-        "history": training_set_request(spec, AS_OF, control, window_days=probed),
+        "history": training_set_request(spec, AS_OF, control, window_days=probed, attributes=False),
         "withdrawn": snapshot(log_of(settings), spec, AS_OF.isoformat(), []),
         "validate_training_set": training_set_verdict_request(spec, asked),
         "tune": tune_request(spec, asked),
@@ -120,3 +120,12 @@ def test_a_request_names_the_authors_code_that_its_result_depends_on(tmp_path: P
     }
     for step, request in requests(spec, tmp_path).items():
         assert request.code == code_digest(request.function, *uses.get(step, [])), step
+
+
+def test_a_model_with_protected_attributes_asks_where_they_are_measured_and_nowhere_else(tmp_path: Path) -> None:
+    """The staleness probe puts both parts of its history together, and reaches back before there were attributes."""
+    section = Fairness(attributes=(Attribute(column="sex"),))
+    found = requests(load_spec("flight_delay", MODELS["flight_delay"]).model_copy(update={"fairness": section}), tmp_path)
+    assert {step for step, request in found.items() if "beside" in request.params} == {"training_set"}
+    assert {step for step, request in found.items() if "fairness" in request.params} == {"evaluate", "monitor"}
+    assert {step for step, request in found.items() if "people" in request.params} == {"collect"}

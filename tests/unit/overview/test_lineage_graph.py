@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from include.core.errors import DataError
-from include.overview.lineage_graph import LAYERS, PAGE, days_of_version, graph_of, node_of, owner_of
+from include.overview.lineage_graph import LAYERS, PAGE, days_of_version, graph_of, node_of, owner_of, versions_of
 from tests.support.console_home import NAME, SIZE, Home
 from tests.support.console_home import home as home
 
@@ -78,6 +78,16 @@ def test_bytes_that_changed_are_found_when_one_asks_and_not_said_before(home: Ho
         "missing",
     ]
     assert (looked["intact"], gone["intact"]) == (False, False)
+
+
+def test_a_result_leads_on_to_the_versions_that_it_went_into(home: Home) -> None:
+    days = days_of_version(home.ledger, home.control, NAME, 2, NAME)["days"]
+    first = {node["id"]: node["opens"] for node in graph_of(home.ledger, home.control, NAME, 1)["nodes"]}
+    assert versions_of(home.ledger, home.control, NAME, first["train"]) == [1]
+    assert versions_of(home.ledger, home.control, NAME, days[-1]["opens"]) == [2]
+    both = next(each for each in days_of_version(home.ledger, home.control, NAME, 1, NAME)["days"] if each in days)
+    assert versions_of(home.ledger, home.control, NAME, both["opens"]) == [1, 2]
+    assert versions_of(home.ledger, home.control, "another", days[-1]["opens"]) == []
 
 
 @pytest.mark.parametrize("uri", ["", "x", "ledger/a/b/g0/../result.json", "ledger/a/b/gx/result.json", "raw/a/b/g0/result.json"])

@@ -9,12 +9,13 @@ from include.core.errors import GateClosed
 from include.core.ledger import Ledger
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
-from include.rollout.approval_gate import digest_of, record_in
+from include.rollout.approval_gate import digest_of
 from include.rollout.approvals import approval
 from include.rollout.machine import enter_stage, promote, record_verdict
 from include.rollout.restore import restore_now
 from include.rollout.rollback import roll_back_model
 from include.routing.route import read_route
+from include.versions.queries import record_in
 from tests.support.approval import ANN, BOB, MODEL, PASS, asking, at_the_gate, evaluated, say
 from tests.unit.rollout.walks import crowned
 

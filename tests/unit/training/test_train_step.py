@@ -76,6 +76,24 @@ def test_a_fit_that_cannot_share_its_model_out_is_refused(bench: Bench) -> None:
     assert "fit_lightning" in refused.value.hint
 
 
+def test_a_fit_that_is_not_private_is_refused_where_that_was_asked_for(bench: Bench) -> None:
+    with pytest.raises(SpecError, match="does not train with differential privacy") as refused:
+        bench.train(table(), privacy={"epsilon": 3.0})
+    assert "fit_lightning" in refused.value.hint
+
+
+@pytest.mark.whole
+def test_a_private_fit_says_what_it_spent(bench: Bench) -> None:
+    """The demonstration's own network: embeddings, and numbers with statistics that are no state of the fit."""
+    asked = {"epsilon": 3.0, "delta": 1e-4}
+    result = bench.train(table(), "include.models.flight_delay.train:fit", privacy=asked, params=NETWORK)
+    spent = result.value["privacy"]
+    assert 2.5 < spent["epsilon"] <= 3.0
+    assert result.value["metrics"]["epsilon"] == spent["epsilon"]
+    assert spent["steps"] == 3 * (result.value["rows"] // 64)
+    assert spent["sample_rate"] == pytest.approx(64 / result.value["rows"])
+
+
 @pytest.mark.parametrize(("workers", "lacks"), [(1, "at least 2 training.workers"), (2, "SLIPSTREAM_JOB_BACKEND=ray")])
 def test_a_model_is_shared_out_by_a_ray_cluster_alone(
     workers: int, lacks: str, bench: Bench, monkeypatch: pytest.MonkeyPatch
