@@ -178,9 +178,10 @@ class Services:
         return open_approvals(self.settings, self.control, lambda: self.aws)
 
     def require_approval(self, model: str, version: int) -> None:
-        """Raises GateClosed where a person has rejected the version, or must approve it and has not."""
+        """Raises GateClosed where a person has rejected the version in SageMaker's registry, or must approve it there and has
+        not. What `rollout.approval` asks of Airflow's users is the control store's: include/rollout/approval_gate.py."""
         spec = self.spec(model)
-        if (approvals := self.approvals()) is None and spec.rollout.approval == "none":
+        if (approvals := self.approvals()) is None and spec.rollout.approval != "required":
             return
         from include.governance.approval import require_approval
         from include.versions.queries import at_version

@@ -57,11 +57,13 @@ ELSEWHERE = {
         ("gc.condemn", "gc.condemned", "gc.withdraw", "gc.withdrawn.kept", "gc.withdrawn"), "tests/unit/retention/test_ledger.py"
     ),
     **dict.fromkeys((name for name in in_sources() if name.startswith("forget.")), "tests/unit/forgetting/test_run.py"),
+    **dict.fromkeys(("gc.raw.marked", "scores.withdrawn"), "tests/unit/retention/test_datasets.py"),
     **dict.fromkeys(("gc.remove", "gc.removed", "gc.lift", "gc.lifted"), "tests/unit/retention/test_ledger.py"),
     **dict.fromkeys(
         ("landing.started", "landing.recorded", "landing.done", "landing.written", "landing.noted"),
         "tests/unit/operators/test_landing.py",
     ),
+    **dict.fromkeys(("approval.decide", "approval.decided", "approval.committed"), "tests/contract/test_approval_store.py"),
     **dict.fromkeys(("experiment.applied", "experiment.looked"), "tests/unit/operators/test_experiment.py"),
     **dict.fromkeys(("scores.recorded", "scores.written"), "tests/unit/scoring/test_table.py"),
     "reconciler.noted": "tests/unit/reconcile/test_run.py",

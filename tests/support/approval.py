@@ -27,9 +27,9 @@ ANN, BOB, CARL = (Person(name, name) for name in ("ann", "bob", "carl"))
 TRAINER = Person("tom", "tom")
 
 
-def store_of_versions(path: Path) -> ControlStore:
-    """Four versions, none of them served yet: three candidates, and one whose gate is closed."""
-    store = ControlStore(f"sqlite:///{path / 'control.db'}")
+def store_of_versions(path: Path, url: str = "") -> ControlStore:
+    """Four versions, none of them served yet: three candidates, and one whose gate is closed. `url`: of another database."""
+    store = ControlStore(url or f"sqlite:///{path / 'control.db'}")
     store.create_tables()
     with store.transaction() as connection:
         for version in (1, 2, 3, 4):
