@@ -53,8 +53,8 @@ def section(value: PrivacyValue) -> str:
     )
     note = (
         f"The last {value['members']:,} rows that the fit saw against the first {value['others']:,} that it did not. An "
-        "advantage is the share of true alarms less that of false ones: 0 of a coin. The control saw neither side: what it gives away is "
-        "time."
+        "advantage is the share of true alarms less that of false ones: 0 of a coin. The control saw neither side: what it gives "
+        "away is time."
     )
     return f"{said}<div class=scroll><table><tr><th>attack</th>{head}</tr>{rows}</table></div><p class=note>{note}</p>"
 
