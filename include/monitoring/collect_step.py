@@ -125,8 +125,7 @@ def run(task: Task) -> Outcome:
         )
         taken = _defaults(inputs, params["redacted"])
         queries = _queries(params, [feature.name for feature in inputs], also, problem, taken)
-        if asked := params.get("people"):
-            queries[people.FILE] = _people(task, connection, asked, days, taken)
+        queries |= _people(task, days, taken)
         written = {f"{name}.parquet": task.workdir / f"{name}.parquet" for name in queries}
         for query, path in zip(queries.values(), written.values(), strict=True):
             connection.execute(copy(f"{query} ORDER BY event_time, request_id", path))
@@ -135,19 +134,6 @@ def run(task: Task) -> Outcome:
         redacted = sorted({feature.name for feature in inputs} & set(params["redacted"]))
         more = {**({"defaulted": defaulted} if defaulted else {}), **({"redacted": redacted} if redacted else {})}
         return Outcome({**counts, **more, **({"labels_told": _told(connection)} if told else {})}, written)
-
-
-def _people(
-    task: Task,
-    connection: duckdb.DuckDBPyConnection,
-    asked: Mapping[str, Any],
-    days: Sequence[str],
-    taken: Mapping[str, _Default],
-) -> str:
-    """The query of the protected attributes: from the log what is a model's input, from the days' entity rows the rest."""
-    entities = [str(task.file(day, "entities.parquet")) for day in days] if people.looks_up(asked) else []
-    filled = {name: _filled(name, taken[name]) if name in taken else f'"{name}"' for name in asked["logged"]}
-    return people.query(connection, asked, entities, filled)
 
 
 @dataclass(frozen=True)
@@ -198,6 +184,16 @@ def _queries(
         f"label{_shadowed(also, problem)} FROM timed p JOIN shadows s ON s.request_id = p.request_id AND s.unit = p._unit "
         "LEFT JOIN labels l ON l.request_id = p.request_id WHERE turn = 1 AND NOT degraded",
     }
+
+
+def _people(task: Task, days: Sequence[str], taken: Mapping[str, _Default]) -> dict[str, str]:
+    """The file of whom requests were about, where the spec names protected attributes."""
+    asked = task.params.get("people")
+    if not asked:
+        return {}
+    entities = [str(task.file(day, "entities.parquet")) for day in days] if people.looks_up(asked) else []
+    filled = {name: _filled(name, taken[name]) if name in taken else f'"{name}"' for name in asked["logged"]}
+    return {people.FILE: people.query(asked, entities, filled)}
 
 
 def _columns(inputs: list[str], taken: Mapping[str, _Default]) -> str:

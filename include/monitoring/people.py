@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 
 from include.core.spec import ModelSpec
@@ -52,11 +51,9 @@ def looks_up(asked: Mapping[str, Any]) -> bool:
     return bool(asked["looked_up"]) or asked["person"] not in ([], [UNIT])
 
 
-def query(
-    connection: duckdb.DuckDBPyConnection, asked: Mapping[str, Any], entities: Sequence[str], filled: Mapping[str, str]
-) -> str:
-    """SQL of the file: request_id, event_time, `_landed` (whether the entity row is there, where one is asked for), `_person`,
-    and every attribute.
+def query(asked: Mapping[str, Any], entities: Sequence[str], filled: Mapping[str, str]) -> str:
+    """SQL of the file, over the tables of the log (include/prediction_log/sql_view.py): request_id, event_time, `_landed`
+    (whether the entity row is there, where one is asked for), `_person`, and every attribute.
 
     `entities`: files of published days. `filled`: SQL of logged attributes, missing values as the model has them.
     """

@@ -57,7 +57,13 @@ def explained(spec: ModelSpec, tmp_path: Any) -> Any:
 
     def make(scorer: Any, problem: Any = None, background: Any = BACKGROUND, **explain: Any) -> Scene:
         changed = spec.model_copy(update={"problem": problem or Binary()})
-        scene = Scene(changed, tmp_path / f"s{len(made)}", Route(champion=1), {1: scorer}, explain=Explain(**explain))
+        scene = Scene(
+            changed,
+            tmp_path / f"s{len(made)}",
+            Route(champion=1),
+            {1: scorer},
+            explain=Explain(**{"time_limit": timedelta(seconds=30), **explain}),
+        )
         model = replace(scene.deployment.models[1], background=background)
         scene.deployment = replace(scene.deployment, models={1: model})
         made.append(scene)
@@ -177,7 +183,8 @@ def test_beyond_its_bounds_the_answer_comes_without_and_says_why(explained: Any)
     async def run() -> None:
         curved.free.clear()
         late = asyncio.ensure_future(told(scene, asked(1, explain=True)))
-        await asyncio.sleep(0.001)
+        while not scene.predictor._explaining._waiting:
+            await asyncio.sleep(0)
         busy = await told(scene, asked(2, explain=True))
         assert (busy["explanation"]["missing"], busy["score"] > 0, busy["degraded"]) == ("busy", True, [])
         assert (await late)["explanation"]["missing"] == "late"
