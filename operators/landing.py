@@ -131,8 +131,10 @@ class LandFromWarehouseOperator(ComputeOperator):
 
     def deliver(self, result: Result, context: Context, services: Services) -> Json:
         """Its days to their places, by a fence for each of them; then the engine's own files go."""
+        from include.forgetting.again import without_forgotten
         from include.landing.delivery import clear_away, deliver
 
+        result = without_forgotten(result, services.ledger, services.owner(self.model), services.settings)
         done = deliver(result, services.ledger, services.control, holder(context))
         for day, what in done.items():
             self.log.info("  %s: %s", day, what)

@@ -15,7 +15,7 @@ from include.services.services import Services
 from plugins.slipstream_access import any_access, dag_of, may, owner_access
 from plugins.slipstream_services import services
 
-OWNERS = 20  # of a page
+OWNERS = 12  # of a page
 MayRead = Callable[[str], bool]
 
 router = APIRouter()

@@ -29,6 +29,7 @@ PARTS = {
     "problem, of several classes": "MultiClass",
     "problem, of candidates in an order": "Ranking",
     "data": "Data",
+    "data.retention": "Retention",
     "data.warehouse, by Athena": "Athena",
     "data.warehouse, by Redshift": "Redshift",
     "data.warehouse, by EMR Serverless": "EmrServerless",

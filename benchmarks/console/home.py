@@ -190,7 +190,7 @@ class _Year:
     def _window(self, start: date, champion: int, number: int) -> None:
         model, end = self.spec.name, start + timedelta(days=7)
         window, at = f"{start}/{end}", _at(end)
-        value = values.monitored(window, f"{end}T00:00:00", champion, number)
+        value = values.monitored(window, f"{end}T00:00:00", champion, number, int(model.rpartition("_")[2]))
         found = self.ledger.commit("monitor", model, at, params={"window": window, "champion": champion}, value=value,
                                    files={"report.html": b"<h1>drift</h1>"})  # fmt: skip
         action, evidence = "retrain" if number % 13 == 12 else "hold", values.decision(value, number)

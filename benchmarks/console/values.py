@@ -65,9 +65,10 @@ def evaluation(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def monitored(window: str, as_of: str, version: int, number: int) -> dict[str, Any]:
-    """Of a week: a season in the metric, and a drift in each ninth."""
-    auc, far = 0.71 + 0.01 * math.sin(number / 4), 1.4 if number % 9 == 0 else 0.6
+def monitored(window: str, as_of: str, version: int, number: int, model: int = 0) -> dict[str, Any]:
+    """Of a week: a season in the metric, and a drift in each ninth; each fifth model is worse at the end of a quarter."""
+    fallen = 0.04 if model % 5 == 3 and number % 13 >= 11 else 0.0
+    auc, far = 0.71 + 0.01 * math.sin(number / 4 + model) - fallen, 1.4 if (number + 2 * model) % 9 == 0 else 0.6
     columns = [
         {"name": name, "drifted": place == 0 and far > 1, "words": f"{name} is as it was", "score": far / (place + 1),
          "importance": 0.1}

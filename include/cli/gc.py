@@ -67,8 +67,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _place(context: CliContext) -> Place:
     return Place(
-        context.settings, context.control, context.ledger, context.jobs, context.spec, context.model_names(), now, context.actor
-    )
+        context.settings, context.control, context.ledger, context.jobs, context.spec, context.model_names(), now, context.actor,
+        lambda: [context.feature_set(name) for name in context.feature_set_names()],
+    )  # fmt: skip
 
 
 def _bounds(options: argparse.Namespace, context: CliContext) -> Bounds:

@@ -52,6 +52,12 @@ class DocumentKind:
         row = {"key": key, "kind": self.name, "subject": subject, "body": self.format.stamp(body), "at": timestamp()}
         return bool(connection.execute(insert(documents).values(**row).on_conflict_do_nothing()).rowcount)
 
+    def drop_in(self, connection: sa.Connection, subject: str, under: str) -> int:
+        """Forget those about a subject whose key begins with `under`, in the caller's transaction; how many."""
+        mine = (documents.c.kind == self.name) & (documents.c.subject == subject)
+        gone = sa.delete(documents).where(mine, documents.c.key.startswith(under, autoescape=True))
+        return int(connection.execute(gone).rowcount)
+
     def load(self, control: ControlStore, key: str) -> Document | None:
         """The one under a key."""
         with control.transaction() as connection:

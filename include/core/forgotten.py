@@ -25,7 +25,7 @@ FORMAT = Format("a mark of forget")
 
 @dataclass(frozen=True)
 class Forgotten:
-    """`before`, `after`: digests; `after` is empty where nothing was left, and is to be computed anew. `generation`: of the key
+    """`before`, `after`: digests; `after` is empty where nothing was left, or it is to be computed anew. `generation`: of the key
     that goes on; 0 of a raw partition. `files`: by name [digest before, digest after]. `at`: UTC, ISO 8601."""
 
     request: str
@@ -64,7 +64,7 @@ def _raw_folder(path: str, digest: str) -> str:
 
 def keep_raw(storage: Storage, mark: Forgotten) -> None:
     """Leave the mark of a raw partition. The same bytes may land again, and others be forgotten in them then."""
-    mark.keep(storage, f"{_raw_folder(mark.path, mark.before)}/{mark.after[:32]}.json")
+    mark.keep(storage, f"{_raw_folder(mark.path, mark.before)}/{mark.after[:32] or 'gone'}.json")
 
 
 def raw_since(storage: Storage, path: str, digest: str) -> Iterator[Forgotten]:

@@ -29,6 +29,7 @@ from include.core.subject import Subject
 from include.core.time import timestamp
 from include.data.subject_rows import Columns, masked, rows_of, without, written
 from include.data.suppression import REMOVE
+from include.forgetting import background
 from include.forgetting.find import RAW
 from include.forgetting.graph import ANEW, Graph, generations
 from include.forgetting.scope import Scope
@@ -36,6 +37,7 @@ from include.forgetting.tables import read, scrubbed, scrubbed_text, scrubbed_va
 from include.forgetting.texts import is_text
 
 _SAID = re.compile(r"attempt-\d+\.(end|error)\.json")
+COUNTED = frozenset({"training_set", "score"})  # steps whose value has one number of the rows in all files
 GIVEN_UP = ("checkpoints", "rows")  # of a training: what it would go on from, which holds rows or what was learned of them
 
 
@@ -81,7 +83,7 @@ class Reducer:
             if derived and request.step in ANEW and self.mode == REMOVE and not self._is_ours(result):
                 made, rows = None, 0
             else:
-                left = self.left_of(request, result, scratch)
+                left = self.left_of(request, result, scratch, derived=derived)
                 if not left.changed:
                     return None
                 made, rows = left, sum(left.rows.values())
@@ -125,7 +127,7 @@ class Reducer:
 
     # -- what is left --------------------------------------------------------------------------------------------------------
 
-    def left_of(self, request: Request, result: Result, scratch: Path) -> Reduced:
+    def left_of(self, request: Request, result: Result, scratch: Path, *, derived: bool) -> Reduced:
         """The files and the value without the subject. Raises DataError for a file that cannot be read."""
         made, columns = Reduced(), self.scope.columns(request.model, raw=request.step in RAW)
         for name in sorted(result.files):
@@ -135,9 +137,25 @@ class Reducer:
             target = scratch / "made" / name
             target.parent.mkdir(parents=True, exist_ok=True)
             made.files[name] = target if self._without(columns, name, local, target, made) else local
-        value, count = scrubbed_value(counted(result, made.rows if self.mode == REMOVE else {}), self.subject)
+        if derived and background.FILE in made.files and self.mode == REMOVE:
+            self._without_drawn(request, made, scratch)
+        value, count = scrubbed_value(counted(request, result, made.rows if self.mode == REMOVE else {}), self.subject)
         made.value, made.values = value, made.values + count
         return made
+
+    def _without_drawn(self, request: Request, made: Reduced, scratch: Path) -> None:
+        """Rows of the training set without a key: those that are in what is left of it."""
+        data = self.ledger.resolve(request.inputs["training_set"])
+        (scratch / "known").mkdir()
+        training = [self.ledger.fetch(data, "train.parquet", scratch / "known")]
+        rows, gone = background.left_of(made.files[background.FILE], training)
+        if gone:
+            target = scratch / "made" / background.FILE
+            target.write_bytes(written(rows, pq.read_metadata(made.files[background.FILE])))
+            made.rows[background.FILE] = gone
+            made.files[background.FILE] = target
+        if not rows.num_rows:
+            del made.files[background.FILE]  # then answers are not explained, and say so
 
     def _without(self, columns: Columns, name: str, local: Path, target: Path, made: Reduced) -> bool:
         if name.endswith(".parquet"):
@@ -194,15 +212,15 @@ class Reducer:
                     self.ledger.storage.write(path, text.encode())
 
 
-def counted(result: Result, gone: Mapping[str, int]) -> dict[str, Any]:
-    """A result's value with the number of rows that there are now."""
+def counted(request: Request, result: Result, gone: Mapping[str, int]) -> dict[str, Any]:
+    """A result's value with the number of rows that there are now: of a day's datasets, a training set's parts, a batch."""
     value, by_dataset = dict(result.value), {name.removesuffix(".parquet"): count for name, count in gone.items()}
     rows = value.get("rows")
     if isinstance(rows, dict):
         value["rows"] = {
             name: count - by_dataset.get(name, 0) if isinstance(count, int) else count for name, count in rows.items()
         }
-    elif isinstance(rows, int):
+    elif isinstance(rows, int) and request.step in COUNTED:
         value["rows"] = rows - sum(by_dataset.values())
         if isinstance(value.get("holdout_rows"), int):
             value["holdout_rows"] -= by_dataset.get("holdout", 0)

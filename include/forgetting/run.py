@@ -29,6 +29,7 @@ from include.core.ledger import Ledger
 from include.core.settings import Settings
 from include.core.subject import Fingerprint, Subject, is_telling
 from include.data.suppression import REMOVE
+from include.forgetting.control_rows import clean_rows
 from include.forgetting.files import asked_later, clean_registry, drop_answers, drop_events, rewrite
 from include.forgetting.find import Finder, Found
 from include.forgetting.graph import Graph, generations
@@ -80,6 +81,7 @@ class Done:
     answers: int = 0
     events: int = 0
     registry: int = 0
+    control_rows: int = 0
     superseded: int = 0
     learned: list[Learned] = field(default_factory=list)
     complete: bool = True
@@ -221,6 +223,7 @@ class _Run:
         fault.point("forget.predictions")
         done.answers += drop_answers(storage, [spec.name for spec in self.scope.models], self.subject)
         done.events += drop_events(storage, self.scope.names, self.subject)
+        done.control_rows += clean_rows(self.place.control, self.subject)
         done.registry += clean_registry(storage, [spec.name for spec in self.scope.models], self.subject)
 
     def _account(self, done: Done) -> None:
@@ -237,7 +240,8 @@ class _Run:
             "reason": reason, "by": self.place.actor, "at": self.place.now().isoformat(), "complete": done.complete,
             "rows": done.rows, "files": [_line(mark) for mark in done.files], "results": [_line(mark) for mark in done.results],
             "published": dict(done.published), "scores": dict(done.scores), "online": dict(done.online),
-            "predictions": dict(done.predictions), "answers": done.answers, "events": done.events, "registry": done.registry,
+            "predictions": dict(done.predictions), "answers": done.answers, "events": done.events,
+            "registry": done.registry, "control_rows": done.control_rows,
             "superseded": done.superseded, "learned": [each.to_json() for each in done.learned],
             "unread": dict(done.found.unread), "not_reached": list(NOT_REACHED),
         }  # fmt: skip

@@ -155,7 +155,8 @@ class _Walker:
                 marks = list(raw_since(self.ledger.storage, path, digest))
                 state = State.VERIFIED if now in {mark.after for mark in marks} else State.CHANGED
         except FileNotFoundError:
-            state = State.MISSING
+            marks = list(raw_since(self.ledger.storage, path, digest))
+            state = State.RECORDED if any(not mark.after for mark in marks) else State.MISSING  # removed when its time was over
         return Node(role, state, digest, self.ledger.storage.uri(path), {**detail, **_forgotten(marks)})
 
 

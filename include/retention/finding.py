@@ -17,6 +17,9 @@ class Kind(StrEnum):
     SCRATCH = "scratch"  # folders of processes that are gone
     JOB = "job"  # logs of jobs that are over
     PREDICTIONS = "predictions"  # the log beyond its retention
+    RAW = "raw"  # partitions beyond theirs
+    SCORES = "scores"  # partitions of the table of scores beyond theirs
+    ANSWERS = "answers"  # of predictions that were asked for and kept, beyond their days
 
 
 @dataclass(frozen=True)

@@ -49,17 +49,23 @@ class Bounds:
 
 
 def find(
-    ledger: Ledger, control: ControlStore, bounds: Bounds, now: datetime, at_work: Collection[str] | None
+    ledger: Ledger,
+    control: ControlStore,
+    bounds: Bounds,
+    now: datetime,
+    at_work: Collection[str] | None,
+    expired: Collection[str] = (),
 ) -> Iterator[Finding]:
-    """What is due now. `at_work`: the names of the jobs that are pending or running; None where nobody can say, then attempts
-    without a result are left alone. `now` in UTC, with its zone.
+    """What is due now. `expired`: keys whose time is over, of whatever step: kept only where something names them. `at_work`:
+    the names of the jobs that are pending or running; None where nobody can say, then attempts without a result are left alone.
+    `now` in UTC, with its zone.
 
     The ledger is listed before the control store is read: what is committed and named meanwhile is in no listing. Raises
     IntegrityError where it cannot be known what something that is needed was made from.
     """
     there = holdings(ledger.storage)
     found = named(control, ledger.storage)
-    kept = with_inputs(ledger, _needed(there, found, bounds, now, at_work), there)
+    kept = with_inputs(ledger, _needed(there, found, bounds, now, at_work, frozenset(expired)), there)
     for holding in there.values():
         if (finding := _due(ledger, holding, holding.place in kept, found, bounds, now)) is not None:
             yield finding
@@ -67,11 +73,16 @@ def find(
 
 
 def _needed(
-    there: Mapping[Place, Holding], found: Named, bounds: Bounds, now: datetime, at_work: Collection[str] | None
+    there: Mapping[Place, Holding],
+    found: Named,
+    bounds: Bounds,
+    now: datetime,
+    at_work: Collection[str] | None,
+    expired: frozenset[str],
 ) -> set[Place]:
     def is_needed(holding: Holding) -> bool:
         return (
-            holding.step not in COLLECTABLE
+            (holding.step not in COLLECTABLE and holding.key not in expired)
             or holding.key in found.keys
             or now - holding.touched < bounds.older_than
             or _is_used_since(holding)

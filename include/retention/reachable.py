@@ -26,7 +26,9 @@ from include.core.versioned_column import VersionedJson
 from include.retention.holdings import Holding, Place
 
 AUDIT, DOCUMENTS = "slipstream_audit", "slipstream_documents"
-RECORDS = "online"  # the kind of document that says which result was brought online: include/features/online/presence.py
+# Kinds of documents that tell of results and keep none: which was brought online (include/features/online/presence.py), and what
+# a verdict said (include/validation/kept.py).
+RECORDS = ("online", "verdict")
 _RESULT = re.compile(r"ledger/([^/\s\"]+/[^/\s\"]+)/g(\d+)/")
 _KEY = re.compile(r"\b([a-z][a-z_]*/[0-9a-f]{32})\b")
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
@@ -63,7 +65,7 @@ def _rows(control: ControlStore) -> Iterator[str]:
             if table.name != AUDIT:
                 query = sa.select(*map(_plain, table.columns))
                 if table.name == DOCUMENTS:
-                    query = query.where(table.c.kind != RECORDS)
+                    query = query.where(table.c.kind.not_in(RECORDS))
                 for row in connection.execute(query).mappings():
                     yield json.dumps(dict(row), default=str)
 

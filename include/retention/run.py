@@ -16,9 +16,9 @@ from include.core.housekeeping import housekeeping
 from include.core.ledger import Ledger
 from include.core.ports import JobBackend
 from include.core.settings import Settings
-from include.core.spec import ModelSpec
+from include.core.spec import ModelSpec, PartitionOwner
+from include.retention import datasets, machine, predictions
 from include.retention import ledger as ledger_gc
-from include.retention import machine, predictions
 from include.retention.finding import Finding
 from include.retention.holdings import holdings
 from include.retention.ledger import Bounds
@@ -42,6 +42,8 @@ class Place:
     models: Sequence[str]
     now: Callable[[], datetime]  # UTC, with its zone
     actor: str
+    sets: Callable[[], Sequence[PartitionOwner]] = lambda: ()
+    """The feature sets that can be loaded."""
 
 
 @dataclass
@@ -83,12 +85,18 @@ def collect(place: Place, bounds: Bounds, keep_predictions: int | None, *, dry_r
 def _due(place: Place, bounds: Bounds, keep_predictions: int | None, report: Report) -> Iterator[Finding]:
     now = place.now()
     at_work = _at_work(place, report)
-    yield from ledger_gc.find(place.ledger, place.control, bounds, now, at_work)
+    specs = _specs(place, report)
+    expired = {key for spec in specs for key in datasets.expired_scores(place.ledger, spec, now)}
+    yield from ledger_gc.find(place.ledger, place.control, bounds, now, at_work, expired)
+    for spec in specs:
+        yield from datasets.find(place.ledger, place.control, spec, now)
+    for owner in place.sets():
+        yield from datasets.find_raw(place.ledger.storage, owner, now)
+    yield from datasets.find_answers(place.ledger.storage, place.settings, now)
     yield from machine.find_scratch(place.settings)
     unfinished = {job for each in holdings(place.ledger.storage).values() if not each.has_result for job in each.jobs}
     yield from machine.find_jobs(place.settings, bounds.older_than, now, unfinished)
-    if keep_predictions is not None:
-        yield from _old_predictions(place, keep_predictions, now, report)
+    yield from _old_predictions(place, specs, keep_predictions, now)
 
 
 def _at_work(place: Place, report: Report) -> frozenset[str] | None:
@@ -99,14 +107,21 @@ def _at_work(place: Place, report: Report) -> frozenset[str] | None:
         return None
 
 
-def _old_predictions(place: Place, keep_days: int, now: datetime, report: Report) -> Iterator[Finding]:
+def _specs(place: Place, report: Report) -> list[ModelSpec]:
+    found = []
     for model in place.models:
         try:
-            spec = place.spec(model)
+            found.append(place.spec(model))
         except SlipstreamError as error:
             report.unknown[model] = error.what
-            continue
-        yield from predictions.find(place.settings.home, place.ledger.storage, spec, place.control, keep_days, now)
+    return found
+
+
+def _old_predictions(place: Place, specs: Sequence[ModelSpec], keep_days: int | None, now: datetime) -> Iterator[Finding]:
+    for spec in specs:
+        days = keep_days if spec.data.retention.predictions_days is None else spec.data.retention.predictions_days
+        if days is not None:
+            yield from predictions.find(place.settings.home, place.ledger.storage, spec, place.control, days, now)
 
 
 def _write_down(place: Place, due: Sequence[Finding], bounds: Bounds) -> None:

@@ -105,6 +105,18 @@ def _stand(control: ControlStore, model: str, body: Mapping[str, Any]) -> None:
     control.once(f"publish-{key}", resource(model, day), epoch, effect)
 
 
+def withdraw(control: ControlStore, storage: Storage, model: str, day: str, epoch: int) -> None:
+    """Take a partition out of the table: nothing stands for it any more, then its file goes. Raises FencedError.
+
+    `epoch`: the caller's hold of `resource`. Killed in between, the file is one that nothing stands for.
+    """
+    with control.transaction() as connection:
+        control.fence(connection, resource(model, day), epoch)
+        STANDING.drop_in(connection, model, f"{resource(model, day)}/")
+    fault.point("scores.withdrawn")
+    storage.delete(path_of(model, day))
+
+
 def standing(control: ControlStore, model: str, day: str) -> Standing | None:
     """What stands for one partition."""
     return next(iter(_standing(STANDING.about(control, model, f"{resource(model, day)}/"))), None)

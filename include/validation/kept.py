@@ -1,12 +1,12 @@
 """What verdicts on partitions said, kept where a page can ask for a model's: one document of the control store a verdict.
 
-The verdict itself is in the ledger, where it is found by its key alone. Days that were judged by an earlier release have no
-document; where they are published, their verdict is found through what is published.
+Rules and counts, no value of any row. The verdict itself is in the ledger, where it is found by its key alone. Days that were
+judged by an earlier release have no document; where they are published, their verdict is found through what is published.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -79,17 +79,27 @@ def _kept(body: Mapping[str, Any]) -> KeptVerdict:
 
 def _source(value: SourceValue) -> dict[str, Any]:
     failed = sorted((each for each in value["checks"] if not each["success"]), key=lambda each: -each["unexpected"])
+    reasons = [_without_values(reason, failed) for reason in value["reasons"][:REASONS]]
     return {
         "rows": value["rows"],
         "quarantined": value["quarantined"],
         "passed": value["passed"],
-        "reasons": [reason[:TEXT] for reason in value["reasons"][:REASONS]],
+        "reasons": [reason[:TEXT] for reason in reasons],
         "failed": list(_failed(failed[:CHECKS])),
         "checks": len(value["checks"]),
     }
 
 
+def _without_values(reason: str, failed: Sequence[CheckValue]) -> str:
+    """A reason as the verdict words it, less what it saw: rows that are forgotten are to be nowhere but in their partitions."""
+    for each in failed:
+        if reason.startswith(f"{each['expectation']}: "):
+            seen = f"{each['unexpected']} rows ({each['percent']:g} percent)" if each["unexpected"] else "it does not hold"
+            return f"{each['expectation']}: {seen}"
+    return reason
+
+
 def _failed(checks: Iterable[CheckValue]) -> Iterator[dict[str, Any]]:
     for each in checks:
         told = {name: each[name] for name in ("column", "on_failure", "unexpected", "percent")}
-        yield {"expectation": each["expectation"][:TEXT], **told, "observed": str(each["observed"])[:TEXT]}
+        yield {"expectation": each["expectation"][:TEXT], **told}

@@ -3,7 +3,7 @@
     make e2e-console                      # the walk
     make e2e-console IMAGES=1             # and docs/images/console-*.png made anew
 
-The home is the benchmark's (benchmarks/console): three models and half a year, one rollout that waits for a person.
+The home is the benchmark's (benchmarks/console): five models and half a year, one rollout that waits for a person.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.skipif(bool(missing()), reason=missing() or "there is a browser"),
 ]
 
-SIZE = Size(models=3, weeks=26)
+SIZE = Size(models=5, weeks=26)
 MODEL = SIZE.names[0]
 PAGES = pages_of(MODEL)
 IMAGES = PROJECT / "docs" / "images"

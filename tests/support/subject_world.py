@@ -24,11 +24,13 @@ from include.backends.folder.registry import FolderRegistry
 from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.control import ControlStore
 from include.core.digest import digest_bytes
+from include.core.documents import DocumentKind
 from include.core.ledger import Ledger
 from include.core.request import Outcome, Ref, Request
 from include.core.settings import Settings
 from include.core.spec import ModelSpec
 from include.core.time import utc_now
+from include.core.versioned import Format
 from include.data.published import publish, resource
 from include.features.online.pushed import append
 from include.forgetting.run import Done, Place, forget
@@ -191,9 +193,11 @@ class SubjectWorld:
         for name in ("checkpoints/step-1", "rows/block-1"):
             self.storage.write(f"ledger/{key}/g0/{name}", self.who.encode())
         gate = {"passed": True, "reasons": []}
+        drawn = parquet({"price": [PRICE, 10.0, 12.5]})  # of the training set: two rows of the subject's, one of another's
         report = f"<h1>report</h1><p>worst: {self.who}.</p>".encode()
         value = {"metrics": {"auc": 0.7}, "champion": None, "gate": gate, "slices": {}}
-        judged = self.commit("evaluate", {}, {"training_set": data, "train": model}, value, {"report.html": report})
+        files = {"report.html": report, "background.parquet": drawn}
+        judged = self.commit("evaluate", {}, {"training_set": data, "train": model}, value, files)
         self.refs |= {"training_set": data, "train": model, "evaluate": judged}
         package = propose(
             self.ledger, self.spec, Inputs(model, data, judged), as_of="2013-01-04T00:00:00", run_type="", commit="abc"
@@ -201,7 +205,9 @@ class SubjectWorld:
         return register(self.control, FolderRegistry(self.storage), package, self.control.take(registrations(MODEL), "t"))
 
     def watch(self) -> None:
-        """What monitoring keeps: rows without a key, a profile with extremes and categories."""
+        """What monitoring keeps: rows without a key, a profile with extremes and categories; a document that quotes a row."""
+        quoted = {"sources": {"orders": {"failed": [{"sample": [self.who, "customer-9"], "words": f"such as {self.who}"}]}}}
+        DocumentKind("verdict", Format("a document")).save(self.control, "verdict/x", MODEL, quoted)
         sample = parquet({"event_timestamp": pa.array([CREATED] * 2, US), "price": [PRICE, 10.0]})
         self.refs["reference"] = self.commit("reference", {}, {"training_set": self.refs["training_set"]}, {"columns": 2},
                                              {"sample.parquet": sample})  # fmt: skip

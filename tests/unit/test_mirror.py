@@ -219,8 +219,8 @@ ELSEWHERE = {
     "tests/unit/rollout/test_evidence_publisher.py": "rollout/evidence_store rollout/live_stages",
     "tests/unit/rollout/test_judge.py": "rollout/evidence",
     "tests/unit/forgetting/test_run.py": (  # a request goes through all of it
-        "cli/forgotten core/forgotten core/subject forgetting/files forgetting/find forgetting/graph forgetting/models "
-        "forgetting/record forgetting/results forgetting/stores"
+        "cli/forgotten core/forgotten core/subject forgetting/control_rows forgetting/files forgetting/find forgetting/graph "
+        "forgetting/models forgetting/record forgetting/results forgetting/stores"
     ),
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
     "tests/unit/rollout_state/test_approval.py": "core/spec/approval",

@@ -17,6 +17,20 @@ from include.core.time import MICROSECOND, ONE_DAY
 _LENGTH = TypeAdapter(timedelta)
 
 
+class Retention(Frozen):
+    """How long what is this owner's is kept: `slipstream gc` removes what is older. By default all of it is kept."""
+
+    raw_days: int | None = Field(None, ge=1, le=36_500)
+    """Raw partitions that ended so many days ago are removed. What was made of them stays; it cannot be made again."""
+
+    scores_days: int | None = Field(None, ge=1, le=36_500)
+    """Partitions of the table of batch scores that ended so many days ago are removed, with the batches that they are of."""
+
+    predictions_days: int | None = Field(None, ge=1, le=36_500)
+    """The prediction log of the days before the last so many is removed, whatever `SLIPSTREAM_KEEP_PREDICTIONS` says. It must be
+    as many as the model's steps read."""
+
+
 class Data(Frozen):
     """Raw partitions under the storage root, one `part.parquet` for each source and stretch of `every`.
 
@@ -62,6 +76,9 @@ class Data(Frozen):
     impersonal_sources: tuple[Name, ...] = ()
     """The sources whose rows are about nobody, such as the weather: they are passed over when a subject is forgotten. Of any
     other source a column has to say whose its rows are, or which request's."""
+
+    retention: Retention = Retention()
+    """How long raw partitions, scores and the prediction log are kept."""
 
     on_forget: Literal["keep", "retrain"] = "keep"
     """What follows when rows are forgotten that the version in production learned from: `retrain` has the training DAG run,
@@ -139,6 +156,13 @@ class Data(Frozen):
     def _begins(self) -> Self:
         if self.sources and "first" not in self.model_fields_set:
             raise ValueError("first is needed where there are sources: the first day that has raw partitions")
+        return self
+
+    @model_validator(mode="after")
+    def _keeps_what_is_read(self) -> Self:
+        days = self.retention.raw_days
+        if days is not None and days <= self.lookback_days:
+            raise ValueError(f"retention.raw_days = {days} is less than a day reads back: lookback_days = {self.lookback_days}")
         return self
 
     @model_validator(mode="after")

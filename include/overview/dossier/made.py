@@ -18,7 +18,9 @@ from include.governance.package import read_signature
 from include.governance.registration import recipe
 from include.problems.of import of_spec
 from include.versions.record import VersionRecord
+from include.versions.trainer import trainer_in
 
+NO_PERSON = "no person: a clock, or an event"
 LOCKS = ("requirements.txt", "requirements/*.txt")
 Owner = Callable[[str], str]
 
@@ -143,8 +145,9 @@ def _pinned(text: str) -> Iterator[str]:
 
 
 def training(ledger: Ledger, control: ControlStore, record: VersionRecord) -> dict[str, Json]:
-    """What it was fitted with, on which machines, in which attempts; who started it is in the audit and the run's name."""
-    del control
+    """What it was fitted with, on which machines, in which attempts, and who started it; None where nobody wrote that down."""
+    with control.transaction() as connection:
+        trainer = trainer_in(connection, record.entry.model, record.version)
     result = ledger.resolve(record.entry.lineage.train)
     asked = ledger.request(result.key)
     tried: list[dict[str, Json]] = [
@@ -155,6 +158,7 @@ def training(ledger: Ledger, control: ControlStore, record: VersionRecord) -> di
     return {
         "as_of": record.entry.as_of,
         "parameters": recipe(asked),
+        "triggered_by": NO_PERSON if trainer == "" else trainer,
         "run_type": record.entry.run_type or "scheduled, or by hand",
         "run_id": record.run_id,
         "origin": record.entry.origin,

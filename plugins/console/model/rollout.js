@@ -1,7 +1,7 @@
 // The rollout, stage by stage: what was decided, and of the running one how far its evidence is, rail by rail.
 import { chart } from "../chart.js";
 import { html, nothing, repeat } from "../lib.js";
-import { note, outward, section, table, tag, tiles, time } from "../parts.js";
+import { inward, note, outward, section, table, tag, tiles, time } from "../parts.js";
 import { count, many, plain, share, three, until } from "../words.js";
 
 const decided = entry => {
@@ -42,8 +42,12 @@ const stage = live => live?.begun ? html`<h3>The stage ${plain(live.stage)} now<
     ["deadline", live.deadline ? html`<time datetime=${live.deadline}>${until(live.deadline)}</time>` : "stands still", live.deadline ? `then: ${plain(live.at_deadline)}` : "while it is paused"]])}
   <p>The judge: ${plain(live.answer)}. <span class="dim">${live.words}</span></p>${rails(live)}` : nothing;
 
-export const rollout = (model, live) => model.rollout.id ? section("rollout", "Rollout",
+// What waits for persons, and what was said of the version so far; the answer is given on the page of approvals.
+const asked = approval => approval?.waiting ? html`<p class="warn"><strong>Waits for ${count(approval.waiting.missing, "person")}</strong> before it goes on: ${inward("approvals", {}, "look and answer")}.
+  ${approval.said.filter(each => each.person).map(each => html`<span class="dim">${each.person.name} ${each.event} it ${time(each.at)}: ${each.reason}. </span>`)}</p>` : nothing;
+
+export const rollout = (model, live, approval) => model.rollout.id ? section("rollout", "Rollout",
   html`<p>Version ${model.rollout.challenger} ${tag(model.rollout.state)} <span class="dim">${model.rollout.live ? "since " : ""}${time(model.rollout.live ? model.rollout.created_at : model.rollout.updated_at)}</span>
     ${outward(`api/models/${model.model}/rollouts/${model.rollout.id}`, "evidence against its boundaries")}</p>`,
   live?.paused ? html`<p class="warn">Paused by ${live.paused.actor} ${time(live.paused.at)}: ${live.paused.reason}</p>` : model.rollout.reason ? html`<p class="bad">${model.rollout.reason}</p>` : nothing,
-  html`<ol class="steps">${model.stages.map(name => step(model, name, live))}</ol>`, model.rollout.live ? stage(live) : nothing) : section("rollout", "Rollout", note("None yet."));
+  asked(approval), html`<ol class="steps">${model.stages.map(name => step(model, name, live))}</ol>`, model.rollout.live ? stage(live) : nothing) : section("rollout", "Rollout", note("None yet."));

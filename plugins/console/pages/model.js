@@ -16,7 +16,7 @@ import { outward, table } from "../parts.js";
 export const title = query => `${query.name || "No model"} · Models`;
 const path = query => `models/${encodeURIComponent(query.name || "")}`;
 export const feeds = query => ({
-  model: path(query), live: `${path(query)}/live`, windows: `${path(query)}/windows`, outlook: `${path(query)}/outlook`, decisions: `${path(query)}/decisions`,
+  model: path(query), live: `${path(query)}/live`, windows: `${path(query)}/windows`, outlook: `${path(query)}/outlook`, approval: `${path(query)}/approval`, decisions: `${path(query)}/decisions`,
 });
 
 const trace = async (model, context) => {
@@ -38,9 +38,9 @@ const acts = (model, context) => {
 };
 const links = model => html`<ul class="links">${model.dags.map(dag => html`<li>${outward("/dags/" + dag, dag.slice(model.model.length + 1), { target: "_top" })}</li>`)}
   <li>${outward(model.links.registry, "MLflow")}</li><li>${outward(model.links.jobs, "Ray")}</li></ul>`;
-export const view = ({ model, live, windows, outlook, decisions: decided }, context) => html`
+export const view = ({ model, live, windows, outlook, approval, decisions: decided }, context) => html`
   <div class="head" id=${model.model} data-champion=${served(model) ?? ""}><div><h1 tabindex="-1">${model.model}</h1><p class="dim">${model.description} Owner: ${model.owner}.</p>${links(model)}</div>${acts(model, context)}</div>
   ${summary(model)}
   ${context.state.trace ? html`<pre tabindex="0" aria-label="Lineage">${context.state.trace}</pre>` : nothing}
-  ${traffic(model)}${rollout(model, live)}${experiment(model)}${watched(windows, context.problems.windows)}${coming(outlook)}${decisions(path(context.query), decided, context)}
+  ${traffic(model)}${rollout(model, live, approval)}${experiment(model)}${watched(windows, context.problems.windows)}${coming(outlook)}${decisions(path(context.query), decided, context)}
   ${versions(model, context.refresh)}${compare(path(context.query), model, context)}${features(model.model, context)}${ranges(model, table)}${audit(model)}`;

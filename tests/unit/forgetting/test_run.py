@@ -17,6 +17,7 @@ from include.core.request import Outcome, Ref, Request
 from include.core.time import now
 from include.data import published
 from include.data.published import publish, resource
+from include.forgetting.again import without_forgotten
 from include.forgetting.record import chained, records
 from include.forgetting.run import look
 from include.forgetting.search import Hit, Wanted, in_control, in_folder, in_online, in_storage
@@ -78,6 +79,7 @@ def test_nothing_of_the_subject_is_left_and_what_is_others_stays(world: SubjectW
     assert done.complete
     assert [(each.model, each.version) for each in done.learned] == [(MODEL, 1)]
     assert (done.online, done.predictions, done.answers, done.events, done.registry) == ({MODEL: 1}, {MODEL: 3}, 1, 2, 1)
+    assert done.control_rows == 1
     after = world.files()
     touched = {path for path in before if after.get(path) != before[path]}
     kept = {path for path in before if path not in touched}
@@ -86,7 +88,7 @@ def test_nothing_of_the_subject_is_left_and_what_is_others_stays(world: SubjectW
 
 
 def test_references_and_the_lineage_say_what_happened_and_nothing_is_broken(world: SubjectWorld) -> None:
-    training_set, reference = only(world, "training_set"), only(world, "reference")
+    training_set, reference, judged = (only(world, step) for step in ("training_set", "reference", "evaluate"))
     before = trace(world.ledger, world.control, MODEL, 1)
     done = world.forget()
     after = trace(world.ledger, world.control, MODEL, 1)
@@ -99,6 +101,7 @@ def test_references_and_the_lineage_say_what_happened_and_nothing_is_broken(worl
     left = world.ledger.resolve(training_set)
     assert (left.value["rows"], left.value["holdout_rows"]) == (6, 3)
     assert customers([world.table(training_set, "train.parquet")]) == {"customer-1"}
+    assert world.table(judged, "background.parquet")["price"].to_pylist() == [10.0], "what it is explained against"
     with pytest.raises(DataError, match="not made anew yet"):
         world.ledger.resolve(reference)
 
@@ -155,6 +158,20 @@ def test_the_record_the_proof_and_the_audit_chain_name_nobody_and_vouch_for_each
     assert chained(world.control, record)
     world.storage.write(done.proof, world.storage.read(done.proof).replace(b"4711", b"4712"))
     assert not chained(world.control, record)
+
+
+def test_a_warehouse_that_still_has_the_subject_lands_the_others_alone(world: SubjectWorld) -> None:
+    rows = parquet({"id": ["x", "y"], "customer": [WHO, "customer-1"], "price": [1.0, 2.0]})
+    landed = world.commit("land", {"source": "orders"}, {}, {"rows": {"2013-01-09": 2}}, {"2013-01-09.parquet": rows})
+    made = world.ledger.resolve(landed)
+    assert without_forgotten(made, world.ledger, world.spec, world.settings) == made, "nobody is on the list"
+    world.forget()
+    again = world.commit("land", {"source": "orders", "anew": 1}, {}, {"rows": {"2013-01-09": 2}}, {"2013-01-09.parquet": rows})
+    left = without_forgotten(world.ledger.resolve(again), world.ledger, world.spec, world.settings)
+    assert left.value == {"rows": {"2013-01-09": 1}}
+    for ref in (landed, again):
+        assert world.table(ref, "2013-01-09.parquet")["customer"].to_pylist() == ["customer-1"]
+    assert without_forgotten(left, world.ledger, world.spec, world.settings) == left
 
 
 def test_masked_the_rows_stay_without_their_keys(world: SubjectWorld) -> None:

@@ -19,6 +19,7 @@ from include.governance.lineage import trace
 from include.retention.holdings import holdings
 from include.retention.ledger import Bounds, digest_of_kept
 from include.retention.lifecycle import State, state_of
+from include.validation.kept import VERDICTS
 from tests.support.aged import killed_at
 from tests.support.toy_ledger import MODEL
 from tests.unit.retention.conftest import World
@@ -87,6 +88,17 @@ def test_where_nothing_runs_it_all_goes_at_once(world: World) -> None:
     assert {each.step for each in world.gc(AT_ONCE).done} == {"condemned", "withdrawn", "removed"}
     assert not any(path.endswith(".onnx") and path.startswith(gone.uri[:30]) for path in world.files())
     assert digest_of_kept(world.loop.ledger, world.control) == whole
+
+
+def test_what_is_only_told_to_people_of_a_result_does_not_keep_it(world: World) -> None:
+    world.registered()
+    gone = world.unneeded("old")
+    key = "/".join(gone.uri.split("/")[1:3])
+    told = {"day": "2013-01-01", "key": key, "docs": f"{gone.uri.rpartition('/')[0]}/a1/docs.html"}
+    assert VERDICTS.save(world.control, f"verdict/{key}/0", MODEL, told)
+    world.pass_days(31)
+    assert {each.step for each in world.gc(AT_ONCE).done} == {"condemned", "withdrawn", "removed"}
+    assert not any(key in path and path.endswith(".onnx") for path in world.files())
 
 
 def test_an_old_generation_of_a_needed_key_goes_and_the_needed_one_stays(world: World) -> None:

@@ -36,6 +36,16 @@ def test_the_newest_verdict_of_a_day_stands_and_the_newest_of_all_come_first(sto
         assert len(newest_verdicts_in(connection, "toy", 9)) == 2
 
 
+def test_no_value_of_a_row_is_kept(store: Store) -> None:
+    table = flights(distance=[-4711.0] * 20)
+    bad = store.validate({"flights": store.land("flights", table)})
+    assert not bad.value["passed"]
+    assert "4711" in str(bad.value)
+    kept = KeptVerdict.of(bad)
+    assert "4711" not in str(kept.to_json())
+    assert any("ExpectColumnMeanToBeBetween" in reason for reason in kept.sources["flights"]["reasons"])
+
+
 def test_a_verdict_with_very_many_failures_keeps_the_worst(store: Store) -> None:
     result = store.validate({"flights": store.land("flights", flights())})
     check = {**result.value["sources"]["flights"]["checks"][0], "success": False, "expectation": "x" * 999}

@@ -68,6 +68,7 @@ def test_every_section_is_there_and_says_what_the_stores_say(services: Services)
     assert body["code"]["commit"] == "abc123"
     assert {each["step"] for each in body["code"]["steps"]} == {"training_set", "train", "evaluate"}
     assert body["training"]["parameters"] == {"fit": "m:fit", "params": {"hidden": 8}, "seed": 7}
+    assert body["training"]["triggered_by"] is None
     assert body["training"]["attempts"][0]["name"] == "attempt 1"
     assert body["evaluation"]["metrics"] == {"auc": 0.71, "log_loss": 0.5}
     assert body["gate"] == {"passed": True, "reasons": [], "opened_by_hand": None}
