@@ -104,12 +104,8 @@ def test_a_no_in_the_consoles_api_ends_the_run(world: World, services: Services)
     headers = {"Authorization": f"Bearer {token(world, 'op')}"}
     shown = httpx.get(path, headers=headers, timeout=60).json()["waiting"]
     body = {"version": SECOND + 1, "answer": "reject", "reason": "the slice of January", "seen": shown["seen"]}
-    assert httpx.post(path, headers=headers, json=body, timeout=60).status_code in (
-        403,
-        404,
-    )  # no right on shop_rollout: it is no DAG here
-    done = answer(world, run, "approve", "op", chosen="Reject", reason="the slice of January")
-    assert done.status_code == 200
+    done = httpx.post(path, headers=headers, json=body, timeout=60)
+    assert (done.status_code, done.json()["by"]) == (200, "op")
     run.wait("conclude", "failed")
     assert traffic(services).champion == before.champion
 
@@ -136,8 +132,19 @@ def token(world: World, user: str) -> str:
     return str(httpx.post(f"{world.platform.url('airflow')}/auth/token", json=body, timeout=60).json()["access_token"])
 
 
+def settled(run: Run, task: str) -> bool:
+    """Whether the scheduler knows that the task's process is over: an answer before that has Airflow 3.3.2 try the task again
+    ("state mismatch", apache/airflow#72716), which asks again."""
+    number = run.task(task)["try_number"]
+    pauses = run.log(task, number).count("Pausing task as DEFERRED")
+    key = f"TaskInstanceKey(dag_id='{DAG}', task_id='{task}', run_id='{run.run_id}', try_number={number}, "
+    known = run.world.log("scheduler").count(f"Received executor event with state success for task instance {key}")
+    return 0 < pauses <= known
+
+
 def answer(world: World, run: Run, task: str, user: str, chosen: str = "Approve", reason: str = "looked at it") -> Any:
     """As a person does on Airflow's page of required actions."""
+    wait_for(lambda: settled(run, task), f"{task} waits, and the scheduler knows it")
     url = f"{world.platform.url('airflow')}/api/v2{run.path}/taskInstances/{task}/-1/hitlDetails"
     body = {"chosen_options": [chosen], "params_input": {"reason": reason}}
     return httpx.patch(url, json=body, headers={"Authorization": f"Bearer {token(world, user)}"}, timeout=60)

@@ -13,8 +13,15 @@ import pytest
 
 from include.backends.airflow.person import Session
 from include.cli.main import main
+from include.core.control import ControlStore, versions
 from include.core.errors import ConflictError, DataError, NotAllowedError, UnreachableError
-from tests.support.toy_ledger import MODEL
+from include.core.spec import Approval
+from include.rollout.approvals import Answer, ask, decide
+from include.rollout.history import events, read_rollout
+from include.rollout.machine import enter_stage, open_rollout, record_verdict
+from include.rollout.report import rollout_page
+from include.rollout_state.approval import Person
+from tests.support.toy_ledger import MODEL, SPEC
 from tests.unit.cli.conftest import Slipstream
 
 SEEN = "5" * 64
@@ -149,3 +156,24 @@ def test_a_reason_is_asked_for() -> None:
     with pytest.raises(SystemExit) as usage:
         main(["approve", MODEL, "3"])
     assert usage.value.code == 2
+
+
+def test_a_rollout_that_waits_says_for_whom_and_who_answered(slipstream: Slipstream, control: ControlStore) -> None:
+    with control.transaction() as connection:
+        connection.execute(versions.update().where(versions.c.version == 1).values(stage="Candidate"))
+    asks = SPEC.rollout.model_copy(update={"approval": Approval(before="traffic", persons=2, users=("ann", "bob"))})
+    epoch = control.take(f"rollout/{MODEL}", "t")
+    spec = SPEC.model_copy(update={"rollout": asks})
+    rollout = open_rollout(control, spec, 1, request="r", actor="t", epoch=epoch)
+    enter_stage(control, rollout, "smoke", epoch)
+    record_verdict(control, rollout, "smoke", {"answer": "promote", "reasons": ["it answers"]}, epoch)
+    waits = ask(control, rollout, epoch)
+    assert waits is not None
+    decide(control, MODEL, 1, Answer(True, Person("ann", "ann"), "the slices", waits.seen, "console"))
+    words = "waits before shadow for a person (ann, bob), until "
+    assert words in slipstream("status", MODEL)[1]
+    out = slipstream("rollout", "status", MODEL)[1]
+    assert words in out
+    assert f"(to see: {waits.seen[:12]})" in out
+    assert "ann: the slices" in out
+    assert "ann: the slices" in rollout_page(read_rollout(control, rollout.id), events(control, rollout.id))
