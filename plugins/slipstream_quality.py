@@ -24,6 +24,7 @@ router = APIRouter()
 User = Annotated[BaseUser, Depends(any_access)]
 Reader = Annotated[BaseUser, Depends(owner_access)]
 Operator = Annotated[BaseUser, Depends(owner_operator)]
+TOKEN = r"^([0-9a-f]{16,64})?$"
 Day = Annotated[str, Query(max_length=30)]
 
 
@@ -36,6 +37,8 @@ class Stretch(BaseModel):
     reason: str = Field(min_length=3, max_length=500)
     fresh: bool = Field(default=False, strict=True)
     """Whether what is there is computed again."""
+    token: str = Field(default="", pattern=TOKEN)
+    """Of one click. Sent again it finds the run that it made."""
 
 
 class Release(BaseModel):
@@ -44,6 +47,7 @@ class Release(BaseModel):
     model_config = ConfigDict(extra="forbid")
     day: str = Field(min_length=4, max_length=30)
     reason: str = Field(min_length=3, max_length=500)
+    token: str = Field(default="", pattern=TOKEN)
 
 
 @router.get("/api/quality")
@@ -90,7 +94,7 @@ def backfill(model: str, body: Stretch, user: Operator) -> dict[str, Any]:
         raise ConflictError(
             "The range ends before it begins.", seen=f"{first} to {last}", safe="nothing was started.", hint="exchange the two."
         )
-    return start_run(model, RANGE, _conf(detail), user, "features.backfill", detail, body.reason)
+    return start_run(model, RANGE, _conf(detail), user, "features.backfill", detail, body.reason, body.token)
 
 
 @router.post("/api/quality/{model}/release")
@@ -109,7 +113,7 @@ def release(model: str, body: Release, user: Operator) -> dict[str, Any]:
         )
     detail = {"day": str(day), "first": str(stretch["first"]), "last": str(stretch["last"]), "fresh": False,
               "rows": sum(each.passing for each in looked)}  # fmt: skip
-    return start_run(model, RANGE, _conf(detail), user, "quarantine.release", detail, body.reason)
+    return start_run(model, RANGE, _conf(detail), user, "quarantine.release", detail, body.reason, body.token)
 
 
 def _conf(detail: dict[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def explain(
     if shares is not None:
         value["shap"] = shares
     left_out = len(layout) - len(permuted)
-    value["words"] = words(value, left_out)
+    value["words"] = words(value, problem.metric(spec.metric).title, left_out)
     return value
 
 
@@ -119,13 +119,13 @@ def _feature(encoder: Encoder, place: int, shares: Floats, rows: pa.Table, outpu
     }
 
 
-def words(value: ExplanationsValue, left_out: int = 0) -> str:
+def words(value: ExplanationsValue, metric: str, left_out: int = 0) -> str:
     """One sentence: what moves the model most, and how many features tell nothing that can be seen."""
     permuted: Sequence[Any] = value["permutation"]
     telling = [each for each in permuted if each["low"] is not None and each["low"] > 0]
     named = ", ".join(f"{each['feature']} ({each['worse']:.3g})" for each in telling[:TOLD])
-    first = f"{value['metric']} is worse without {named}" if telling else f"no feature alone makes {value['metric']} worse"
+    first = f"{metric} is worse without {named}" if telling else f"no feature alone makes {metric} worse"
     chance = len(permuted) - len(telling)
-    second = f"; of {chance} of {len(permuted)} features that may be chance" if telling and chance else ""
+    second = f"; for {chance} of {len(permuted)} features it may be chance" if telling and chance else ""
     third = f"; {left_out} were not permuted for want of time" if left_out > 0 else ""
     return f"{first}{second}{third}."

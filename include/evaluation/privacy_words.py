@@ -52,8 +52,9 @@ def section(value: PrivacyValue) -> str:
         for each in value["attacks"]
     )
     note = (
-        f"{value['members']:,} training rows against {value['others']:,} of the holdout. An advantage is the share of true "
-        "alarms less that of false ones: 0 of a coin. The control is a model that saw neither side: what it gives away is time."
+        f"The last {value['members']:,} rows that the fit saw against the first {value['others']:,} that it did not. An "
+        "advantage is the share of true alarms less that of false ones: 0 of a coin. The control saw neither side: what it gives "
+        "away is time."
     )
     return f"{said}<div class=scroll><table><tr><th>attack</th>{head}</tr>{rows}</table></div><p class=note>{note}</p>"
 

@@ -30,7 +30,8 @@ class AttackValue(TypedDict):
 
 
 class PrivacyValue(TypedDict):
-    """Attacks on `members` training rows and `others` of the holdout, the worst first; none where they could not be made (`why`).
+    """Attacks on `members`, rows that the fit saw, among `others` that it did not, the worst first;
+    none where they could not be made (`why`).
 
     `words`: one sentence of it.
     """

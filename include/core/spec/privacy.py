@@ -14,7 +14,7 @@ class MembershipCheck(Frozen):
     """A membership-inference attack on each candidate: do its answers tell rows that it was trained on from others?"""
 
     rows: int = Field(5000, ge=200, le=100_000)
-    """Of how many training rows, and of how many rows of the holdout, at most, the attack is to tell which is which."""
+    """Of how many rows that the fit saw, and of how many that it did not, at most, the attack is to tell which is which."""
 
     limit: float | None = Field(None, gt=0, lt=1)
     """The largest accepted advantage of the attack, beyond what time alone gives away. The gate is closed where it is not shown

@@ -2,18 +2,19 @@
 import { get, post } from "../api.js";
 import { ask, REASON } from "../dialog.js";
 import { html } from "../lib.js";
+import { started, token } from "../model/acts.js";
 import { count, many } from "../words.js";
 
 const path = (owner, rest) => `quality/${encodeURIComponent(owner)}/${rest}`;
 
-export const backfill = (owner, days, refresh) => ask({
+export const backfill = (owner, days, refresh, click = token()) => ask({
   act: `backfill/${owner}`, title: `Take in a range of ${owner}`, button: "Take in",
   happens: "One run of the DAG for ranges judges, computes and publishes each partition of it that is not there yet, or that has landed anew.",
   safe: "what is published and unchanged is not made again.",
   fields: [{ name: "first", label: "First partition", value: days.at(-1)?.day ?? "", least: 4, most: 30 }, { name: "last", label: "Last partition", value: days[0]?.day ?? "", least: 4, most: 30 }, REASON],
   send: async given => {
-    const done = await post(path(owner, "backfill"), given);
-    return `Run ${done.run} of ${done.dag} is queued: ${done.first} to ${done.last}.`;
+    const done = await post(path(owner, "backfill"), { ...given, token: click });
+    return `${done.first} to ${done.last}: ${started(done)}`;
   },
 }).then(refresh);
 
@@ -23,6 +24,7 @@ const row = each => html`<li>${each.source}: ${many(each.quarantined)} of ${coun
 // What is in quarantine of a partition; who may releases what passes.
 export const look = async (owner, day, allowed, refresh) => {
   let found;
+  const click = token();
   try { found = await get(path(owner, `quarantine/${encodeURIComponent(day)}`)); } catch (error) { found = { held: [], release: null, problem: error.message }; }
   const list = html`<ul class="plain">${found.held.map(row)}</ul>${found.problem ? html`<p class="bad">${found.problem}</p>` : ""}`;
   const why = allowed ? "None of them passes today's rules. Land a corrected partition, or correct the rule in expectations.py." : "You may look, not release: Airflow's right to run the features DAG is needed.";
@@ -35,8 +37,8 @@ export const look = async (owner, day, allowed, refresh) => {
     happens: `${found.release.first} to ${found.release.last} are judged and made again, so that what passes is published; later partitions among them have read this one.`,
     safe: "rows that still break a rule stay in quarantine.",
     send: async given => {
-      const done = await post(path(owner, "release"), { ...given, day });
-      return `Run ${done.run} of ${done.dag} is queued; ${count(done.rows, "row")} will be released.`;
+      const done = await post(path(owner, "release"), { ...given, day, token: click });
+      return `${count(done.rows, "row")} will be released. ${started(done)}`;
     },
   });
   refresh();

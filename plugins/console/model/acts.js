@@ -75,8 +75,8 @@ export const computeAgain = async (model, refresh) => {
 };
 
 // One click is one run, however often it is sent.
-const token = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), each => each.toString(16).padStart(2, "0")).join("");
-const started = done => `Airflow runs ${done.dag} (${done.run}).${done.paused ? " The DAG is switched off: the run waits until it is switched on." : ""}`;
+export const token = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), each => each.toString(16).padStart(2, "0")).join("");
+export const started = done => `Airflow runs ${done.dag} (${done.run}).${done.paused ? " The DAG is switched off: the run waits until it is switched on." : ""}`;
 const run = (model, verb, refresh, given) => {
   const click = token();
   return ask({ act: `${verb}/${model.model}`, ...given, send: async typed => started(await post(path(model, verb), { ...typed, ...given.fixed, token: click })) }).then(refresh);

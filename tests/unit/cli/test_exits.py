@@ -14,7 +14,8 @@ BY_CLASS = {
     "ValidationFailed": 3, "IntegrityError": 3,
     "TransientError": 4, "NotReadyError": 4, "UnreachableError": 4, "StorageFullError": 4, "JobFailedError": 4,
     "MemoryLimitError": 4,
-    "GateClosed": 5, "ConflictError": 5, "PausedError": 5, "FencedError": 5, "SupersededError": 5,
+    "GateClosed": 5, "ApprovalMissing": 5, "ConflictError": 5, "NotAllowedError": 5,
+    "PausedError": 5, "FencedError": 5, "SupersededError": 5,
 }  # fmt: skip
 
 

@@ -253,7 +253,7 @@ def test_what_moves_the_model_is_told_where_the_spec_asks(bench: Bench) -> None:
     told = result.value["explanations"]
     assert told["permutation"][0]["feature"] == "wind"
     assert (told["rows"], told["shap"]["rows"], told["shap"]["background"]) == (300, 20, 12)
-    assert told["words"].startswith("auc is worse without wind")
+    assert told["words"].startswith("AUC is worse without wind")
     page = bench.ledger.storage.read(result.files["report.html"].path).decode()
     assert "What the metric needs" in page
     assert "mean |SHAP|" in page
@@ -271,4 +271,4 @@ def test_whether_a_model_gives_its_rows_away_is_told_where_the_spec_asks(bench: 
     assert result.value["gate"]["passed"]
     assert "privacy" not in bench.evaluate().value
     assert not bench.evaluate(privacy={"rows": 400, "limit": 0.001}).value["gate"]["passed"]
-    assert "The control is a model that saw neither side" in bench.ledger.storage.read(result.files["report.html"].path).decode()
+    assert "The control saw neither side" in bench.ledger.storage.read(result.files["report.html"].path).decode()

@@ -79,7 +79,7 @@ def test_what_time_was_not_enough_for_is_said() -> None:
 
 def test_no_feature_is_named_of_a_model_that_reads_none() -> None:
     value = told(BINARY, "auc", lambda some: np.linspace(0.2, 0.8, len(some)))
-    assert value["words"].startswith("no feature alone makes auc worse")
+    assert value["words"].startswith("no feature alone makes AUC worse")
 
 
 def test_a_name_is_no_markup() -> None:

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from include.core.errors import ConflictError
 from include.governance.audit import Search, history, search
+from plugins import slipstream_quality as quality
+from plugins import slipstream_runs as runs
+from tests.support.console_home import NAME, SIZE, Home
+from tests.support.console_home import home as home
 from tests.support.console_site import Site
 from tests.support.toy_ledger import MODEL
 
@@ -96,3 +104,48 @@ def test_what_is_no_model_is_said_with_those_there_are(site: Site, path: str) ->
     with site.client("op") as op:
         answer = op.get(f"/api/{path}")
     assert (answer.status_code, MODEL in answer.json()["next"]) == (404, True)
+
+
+TOKEN = "0123456789abcdef"
+ADA: Any = SimpleNamespace(get_name=lambda: "ada")
+HELD = str(SIZE.first + timedelta(days=17))  # a day with rows in quarantine: each 17th has some
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, home: Home) -> list[dict[str, Any]]:
+    """What Airflow was asked to run, of the home's model."""
+    calls: list[dict[str, Any]] = []
+    monkeypatch.setattr("airflow.api.common.trigger_dag.trigger_dag", lambda dag, **given: calls.append({"dag": dag, **given}))
+    monkeypatch.setattr("airflow.models.dag.DagModel.get_dagmodel", lambda dag: SimpleNamespace(is_paused=False))
+    held = SimpleNamespace(control=home.control, ledger=home.ledger, owner=lambda name: home.model)
+    for module in (quality, runs):
+        monkeypatch.setattr(module, "services", lambda: held)
+    return calls
+
+
+def test_rows_that_pass_today_s_rules_are_released_by_a_run_over_their_days(asked: list[dict[str, Any]], home: Home) -> None:
+    shown = quality.quarantine(NAME, HELD, ADA)
+    (held,) = shown["held"]
+    assert 0 < held["would_pass"] < held["quarantined"]
+    assert shown["release"] == {"first": HELD, "last": HELD}
+    done = quality.release(NAME, quality.Release(day=HELD, reason="the rule was mended", token=TOKEN), ADA)
+    (call,) = asked
+    assert (call["dag"], call["conf"]) == (f"{NAME}_features_range", {"from": HELD, "to": HELD, "fresh": False})
+    assert (call["run_id"], call["note"], done["rows"]) == (f"console__{TOKEN}", "the rule was mended", held["would_pass"])
+    (row,) = search(home.control, Search(subject=NAME, action="quarantine.release"))
+    assert (row.actor, row.detail["day"], row.detail["reason"]) == ("ada (Airflow)", HELD, "the rule was mended")
+
+
+def test_a_day_without_such_rows_releases_nothing(asked: list[dict[str, Any]], home: Home) -> None:
+    with pytest.raises(ConflictError, match="passes today's rules"):
+        quality.release(NAME, quality.Release(day=str(SIZE.first + timedelta(days=1)), reason="none"), ADA)
+    assert asked == []
+
+
+def test_a_range_is_taken_in_by_a_run_of_its_dag(asked: list[dict[str, Any]], home: Home) -> None:
+    first, last = str(SIZE.first), str(SIZE.first + timedelta(days=2))
+    body = quality.Stretch(first=first, last=last, reason="late rows", fresh=True)
+    done = quality.backfill(NAME, body, ADA)
+    (call,) = asked
+    assert (call["conf"], done["run"].startswith("console__")) == ({"from": first, "to": last, "fresh": True}, True)
+    assert call["triggering_user_name"] == "ada"
