@@ -141,10 +141,9 @@ def test_a_hundred_models_take_as_many_queries_as_one(control: ControlStore) -> 
         fleet(control, {f"m{number:03d}": SPEC for number in range(models)}, {})
         return len([statement for statement in seen if statement.startswith("SELECT")])
 
-    for number in range(100):
-        name = f"m{number:03d}"
-        day(control, name)
-        with control.transaction() as connection:
-            set_route(connection, name, Route(champion=1))
+    day(control, "m000")
+    with control.transaction() as connection:  # one, for the disk's sake
+        for number in range(100):
+            set_route(connection, f"m{number:03d}", Route(champion=1))
     one, hundred = queries(1), queries(100)
     assert hundred <= 2 * one  # the listener of the first look hears the second as well
