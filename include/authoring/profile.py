@@ -26,6 +26,9 @@ class Asked:
 
 
 def _days(asked: Asked) -> int:
+    """For how long the predictions are kept; 0 where nobody said it."""
+    if (days := asked.spec.data.retention.predictions_days) is not None:
+        return days
     text = KEEP_PREDICTIONS.read(asked.environ).strip()
     return int(text) if text.isdecimal() else 0
 
@@ -73,7 +76,7 @@ CHECKS = (
     ),
     Check(
         "retention", f"how long predictions are kept is stated, and is {LOGS} days at least",
-        f"set {KEEP_PREDICTIONS.name} to the days that your law asks for, {LOGS} or more: slipstream gc keeps to it.",
+        f"say data.retention.predictions_days, or {KEEP_PREDICTIONS.name}, {LOGS} or more: slipstream gc keeps to it.",
         lambda asked: _days(asked) >= LOGS,
     ),
     Check(

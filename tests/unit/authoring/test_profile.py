@@ -11,6 +11,7 @@ from include.authoring.check import check_model
 from include.authoring.profile import CHECKS, unmet
 from include.core.settings import Settings
 from include.core.spec import Evaluation, ModelSpec
+from include.core.spec.data import Retention
 from include.core.spec.fairness import Attribute, Fairness
 from include.governance.dossier.keys import rotate
 from include.services.services import Services
@@ -44,6 +45,10 @@ def test_each_thing_that_lacks_is_named_until_it_is_there(tmp_path: Path) -> Non
     assert lacking(sliced, services(tmp_path)) == ["retention", "audit anchor"]
     assert lacking(sliced, services(tmp_path, SLIPSTREAM_AUDIT_ANCHOR="log:", SLIPSTREAM_KEEP_PREDICTIONS="182")) == ["retention"]
     assert lacking(sliced, services(tmp_path, SLIPSTREAM_AUDIT_ANCHOR="log:", SLIPSTREAM_KEEP_PREDICTIONS="183")) == []
+    for days, lacks in ((365, []), (90, ["retention"])):  # the spec comes before the setting
+        kept = SPEC.data.model_copy(update={"retention": Retention(predictions_days=days)})
+        platform = services(tmp_path, SLIPSTREAM_AUDIT_ANCHOR="log:", SLIPSTREAM_KEEP_PREDICTIONS="183")
+        assert lacking(spec(evaluation=Evaluation(slices=("hour",)), fairness=fair, data=kept), platform) == lacks
     excepted = dict.fromkeys(("slices", "fairness", "retention"), REASON)
     assert lacking(spec(profile_exceptions=excepted), services(tmp_path)) == ["audit anchor"]
     bare = Evaluation(slices=("hour",), explanations=None, robustness=None, privacy=None)
