@@ -53,7 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--html", action="store_true", help="as a page that embeds the JSON, to be read and printed")
     add("--unsigned", action="store_true", help="make it without a key, or take one that nobody signed")
     trusted = "verify: a public key that is trusted: 64 hexadecimal digits, PEM, or a file of them"
-    add("--key", action="append", default=[], metavar="PUBLIC", help=trusted)
+    add("--key", dest="trusted", action="append", default=[], metavar="PUBLIC", help=trusted)
     add("--files", type=Path, metavar="FOLDER", help="verify: check the files that it names in this copy of the root")
     add("--partial", action="store_true", help="verify: files may lack in that copy")
     add("--audit", type=Path, metavar="EXPORT", help="verify: that its audit rows stand in this export of the chain")
@@ -139,8 +139,8 @@ def _verified_words(report: Report) -> Iterator[str]:
 
 def _trusted(options: argparse.Namespace, dossier: Dossier) -> list[str]:
     """The keys that were named; else those that ever signed on this platform, if this machine has one."""
-    if options.key:
-        return [key for given in options.key for key in read_public(given)]
+    if options.trusted:
+        return [key for given in options.trusted for key in read_public(given)]
     if dossier.signature is None:
         return []
     try:

@@ -26,7 +26,7 @@ from tests.unit.cli.conftest import Slipstream
 
 SEEN = "5" * 64
 WAITS = {
-    "model": MODEL, "version": 3, "semver": "1.2.0", "as_of": "2013-01-04", "words": "waits before full_100 for a person",
+    "model": MODEL, "version": 2, "semver": "1.2.0", "as_of": "2013-01-04", "words": "waits before full_100 for a person",
     "seen": SEEN, "gate": {"passed": False, "reasons": ["auc 0.51 is low"]}, "override": "opened by hand by ann",
     "metrics": {"auc": {"version": 0.7, "champion": 0.6}, "brier": {"version": 0.1, "champion": None}},
     "evidence": [{"stage": "smoke", "answer": "promote", "reasons": ["it answers"]}],
@@ -41,7 +41,7 @@ class Server:
         self.answers: dict[str, tuple[int, Any]] = {
             "/auth/token": (201, {"access_token": "ticket"}),
             "GET": (200, {"waiting": WAITS, "said": []}),
-            "POST": (200, {"model": MODEL, "version": 3, "rollout": "r", "approved": True, "missing": 1, "by": "ann"}),
+            "POST": (200, {"model": MODEL, "version": 2, "rollout": "r", "approved": True, "missing": 1, "by": "ann"}),
         }
         outer = self
 
@@ -81,8 +81,8 @@ def test_a_person_logs_in_sees_it_and_answers_for_exactly_that(
     airflow: Server, slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("secret\n"))
-    status, out, _ = slipstream("approve", MODEL, "3", "--reason", "the slices", "--user", "ann", "--password-stdin")
-    assert (status, out.splitlines()[-1]) == (0, f"{MODEL}: version 3 is approved by ann; 1 more must.")
+    status, out, _ = slipstream("approve", MODEL, "2", "--reason", "the slices", "--user", "ann", "--password-stdin")
+    assert (status, out.splitlines()[-1]) == (0, f"{MODEL}: version 2 is approved by ann; 1 more must.")
     for words in (
         "waits before full_100",
         "closed, auc 0.51 is low opened by hand by ann",
@@ -93,22 +93,22 @@ def test_a_person_logs_in_sees_it_and_answers_for_exactly_that(
     login, look, answer = airflow.asked
     assert login[1:3] == ("/auth/token", {"username": "ann", "password": "secret"})
     assert look[:2] == ("GET", f"/slipstream/api/models/{MODEL}/approval")
-    said = {"version": 3, "answer": "approve", "reason": "the slices", "seen": SEEN, "via": "command line"}
+    said = {"version": 2, "answer": "approve", "reason": "the slices", "seen": SEEN, "via": "command line"}
     assert answer[2:] == (said, "Bearer ticket")
     assert "user" not in answer[2]  # no name travels but in the token
 
 
 def test_a_token_of_theirs_asks_for_no_password(airflow: Server, slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPSTREAM_AIRFLOW_TOKEN", "mine")
-    airflow.answers["POST"] = (200, {"model": MODEL, "version": 3, "rollout": "r", "approved": False, "missing": 0, "by": "bob"})
-    status, out, _ = slipstream("reject", MODEL, "3", "--reason", "January")
-    assert (status, out.splitlines()[-1]) == (0, f"{MODEL}: version 3 is rejected by bob, and rolled back.")
+    airflow.answers["POST"] = (200, {"model": MODEL, "version": 2, "rollout": "r", "approved": False, "missing": 0, "by": "bob"})
+    status, out, _ = slipstream("reject", MODEL, "2", "--reason", "January")
+    assert (status, out.splitlines()[-1]) == (0, f"{MODEL}: version 2 is rejected by bob, and rolled back.")
     assert [asked[3] for asked in airflow.asked] == ["Bearer mine", "Bearer mine"]
 
 
 @pytest.mark.parametrize(
     ("words", "why"),
-    [(("2",), "version 3 waits"), (("3", "--seen", "abc"), "another than abc")],
+    [(("2",), "version 2 waits"), (("3", "--seen", "abc"), "another than abc")],
 )  # fmt: skip
 def test_what_was_not_seen_is_not_answered(
     airflow: Server, slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], why: str
@@ -123,7 +123,7 @@ def test_the_platforms_own_login_is_never_used(slipstream: Slipstream, airflow: 
     monkeypatch.setenv("AIRFLOW_CONN_SLIPSTREAM_AIRFLOW", airflow.url.replace("http://", "http://admin:platform@"))
     monkeypatch.setattr("getpass.getpass", lambda prompt: "")
     airflow.answers["/auth/token"] = (401, {"detail": "Invalid credentials"})
-    status, _, err = slipstream("approve", MODEL, "3", "--reason", "fine", "--user", "admin")
+    status, _, err = slipstream("approve", MODEL, "2", "--reason", "fine", "--user", "admin")
     assert (status, "Invalid credentials" in err) == (5, True)
     assert airflow.asked[0][2] == {"username": "admin", "password": ""}
 
@@ -144,7 +144,7 @@ def test_a_refusal_is_told_in_the_servers_words(
 ) -> None:
     airflow.answers["POST"] = answered
     with pytest.raises(kind, match=words):
-        Session(airflow.url, "t").answer(MODEL, {"version": 3})
+        Session(airflow.url, "t").answer(MODEL, {"version": 2})
 
 
 def test_an_airflow_that_is_away_is_said() -> None:
@@ -154,7 +154,7 @@ def test_an_airflow_that_is_away_is_said() -> None:
 
 def test_a_reason_is_asked_for() -> None:
     with pytest.raises(SystemExit) as usage:
-        main(["approve", MODEL, "3"])
+        main(["approve", MODEL, "2"])
     assert usage.value.code == 2
 
 
