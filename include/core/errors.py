@@ -11,9 +11,11 @@ SlipstreamError
 │   ├── MemoryStillShort      two attempts in a row ended for want of memory
 │   ├── ValidationFailed      a batch broke a `stop` expectation
 │   ├── GateClosed            a model may not go further
+│   │   └── ApprovalMissing   persons who are asked have not let it on yet
 │   ├── FencedError           a newer holder owns the resource: this attempt is late
 │   ├── SupersededError       a newer generation of the result was opened: this attempt is late
 │   ├── ConflictError         someone else's live work is in the way
+│   │   ├── NotAllowedError   not this person: somebody else has to decide it
 │   │   └── PausedError       a person holds the rollout: it goes on where it was once they let it
 │   └── IntegrityError        bytes do not match their recorded digest
 └── TransientError            try again

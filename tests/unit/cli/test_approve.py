@@ -108,7 +108,7 @@ def test_a_token_of_theirs_asks_for_no_password(airflow: Server, slipstream: Sli
 
 @pytest.mark.parametrize(
     ("words", "why"),
-    [(("2",), "version 2 waits"), (("3", "--seen", "abc"), "another than abc")],
+    [(("1",), "version 2 waits"), (("2", "--seen", "abc"), "another than abc")],
 )  # fmt: skip
 def test_what_was_not_seen_is_not_answered(
     airflow: Server, slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], why: str

@@ -34,6 +34,10 @@ NOT_BY = {
 NOT_GIVEN = {
     "dynamodb:CreateTable": "`?create=yes` is for development: the stack has made the table",
     "dynamodb:UpdateTimeToLive": "likewise",
+    "dynamodb:DeleteItem": "`slipstream forget` is a person's: docs/forgetting.md says what their login needs",
+    "dynamodb:Scan": "likewise",
+    "s3:GetObjectLockConfiguration": "of the bucket of anchors, which is not the stack's: docs/audit.md says what it takes",
+    "s3:ListObjectVersions": "likewise",
     "ssm:GetParameter": "the stack's connections are in Secrets Manager",
     "sts:AssumeRole": "whoever names a role in the connection lets the login take it on",
     "sts:AssumeRoleWithWebIdentity": "nobody needs a permission for it",
