@@ -30,7 +30,12 @@ def test_every_cell_has_its_trials_or_its_reason() -> None:
 
 def test_every_fail_point_is_used_and_every_used_one_exists() -> None:
     assert points.in_cells(load_steps(STEPS)) | set(points.ELSEWHERE) == points.in_sources()
-    assert all(f'"{name}"' in (PROJECT / test).read_text() for name, test in points.ELSEWHERE.items())
+    assert [name for name, test in points.ELSEWHERE.items() if not _passes(name, (PROJECT / test).read_text())] == []
+
+
+def _passes(name: str, test: str) -> bool:
+    """It names the point, or takes all that begin as it does."""
+    return f'"{name}"' in test or f'in_sources() if name.startswith("{name.partition(".")[0]}.")' in test
 
 
 def test_the_page_says_what_the_kept_book_says(tmp_path: Path) -> None:
