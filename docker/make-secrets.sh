@@ -16,7 +16,7 @@ fernet() { head -c 32 /dev/urandom | base64 | tr '+/' '-_' | tr -d '\n'; }
 token() { fernet | tr -d '='; }
 
 superuser="$(token)"; airflow="$(token)"; dags="$(token)"; celery="$(token)"; mlflow="$(token)"; users="$(token)"; control="$(token)"
-broker="$(token)"; online="$(token)"; gateway="$(token)"; ray="$(token)"; entities="$(token)"
+broker="$(token)"; online="$(token)"; gateway="$(token)"; ray="$(token)"; entities="$(token)"; dossier="$(token)"
 mlflow_admin="$(token)"; mlflow_registry="$(token)"; mlflow_jobs="$(token)"
 key="$(fernet)"; api="$(token)"; jwt="$(token)$(token)"
 
@@ -46,6 +46,8 @@ ray_conn="AIRFLOW_CONN_SLIPSTREAM_RAY=slipstream-ray://:$ray@ray:8265"
 gateway_conn="AIRFLOW_CONN_SLIPSTREAM_GATEWAY=slipstream-gateway://:$gateway@gateway:8500"
 # Under one key an entity is the same in every gateway's log, and in what the workers read there.
 entities_conn="AIRFLOW_CONN_SLIPSTREAM_ENTITIES=generic://:$entities@/"
+# Whoever has it signs dossiers as this installation: the workers, which sign where a regulated model is promoted.
+dossier_conn="AIRFLOW_CONN_SLIPSTREAM_DOSSIER=generic://:$dossier@/"
 
 printf '%s\n' "$db" "$fernet_key" > "$work/migrate.env"
 printf '%s\n' "$db" "$fernet_key" "$jwt_secret" "$api_secret" > "$work/api-server.env"
@@ -56,7 +58,7 @@ printf '%s\n' "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN=$(database airflow_dags "$dag
   > "$work/dag-processor.env"
 # It runs authors' code, and talks to Airflow over the API server with a token for each task: no database, no key, no JWT secret.
 # The API secret signs the requests for its log files.
-printf '%s\n' "$celery_app" "$api_secret" "$ray_conn" "$gateway_conn" "$entities_conn" \
+printf '%s\n' "$celery_app" "$api_secret" "$ray_conn" "$gateway_conn" "$entities_conn" "$dossier_conn" \
   "AIRFLOW_CONN_SLIPSTREAM_MLFLOW=slipstream-mlflow://slipstream-registry:$mlflow_registry@mlflow:5500" > "$work/worker.env"
 # What every Ray job sees: an account that can log runs and do nothing else.
 printf '%s\n' "AIRFLOW_CONN_SLIPSTREAM_MLFLOW=slipstream-mlflow://slipstream-jobs:$mlflow_jobs@mlflow:5500" > "$work/ray.env"
