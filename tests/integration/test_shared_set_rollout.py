@@ -34,7 +34,7 @@ from tests.support.shared_life import DEAR, RETURNS, SET, SharedLife, begin
 from tests.support.wired import PromoteModelOperator, RolloutStageOperator, SmokeTestOperator
 from tests.unit.operators.models.shop.orders import CUSTOMERS
 
-pytestmark = [pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 DAYS = 4
 CHANGE = "avg(price) AS mean_price", "10 * avg(price) AS mean_price"
 

@@ -24,7 +24,7 @@ from tests.support.operator_runs import settle_in
 FIRST, LAST = date(2013, 1, 1), date(2013, 1, 9)
 SET, WITH_SET, ALL_OF_THE_SET = "airport_weather", "arrival_delay", "departure_delay"
 
-pytestmark = [pytest.mark.thorough, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.whole, pytest.mark.timeout(600)]
 
 
 def take_in_all(services: Services, name: str) -> PartitionOwner:
