@@ -138,8 +138,14 @@ def expire(control: ControlStore, rollout: Rollout, epoch: int, at: datetime | N
 
 
 def require_approved(control: ControlStore, rollout: Rollout) -> Standing | None:
-    """Raises ApprovalMissing while persons who are asked have not let it on."""
+    """Raises ApprovalMissing while persons who are asked have not let it on, GateClosed where it ended without them.
+
+    A rollout that is promoted has been let on, however late a task asks.
+    """
     with control.transaction() as connection:
+        current = rollout_in(connection, rollout.id)
+        if current.state == "promoted":
+            return standing_of(connection, current)
         require_running(connection, rollout)
         return require_approved_in(connection, rollout, None)
 

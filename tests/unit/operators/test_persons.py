@@ -18,7 +18,7 @@ from include.core.spec import Approval
 from include.core.time import timestamp
 from include.rollout.approvals import Answer, approval, approvals_of, decide
 from include.rollout.history import Rollout, read_rollout
-from include.rollout.machine import enter_stage, open_rollout, record_verdict
+from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
 from include.rollout.pause import pause
 from include.rollout_state.approval import Person
 from include.routing.route import Route, read_route, set_route
@@ -164,6 +164,20 @@ def test_an_answer_elsewhere_resumes_it_and_a_pause_still_holds_it(services: Ser
     pause(services.control, MODEL, actor="ann", reason="wait")
     approve = ApprovalOperator(task_id="approve", model=MODEL)
     assert again(run, approve, deferred, {"answer": "approved"}).method_name == "go_on"
+
+
+def test_a_task_that_hears_of_it_after_the_promotion_is_done(services: Services) -> None:
+    """Cleared while a stage asked: the answer let the stage on, and all traffic was on the version before this task woke."""
+    approve = ApprovalOperator(task_id="approve", model=MODEL)
+    run, rollout, deferred = waits(services, approve)
+    standing = approval(services.control, rollout.id)
+    assert standing is not None
+    for name in ("ann", "bob"):
+        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+    enter_stage(services.control, rollout, "full_100", 2)
+    record_verdict(services.control, rollout, "full_100", {"answer": "promote", "reasons": ["fine"]}, 2)
+    promote(services.control, rollout, actor="t", epoch=2)
+    assert answered(run, approve, deferred, {"answer": "over"})["approved_by"] == ["ann", "bob"]
 
 
 def test_a_version_that_changed_is_shown_anew_by_the_next_try(services: Services) -> None:
