@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from include.backends.redis.address import check
 from include.core.connection import parse
 from include.core.database import open_engine
+from include.governance.dossier.keys import signing_key
 from operators.provider_info import connection_types
 from tests.support.deployment_files import ASTRO, ROOT, SETTING, airflow_values, commands, compose, deployment_files, load
 
@@ -205,8 +206,10 @@ def test_every_connection_that_a_script_writes_is_read_by_us_and_by_airflow(vari
 
     types = {str(kind["connection-type"]) for kind in connection_types()}
     written = {(name, value) for name, value in variables if name.startswith("AIRFLOW_CONN_")}
-    keys = {uri for name, uri in written if name == "AIRFLOW_CONN_SLIPSTREAM_ENTITIES"}
-    assert [parse(uri).password == Connection(uri=uri).password != "" for uri in keys] == [True]
+    keys = {uri for name, uri in written if name in ("AIRFLOW_CONN_SLIPSTREAM_ENTITIES", "AIRFLOW_CONN_SLIPSTREAM_DOSSIER")}
+    assert [parse(uri).password == Connection(uri=uri).password != "" for uri in keys] == [True, True]
+    (dossier,) = {value for name, value in variables if name == "AIRFLOW_CONN_SLIPSTREAM_DOSSIER"}
+    assert signing_key(Path("nowhere"), {"AIRFLOW_CONN_SLIPSTREAM_DOSSIER": dossier}) is not None
     written = {(name, uri) for name, uri in written if uri not in keys}
     assert {name for name, _ in written} == {f"AIRFLOW_CONN_SLIPSTREAM_{server}" for server in ("GATEWAY", "MLFLOW", "RAY")}
     for name, uri in written:
