@@ -22,7 +22,6 @@ OPENERS = {
     "include/core/ports.py",
     "include/core/secret_store.py",
     "include/core/storage.py",
-    "include/evaluation/explained.py",
     "include/features/online/materialize.py",
     "include/governance/approval.py",
     "include/governance/conversion.py",
