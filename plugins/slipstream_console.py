@@ -6,7 +6,6 @@ A page that was left open over an upgrade learns it from the header of the next 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -21,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from include.core.digest import digest_bytes, digest_json
 from include.core.html import THEMED
 from plugins.slipstream_access import any_access
 
@@ -50,10 +50,8 @@ def files() -> Mapping[str, bytes]:
 @cache
 def version() -> str:
     """The digest of the console's files, its document among them: another release is another console."""
-    total = hashlib.sha256((FOLDER / SHELL).read_bytes())
-    for path, data in sorted(files().items()):
-        total.update(f"{path} {hashlib.sha256(data).hexdigest()}\n".encode())
-    return total.hexdigest()[:16]
+    served = {SHELL: (FOLDER / SHELL).read_bytes(), **files()}
+    return digest_json({path: digest_bytes(data) for path, data in served.items()})[:16]
 
 
 @cache
@@ -139,7 +137,7 @@ class _Answer:
 
     async def _end(self, start: Message) -> None:
         headers = MutableHeaders(scope=start)
-        tag = f'W/"{hashlib.sha256(self._body).hexdigest()[:32]}"'  # weak: who compresses on the way may change its bytes
+        tag = f'W/"{digest_bytes(self._body)[:32]}"'  # weak: who compresses on the way may change its bytes
         headers["ETag"], headers["Cache-Control"] = tag, "private, no-cache"
         body = self._body
         if tag in self._known:

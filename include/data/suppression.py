@@ -112,16 +112,27 @@ def rewrite_raw(storage: Storage, path: str, columns: Columns, subject: Subject,
 
     The mark goes first: a partition whose digest is the one before or the one after is accounted for.
     """
+    if (made := marked(storage, path, columns, subject, request, mode)) is None:
+        return None
+    mark, left = made
+    fault.point("forget.raw.marked")
+    storage.write(path, left)
+    fault.point("forget.raw.written")
+    return mark
+
+
+def marked(
+    storage: Storage, path: str, columns: Columns, subject: Subject, request: str, mode: str
+) -> tuple[Forgotten, bytes] | None:
+    """What is left of a file without the subject, and the mark that says so, which is kept by now: the file itself is as it was.
+    None where it holds none of the subject's rows."""
     data = storage.read(path)
     if (made := rewritten(data, columns, subject, mode)) is None:
         return None
     left, count = made
     mark = Forgotten(request, digest_bytes(data), digest_bytes(left), count, timestamp(), path)
     keep_raw(storage, mark)
-    fault.point("forget.raw.marked")
-    storage.write(path, left)
-    fault.point("forget.raw.written")
-    return mark
+    return mark, left
 
 
 def rewritten(data: bytes, columns: Columns, subject: Subject, mode: str) -> tuple[bytes, int] | None:

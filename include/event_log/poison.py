@@ -17,6 +17,7 @@ from include.core.storage import Storage
 from include.event_log.decode import Poison
 from include.event_log.port import Place
 
+FOLDER = "quarantine/streams"
 SHOWN = 64 << 10  # bytes of an event that are kept
 
 
@@ -34,7 +35,7 @@ def keep(storage: Storage, owner: str, poison: Sequence[Poison]) -> None:
 def kept(storage: Storage, owner: str) -> Iterator[dict[str, Json]]:
     """Every event that was set aside, by topic, partition and offset."""
     seen: set[tuple[str, int, int]] = set()
-    for path in storage.list(f"quarantine/streams/{owner}"):
+    for path in storage.list(f"{FOLDER}/{owner}"):
         for line in storage.read(path).decode().splitlines():
             row = json.loads(line)
             name = (row["topic"], row["partition"], row["offset"])
@@ -44,7 +45,7 @@ def kept(storage: Storage, owner: str) -> Iterator[dict[str, Json]]:
 
 
 def _folder(owner: str, topic: str) -> str:
-    return f"quarantine/streams/{owner}/{quote(topic, safe='')}"
+    return f"{FOLDER}/{owner}/{quote(topic, safe='')}"
 
 
 def _line(poison: Poison) -> dict[str, Json]:

@@ -9,29 +9,25 @@ from collections.abc import Iterable, Iterator
 import pyarrow.parquet as pq
 
 from include.core import fault
-from include.core.digest import digest_bytes
-from include.core.forgotten import Forgotten, keep_raw
+from include.core.forgotten import Forgotten
 from include.core.storage import Storage
 from include.core.subject import Subject
-from include.core.time import timestamp
 from include.data.subject_rows import Columns
-from include.data.suppression import rewrite_raw, rewritten
+from include.data.suppression import marked, rewrite_raw
+from include.event_log.poison import FOLDER as POISON
 from include.forgetting.tables import scrubbed_text
 from include.forgetting.texts import body_of, is_text, names_subject
 
-ASYNCHRONOUS, STREAMS, REGISTRY = "asynchronous", "quarantine/streams", "registry"
+ASYNCHRONOUS, REGISTRY = "asynchronous", "registry"
 
 
 def rewrite(storage: Storage, path: str, columns: Columns, subject: Subject, request: str, mode: str) -> Forgotten | None:
     """A raw partition, or a file of pushed rows, without the subject. None where it holds none of its rows."""
     if not path.startswith("pushed/"):
         return rewrite_raw(storage, path, columns, subject, request, mode)
-    data = storage.read(path)
-    if (made := rewritten(data, columns, subject, mode)) is None:
+    if (made := marked(storage, path, columns, subject, request, mode)) is None:
         return None
-    left, count = made
-    mark = Forgotten(request, digest_bytes(data), digest_bytes(left), count, timestamp(), path)
-    keep_raw(storage, mark)
+    mark, left = made
     if pq.read_metadata(io.BytesIO(left)).num_rows:  # such a file is named by its content
         storage.create(f"{path.rpartition('/')[0]}/{mark.after}.parquet", left)
         fault.point("forget.pushed.created")
@@ -55,7 +51,7 @@ def drop_events(storage: Storage, owners: Iterable[str], subject: Subject) -> in
     """Events that were set aside: those about the subject go, and the file is written anew without them; how many."""
     count = 0
     for owner in owners:
-        for path in list(storage.list(f"{STREAMS}/{owner}")):
+        for path in list(storage.list(f"{POISON}/{owner}")):
             lines = storage.read(path).decode().splitlines(keepends=True)
             kept = [line for line in lines if not names_subject(body_of(json.loads(line)), owner, subject)]
             if len(kept) < len(lines):

@@ -40,7 +40,7 @@ class Sink:
     def begin(self) -> None:
         """Remove what writers left that were killed."""
         with housekeeping(f"what killed writers left of {self._owner}"):
-            for folder in (f"pushed/{self._owner}", f"quarantine/streams/{self._owner}"):
+            for folder in (f"pushed/{self._owner}", f"{poison.FOLDER}/{self._owner}"):
                 self._storage.sweep(folder)
 
     @property

@@ -12,10 +12,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import onnx
 import pytest
@@ -30,6 +28,7 @@ from include.routing.route import read_route
 from include.serving.client import GatewayClient
 from include.versions import queries as versions
 from operators.rollout import OpenRolloutOperator
+from tests.support.callers import asking, wait_for_gateway
 from tests.support.error_message import assert_says
 from tests.support.nursery import Nursery
 from tests.support.operator_runs import MODEL, Life, Run, settle_in
@@ -108,15 +107,8 @@ class Shop:
     @contextmanager
     def asked(self) -> Iterator[None]:
         """Traffic from here to the end of the block; no request may fail."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._ask, args=(stop,))
-        thread.start()
-        try:
+        with asking(self._ask, self.failures):
             yield
-        finally:
-            stop.set()
-            thread.join(20)
-        assert self.failures == []
 
     def _ask(self, stop: threading.Event) -> None:
         client = GatewayClient(self.client.url, "secret")
@@ -170,24 +162,12 @@ def shop(nursery: Nursery, patch: pytest.MonkeyPatch) -> Iterator[Shop]:
     env = {**os.environ, "PYTHONPATH": str(PROJECT)}
     gateway = subprocess.Popen([sys.executable, "-m", "include.gateway"], env=env, cwd=PROJECT, stdout=log, stderr=log)
     try:
-        _wait(url, gateway, nursery.home / "gateway.log")
+        wait_for_gateway(url, gateway, nursery.home / "gateway.log")
         yield Shop(life, nursery.run(), GatewayClient(url, "secret"))
     finally:
         gateway.terminate()
         gateway.wait(20)
         log.close()
-
-
-def _wait(url: str, gateway: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
-    while True:
-        assert gateway.poll() is None, log.read_text()
-        try:
-            httpx.get(f"{url}/v2/health/live", timeout=5).raise_for_status()
-            return
-        except httpx.HTTPError:
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.1)
 
 
 def test_versions_walk_the_stages_and_the_bad_ones_are_rolled_back_by_the_first_that_sees_it(shop: Shop) -> None:

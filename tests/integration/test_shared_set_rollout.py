@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import httpx
 import numpy as np
 import onnxruntime
 import pytest
@@ -29,6 +28,7 @@ from include.routing.route import Route, read_route
 from include.serving.client import GatewayClient
 from include.versions import queries
 from operators.rollout import OpenRolloutOperator
+from tests.support.callers import asking, wait_for_gateway
 from tests.support.operator_runs import Run
 from tests.support.shared_life import DEAR, RETURNS, SET, SharedLife, begin
 from tests.support.wired import PromoteModelOperator, RolloutStageOperator, SmokeTestOperator
@@ -51,15 +51,8 @@ class Served:
     @contextmanager
     def asked(self) -> Iterator[None]:
         """Callers from here to the end of the block; none may be failed."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._ask, args=(stop,))
-        thread.start()
-        try:
+        with asking(self._ask, self.failures):
             yield
-        finally:
-            stop.set()
-            thread.join(30)
-            assert self.failures == []
 
     def _ask(self, stop: threading.Event) -> None:
         client = GatewayClient(self.url, "secret")
@@ -116,23 +109,11 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         environ = {**os.environ, "PYTHONPATH": str(PROJECT)}
         gateway = subprocess.Popen([sys.executable, "-m", "include.gateway"], env=environ, cwd=PROJECT, stdout=out, stderr=out)
         try:
-            _answers(url, gateway, log)
+            wait_for_gateway(url, gateway, log, "ready")
             yield Served(life, url)
         finally:
             gateway.terminate()
             gateway.wait(30)
-
-
-def _answers(url: str, gateway: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 90
-    while True:
-        assert gateway.poll() is None, log.read_text()
-        try:
-            httpx.get(f"{url}/v2/health/ready", timeout=5).raise_for_status()
-            return
-        except httpx.HTTPError:
-            assert time.monotonic() < until, log.read_text()
-            time.sleep(0.1)
 
 
 def mean_prices(life: SharedLife) -> dict[str, tuple[float, float]]:
