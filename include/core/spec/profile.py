@@ -58,6 +58,6 @@ def _forgotten_early(retention: Retention) -> Iterator[str]:
     kept, logged = retention.versions, max(LOGS, retention.predictions_days or 0)
     if kept is not None and kept.days < logged:
         yield (
-            f'data.retention.versions: days={kept.days} is less than profile="regulated" keeps: {logged}, the six months of logs, '
-            "or retention.predictions_days; leave it out, or keep them longer"
+            f'data.retention.versions: days={kept.days} is less than profile="regulated" keeps: {logged} (six months of logs, or '
+            "retention.predictions_days); leave it out, or keep them longer"
         )
