@@ -117,6 +117,7 @@ def _versions(
 ) -> Iterator[Finding]:
     releasing = versions.Releasing(place.actor, place.now(), at_work, place.dossier, place.show)
     yield from versions.follow_up(place.ledger, place.control, there, releasing)
+    yield from versions.imported(place.ledger, place.control, there)
     for spec in specs:
         looked = versions.find(place.ledger, place.control, spec, there, releasing)
         report.kept |= looked.kept

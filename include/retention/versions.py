@@ -29,6 +29,7 @@ from include.retention.version_use import behind, last_uses_in, needs_in
 from include.versions.given_up import ACT, give_up_in, given_up_in, lock_in, one_in, registered_in
 from include.versions.queries import REFERENCES, stored_in
 
+IMPORT = "import"  # the step (include/governance/import_step.py)
 GIVEN_UP, FOLLOWS = "given up", "recorded"
 UNSIGNED = "there is no key to sign its dossier with, which a regulated model keeps: slipstream dossier key --new"
 
@@ -93,6 +94,37 @@ def follow_up(ledger: Ledger, control: ControlStore, there: Mapping[Place, Holdi
         model = released.marks[places[0]].model
         yield Finding(Kind.VERSION, name, FOLLOWS, 0, len(places), False, partial(_follow, ledger, control, model, releasing),
                       "a run was cut off")  # fmt: skip
+
+
+def imported(ledger: Ledger, control: ControlStore, there: Mapping[Place, Holding]) -> Iterator[Finding]:
+    """The bytes of models that were trained elsewhere, as they were given, once what was made of them is gone."""
+    with control.transaction() as connection:
+        released = released_in(connection)
+    gone = [key for key, number in released.marks if key.startswith(f"{IMPORT}/") and not _has_result(there, key, number)]
+    if not gone:
+        return
+    used = {_given(ledger, key) for key, _ in there if key.startswith(f"{IMPORT}/") and key not in released.keys}
+    for path in sorted({_given(ledger, key) for key in gone} - used - {""}):
+        for found, size in ledger.storage.sizes(path.rpartition("/")[0]):
+            if found == path:
+                yield Finding(Kind.VERSION, path, "removed", size, 1, True, partial(_delete, ledger, path))
+
+
+def _has_result(there: Mapping[Place, Holding], key: str, generation: int) -> bool:
+    return (key, generation) in there and there[key, generation].has_result
+
+
+def _given(ledger: Ledger, key: str) -> str:
+    """Where the bytes of an imported model lie; empty where that cannot be read."""
+    try:
+        return str(ledger.request(key).params["source"]["path"])
+    except (FileNotFoundError, KeyError, TypeError):
+        return ""
+
+
+def _delete(ledger: Ledger, path: str) -> bool:
+    ledger.storage.delete(path)
+    return True
 
 
 def _unsigned(spec: ModelSpec, releasing: Releasing) -> str:
