@@ -336,3 +336,23 @@ def test_the_rule_keeps_what_monitoring_reads_back() -> None:
         else:
             with pytest.raises(SpecError, match="less than monitoring reads back: 28"):
                 type(SPEC)(**values)
+
+
+def test_the_bytes_of_a_model_from_elsewhere_go_once_no_version_is_made_of_them(world: World) -> None:
+    loop, storage = world.loop, world.loop.ledger.storage
+    for number in (1, 2):
+        path = f"imported/{MODEL}/d{number}/model"
+        storage.write(path, b"as it was given")
+        made = {"model.onnx": b"m%d" % number, "signature.json": b'{"inputs": [], "schema": "s"}'}
+        ref = loop.commit("import", {"source": {"path": path, "digest": f"d{number}"}}, {}, {"metrics": {}}, made)
+        judged = loop.evaluate(ref, ref, auc=0.7 + number / 100)
+        package = propose(loop.ledger, SPEC, Inputs(ref, ref, judged), as_of="2013-04-01T00:00:00", run_type="backfill")
+        register(world.control, FolderRegistry(storage), package, world.control.take(registrations(MODEL), "t"))
+    world.spec, world.later = ruled(), timedelta(days=100)
+    world.gc(AT_ONCE)
+    world.gc(AT_ONCE)
+    assert [*storage.list("imported")] == [f"imported/{MODEL}/d2/model"]
+    assert not any(
+        f"ledger/import/{record(world, 1).entry.lineage.train.key.partition('/')[2]}/g0/a1" in p for p in world.files()
+    )
+    assert trace(loop.ledger, world.control, MODEL, 1).intact
