@@ -14,15 +14,14 @@ from include.core import fault
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.spec import Retention, VersionsKept
-from include.governance.seals import write_seal
 from include.retention.ledger import Bounds
 from include.rollout.restore import restore
 from include.versions.given_up import one
 from include.versions.lifecycle import Stage
 from include.versions.queries import at_version
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
-from tests.support.toy_ledger import MODEL, SPEC, Loop
-from tests.unit.retention.conftest import World
+from tests.support.gc_world import World, world_under
+from tests.support.toy_ledger import MODEL, SPEC
 
 RULE = Retention(versions=VersionsKept(days=90, keep=1))
 
@@ -30,14 +29,12 @@ RULE = Retention(versions=VersionsKept(days=90, keep=1))
 @pytest.fixture
 def world(url: str, tmp_path: Path) -> World:  # noqa: F811
     """Version 1 is over by its rule, and Archived; version 2 is the newest."""
-    (tmp_path / "scratch").mkdir()
     control = ControlStore(url)
     control.create_tables()
     spec = SPEC.model_copy(update={"data": SPEC.data.model_copy(update={"retention": RULE})})
-    made = World(tmp_path, Loop.under(tmp_path), control, spec=spec, later=timedelta(days=100))
+    made = replace(world_under(tmp_path, control), spec=spec, later=timedelta(days=100))
     for days in (2, 3):
         made.registered(days=days, auc=0.7 + days / 100, run_type="backfill")
-    write_seal(control, made.loop.ledger.storage, actor="t")
     return made
 
 

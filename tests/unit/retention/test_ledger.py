@@ -21,8 +21,8 @@ from include.retention.ledger import Bounds, digest_of_kept
 from include.retention.lifecycle import State, state_of
 from include.validation.kept import VERDICTS
 from tests.support.aged import killed_at
+from tests.support.gc_world import World
 from tests.support.toy_ledger import MODEL
-from tests.unit.retention.conftest import World
 
 AT_ONCE = Bounds.stopped(timedelta(days=30))
 POINTS = (

@@ -41,9 +41,9 @@ from include.versions.record import VersionRecord
 from include.versions.shown import shown_records
 from tests.support.aged import killed_at
 from tests.support.experiment_log import plan
+from tests.support.gc_world import World
 from tests.support.toy_ledger import MODEL, SPEC
 from tests.support.versions import move
-from tests.unit.retention.conftest import World
 
 AT_ONCE = Bounds.stopped(timedelta(days=30))
 WHO = {"actor": "tom", "reason": "it was good"}
