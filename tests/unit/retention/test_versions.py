@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -14,6 +14,8 @@ from include.core.given_up import given_up_of
 from include.core.request import Outcome
 from include.core.spec import Monitoring, Retention, VersionsKept
 from include.experiments.machine import start_experiment
+from include.forgetting.graph import Graph
+from include.forgetting.models import learned
 from include.governance.backtest import folds
 from include.governance.comparison import compare
 from include.governance.lineage import trace
@@ -290,6 +292,14 @@ def test_it_can_never_be_served_again(three: World) -> None:
         assert refused.value.safe, way
         assert refused.value.hint, way
     assert [each.version for each in shown_records(three.control, MODEL)] == before
+
+
+def test_who_is_forgotten_is_told_that_it_learned_of_them(three: World) -> None:
+    three.gc(AT_ONCE)
+    ledger = three.loop.ledger
+    day = three.loop.day(date(2013, 1, 1))
+    told = learned(three.control, Graph.of(ledger, [MODEL]), [day.key])
+    assert {(each.version, bool(each.given_up)) for each in told} == {(1, True), (2, True), (3, False)}
 
 
 def test_its_number_is_never_used_again(three: World) -> None:
