@@ -99,6 +99,8 @@ def _told(shown: Mapping[str, Any]) -> Iterator[str]:
     for name, pair in list(shown["metrics"].items())[:SHOWN]:
         champion = "" if pair["champion"] is None else f" (champion {pair['champion']:.4g})"
         yield f"  {name}: {pair['version']:.4g}{champion}"
+    for doubt in shown["doubts"]:
+        yield f"  doubted since {doubt['at'][:16]} UTC: {doubt['stage']}, {doubt['words']}"
     for stage in shown["evidence"]:
         yield f"  {stage['stage']}: {stage['answer']}, {'; '.join(stage['reasons'])}"
 

@@ -10,7 +10,7 @@ from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.settings import Settings
 from include.core.time import now
 from include.rollout.approval_gate import Standing, standing_of
-from include.rollout.history import rollout_in
+from include.rollout.history import APPROVAL_EVENTS, rollout_in
 from include.rollout_state.approval import Terms, opened_with
 
 
@@ -32,11 +32,11 @@ def waiting_approvals(control: ControlStore, model: str = "") -> list[Standing]:
 def approvals_of(control: ControlStore, model: str, version: int) -> list[dict[str, Any]]:
     """What persons were asked of a version and what they said, in all its rollouts, oldest first.
 
-    Each is {"rollout", "event" (asked, approved, rejected or overdue), "at", "person" ({"id", "name"} or None), "reason", "seen",
-    "via", "terms"}.
+    Each is {"rollout", "event" (asked, approved, rejected or overdue; of the judge doubted or withdrawn), "at", "person" ({"id",
+    "name"} or None), "reason", "seen", "via", "terms"}.
     """
     mine = sa.and_(rollouts.c.model == model, rollouts.c.challenger == version)
-    kinds = rollout_events.c.event.in_(("opened", "asked", "approved", "rejected", "overdue"))
+    kinds = rollout_events.c.event.in_(("opened", *APPROVAL_EVENTS))
     query = sa.select(rollout_events).join(rollouts, rollouts.c.id == rollout_events.c.rollout).where(mine, kinds)
     with control.transaction() as connection:
         rows = connection.execute(query.order_by(rollout_events.c.at, rollout_events.c.key)).mappings().all()
@@ -59,6 +59,8 @@ def look(*, rollout: str, seen: str, told: bool = False) -> str | None:
 def _told(row: sa.RowMapping, terms: Terms | None) -> dict[str, Any]:
     told = row["evidence"]
     kept = {name: told.get(name) for name in ("reason", "seen", "via")}
+    if "reasons" in told:  # the judge's
+        kept["reason"] = "; ".join(map(str, told["reasons"]))
     person = told.get("by")
     head = {"rollout": row["rollout"], "event": row["event"], "at": row["at"], "person": dict(person) if person else None}
     return {**head, **kept, "terms": terms.to_json() if terms is not None else None}

@@ -70,6 +70,9 @@ def _lines(shown: Mapping[str, Any], page: str) -> Iterator[str]:
     yield f"- what you approve: {code(shown['seen'][:12])}; a version that is evaluated again is another"
     if page:
         yield f"- evidence against its boundaries: <{page}>"
+    for doubt in shown["doubts"]:
+        yield f"- **since {plain(doubt['at'][:16])} UTC the judge would not let it pass {plain(doubt['stage'])}**: {plain(doubt['words'])}"
+    yield "- while you think the judge looks on: where the evidence turns against it, it is rolled back at once"
     yield from _metrics(shown)
     yield from _evidence(shown)
 
