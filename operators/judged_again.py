@@ -22,7 +22,7 @@ PLAYBOOK = "docs/operating.md#the-judge-doubts-a-version-that-waits-for-approval
 
 
 def judge_again(context: Context, services: Services, rollout: Rollout) -> None:
-    """Look once more at the stage in which the traffic is left. What a trigger has seen is not trusted: the evidence is read again.
+    """Look once more at the stage in which the traffic is left. What a trigger has seen is not trusted.
 
     Raises GateClosed where it is against the challenger now: it is rolled back. A doubt is written down, and somebody is called.
     """
@@ -38,8 +38,9 @@ def judge_again(context: Context, services: Services, rollout: Rollout) -> None:
         doubt(services.control, rollout, found, epoch, now())
         _call_somebody(services, rollout, found)
     elif withdraw(services.control, rollout, found, epoch):
+        why = read_rollout(services.control, rollout.id).reason
         raise GateClosed(
-            f"Version {rollout.challenger} of {rollout.model} is rolled back: {read_rollout(services.control, rollout.id).reason}.",
+            f"Version {rollout.challenger} of {rollout.model} is rolled back: {why}.",
             safe=f"version {rollout.champion} serves all traffic." if rollout.champion else "no version serves, as before.",
             hint="nobody needs to answer any more: read the evidence (slipstream rollout status), mend the model, register a new "
             "version.",

@@ -1,9 +1,9 @@
 """The judge after its verdict: a stage that has passed is looked at for as long as the traffic is left in it.
 
-Persons think for days, a pause lasts as long as it lasts, and the challenger goes on answering its share. Nothing new is fixed for
-that time: the plan of the verdict, its boundaries and its alpha hold on, for the test is valid however often and however long one
-looks. Two things may come of a look. *Turned*: the evidence is against the challenger now, and the traffic goes back. *Doubted*:
-the judge would not let it pass today; nothing is proven, so it is said to who decides (docs/adr/0083).
+Persons think for days, a pause lasts as long as it lasts, and the challenger goes on answering its share. Nothing new is fixed
+for that time: the plan of the verdict, its boundaries and its alpha hold on, for the test is valid however often and however long
+one looks. Two things may come of a look. *Turned*: the evidence is against the challenger now, and the traffic goes back.
+*Doubted*: the judge would not let it pass today; nothing is proven, so it is said to who decides (docs/adr/0083).
 
 A trigger asks `look`, which only looks; the task that it wakes looks again, and writes.
 """
@@ -71,8 +71,8 @@ def resumed(*, rollout: str) -> bool | str | None:
 def after_verdict(
     control: ControlStore, settings: Settings, spec: ModelSpec | None, rollout: Rollout, at: datetime
 ) -> Found | None:
-    """What the judge says today of the stage in which the traffic is left, where that is news; None where it says what it said, or
-    where no judged stage has passed. `spec`: None: it is loaded, where it is needed."""
+    """What the judge says today of the stage in which the traffic is left, where that is news; None where it says what it said,
+    or where no judged stage has passed. `spec`: None: it is loaded, where it is needed."""
     passed = _passed(control, rollout)
     if passed is None:
         return None
@@ -137,7 +137,7 @@ def doubt(control: ControlStore, rollout: Rollout, found: Found, epoch: int, at:
 
 
 def _passed(control: ControlStore, rollout: Rollout) -> dict[str, Any] | None:
-    """The verdict by which the stage that the rollout stands in has passed; None where it has not, or was not judged by a plan."""
+    """The verdict by which the stage that the rollout stands in has passed; None where it has not, or no plan judged it."""
     if not rollout.live or not any(stage.name == rollout.stage and stage.judged for stage in rollout.stages):
         return None
     verdict = verdict_on(control, rollout, rollout.stage)

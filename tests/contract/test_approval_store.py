@@ -21,7 +21,7 @@ from include.rollout.approvals import approval, expire
 from include.rollout.history import Rollout, read_rollout
 from include.rollout.machine import enter_stage
 from include.rollout_state.approval import Person
-from include.routing.route import read_route
+from include.routing.route import Route, read_route, set_route
 from tests.support.approval import ANN, BOB, MODEL, PASS, asking, at_the_gate, later, say, store_of_versions
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
 from tests.support.waiting import CANARY, waiting_spec
@@ -109,6 +109,8 @@ TURNED = Found(CANARY, "turned", {**PASS, "answer": "roll_back", "reasons": ["er
 
 def at_its_canary(control: ControlStore) -> tuple[Rollout, int, Standing]:
     """One person is asked, and the rollout stands in the canary of which the judge has a word."""
+    with control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=1))
     rollout, epoch, waits = at_the_gate(control, waiting_spec())
     assert rollout_stage(control, rollout) == CANARY
     return rollout, epoch, waits
