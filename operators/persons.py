@@ -143,5 +143,4 @@ def _show(context: Context, services: Services, standing: Standing) -> None:
 
 def _assigned(standing: Standing) -> Sequence[str]:
     """Those named, without whoever triggered the training; Airflow refuses others at once. Empty: whoever has the right."""
-    trainer = (standing.trained_by or "").casefold()
-    return [user for user in standing.terms.users if user.casefold() != trainer]
+    return [user for user in standing.terms.users if user.casefold() not in standing.trainers]

@@ -115,7 +115,7 @@ def _why_neither(standing: Standing, person: Person, has_right: bool) -> str:
 def _why_not(standing: Standing, person: Person, has_right: bool) -> str:
     if words := _why_neither(standing, person, has_right):
         return words
-    if (standing.trained_by or "").strip().casefold() in person.keys:
+    if standing.trainers & person.keys:
         return "You triggered its training: somebody else has to approve it. You may reject it."
     if any(said.person.keys & person.keys for said in standing.approvals):
         return "You have approved it: another person is asked now."

@@ -23,7 +23,7 @@ from include.rollout.plan import RolloutStage
 from include.rollout_state.approval import Person, Terms, deciders_in
 from include.routing.route import Route
 from include.versions.queries import record_in
-from include.versions.trainer import trainer_in
+from include.versions.trainer import names_of, trainer_in
 
 CHANGING = ("stage", "created_at", "run_id")  # of a version's record: not what a person judges
 
@@ -72,6 +72,11 @@ class Standing:
     @property
     def missing(self) -> int:
         return max(self.terms.persons - len(self.approvals), 0)
+
+    @property
+    def trainers(self) -> frozenset[str]:
+        """Who triggered the training, as persons' keys are."""
+        return names_of(self.trained_by)
 
     @property
     def waits(self) -> bool:

@@ -19,7 +19,7 @@ from include.versions.override import overrides_in
 from include.versions.queries import record_in
 
 NO_PERSON = "no person: a clock or an event started it"
-UNKNOWN = "not known: it was registered by an earlier release"
+UNKNOWN = "not known: by an event from outside, by another DAG, or under an earlier release"
 MOST = 40  # metrics that are shown
 
 

@@ -232,8 +232,7 @@ def _require_allowed(standing: Standing, said: Said) -> None:
             safe="nothing was decided.",
             hint="one of those listed answers.",
         )
-    trainer = (standing.trained_by or "").strip().casefold()
-    if said.event == "approved" and trainer and trainer in person.keys:
+    if said.event == "approved" and standing.trainers & person.keys:
         raise NotAllowedError(
             f"{person.name} triggered the training of {about}, so somebody else has to approve it.",
             safe="nothing was decided.",
