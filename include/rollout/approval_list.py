@@ -10,7 +10,7 @@ from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.settings import Settings
 from include.core.time import now
 from include.rollout.approval_gate import Standing, standing_of
-from include.rollout.history import APPROVAL_EVENTS, rollout_in
+from include.rollout.history import APPROVAL_EVENTS, last_in, live_in, rollout_in
 from include.rollout_state.approval import Terms, opened_with
 
 
@@ -27,6 +27,21 @@ def waiting_approvals(control: ControlStore, model: str = "") -> list[Standing]:
         ids = connection.execute(query.where(rollouts.c.model == model) if model else query).scalars().all()
         found = [standing_of(connection, rollout_in(connection, rollout_id)) for rollout_id in ids]
     return sorted((each for each in found if each is not None and each.waits), key=lambda each: each.until)
+
+
+def why_nobody_in(connection: sa.Connection, model: str, version: int) -> str:
+    """Why nobody is asked about a version, in words. Who answers may have thought for days, and has to know how it ended."""
+    live, last = live_in(connection, model), last_in(connection, model, version)
+    if last is not None and not last.live:
+        return f"its rollout is over, {last.state.replace('_', ' ')}{f' ({last.reason})' if last.reason else ''}"
+    if live is None:
+        return "no rollout is live"
+    return f"it is in {live.stage}" if live.challenger == version else f"version {live.challenger} is being rolled out"
+
+
+def why_nobody(control: ControlStore, model: str, version: int) -> str:
+    with control.transaction() as connection:
+        return why_nobody_in(connection, model, version)
 
 
 def approvals_of(control: ControlStore, model: str, version: int) -> list[dict[str, Any]]:

@@ -24,7 +24,8 @@ from include.rollout.approval_gate import Said, Standing, require_approved_in, s
 from include.rollout.approval_list import approval as approval
 from include.rollout.approval_list import approvals_of as approvals_of
 from include.rollout.approval_list import waiting_approvals as waiting_approvals
-from include.rollout.history import Rollout, event_in, event_key, last_in, live_in, rollout_in
+from include.rollout.approval_list import why_nobody_in
+from include.rollout.history import Rollout, event_in, event_key, live_in, rollout_in
 from include.rollout.machine import require_running, require_verdict, revert_route
 from include.rollout_state.approval import Person
 from include.versions.override import LONGEST
@@ -168,7 +169,7 @@ def _asked_of(connection: sa.Connection, model: str, version: int) -> Rollout:
     rollout = live_in(connection, model)
     if rollout is None or rollout.challenger != version:
         raise ConflictError(
-            f"Nobody is asked about version {version} of {model}: {_why_nobody(connection, model, version, rollout)}.",
+            f"Nobody is asked about version {version} of {model}: {why_nobody_in(connection, model, version)}.",
             safe="nothing was decided.",
             hint=f"slipstream rollout status {model}",
         )
@@ -180,13 +181,6 @@ def _asked_of(connection: sa.Connection, model: str, version: int) -> Rollout:
             hint=f"slipstream rollout status {model}; to end it: slipstream rollout abort {model}.",
         )  # fmt: skip
     return rollout
-
-
-def _why_nobody(connection: sa.Connection, model: str, version: int, live: Rollout | None) -> str:
-    """Whoever answers may have thought for days: how it ended is what they have to know."""
-    if (over := last_in(connection, model, version)) is not None and not over.live:
-        return f"its rollout is over, {over.state.replace('_', ' ')}{f' ({over.reason})' if over.reason else ''}"
-    return f"version {live.challenger} is being rolled out" if live else "no rollout is live"
 
 
 def _repeated(connection: sa.Connection, rollout: Rollout, said: Said) -> Decided | None:
