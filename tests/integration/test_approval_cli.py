@@ -117,7 +117,7 @@ def test_who_may_not_answer_reads_why_and_who_may_lets_it_on(
         assert "Next: " in told, told
     monkeypatch.setenv("SLIPSTREAM_AIRFLOW_TOKEN", expired(world))
     status, told = slipstream("approve", MODEL, str(FIRST), *REASON)
-    assert (status, "is not valid, or has expired" in told) == (1, True), told
+    assert (status, "is not valid, or has expired" in told) == (5, True), told
     assert "SLIPSTREAM_AIRFLOW_TOKEN" in told
     monkeypatch.delenv("SLIPSTREAM_AIRFLOW_TOKEN")
     address = world.platform.url("airflow")
@@ -159,7 +159,7 @@ def test_a_canary_that_goes_bad_is_taken_back_and_whoever_comes_late_reads_it(
     before = read_route(services.control, MODEL)[1].champion
     run, waiting = waits(world, services, SECOND, tmp_path)
     status, told = slipstream("approve", MODEL, str(SECOND), *REASON, user="admin")
-    assert (status, "admin triggered the training of version 203 of shop, so somebody else" in told) == (1, True), told
+    assert (status, "admin triggered the training of version 203 of shop, so somebody else" in told) == (5, True), told
     waiting.traffic(600, all_fail, salt="incident-")
     run.wait("approve", "deferred", tries=2)
     assert waiting.asked().doubts
