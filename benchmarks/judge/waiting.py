@@ -1,8 +1,8 @@
 """A canary that has passed and waits for persons: false rollbacks over a long wait, and how soon one that goes bad late is seen.
 
 The evidence goes on under the same boundary, a slice of which is a hundredth of a doubling by then. What may be spent after the
-planned length is the twentieth of alpha that was kept for it, and what whole counts have left unspent before. So a long wait comes
-up to alpha, which a stage alone stays under: the goal is alpha, and two standard errors of so many simulated waits.
+planned length is the twentieth of alpha that was kept for it, and what whole counts have left unspent before. So a long wait
+comes up to alpha, which a stage alone stays under: the goal is alpha, and two standard errors of so many simulated waits.
 """
 
 from __future__ import annotations
