@@ -21,6 +21,7 @@ from include.rollout.history import events, live_rollout, read_rollout
 from include.rollout.live_view import live_view
 from include.rollout.report import rollout_page
 from plugins.slipstream_access import may, model_access
+from plugins.slipstream_dossier import dossiers_of
 from plugins.slipstream_input import VERSIONS
 from plugins.slipstream_reports import headers_of
 from plugins.slipstream_services import services
@@ -44,7 +45,7 @@ def model(model: str, request: Request, user: Reader) -> dict[str, Any]:
     rights = {name: may(model, request, user, "POST", dag) for name, dag in RIGHTS.items()}
     rows = [row.to_json() for row in history(services().control, model, limit=20)]
     shown = model_view(services().ledger, services().control, spec, overview(services().control, model))
-    return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows}
+    return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows, "dossiers": dossiers_of(model)}
 
 
 @router.get("/api/models/{model}/live")

@@ -2,7 +2,7 @@
 
 The control store is read as text: whatever names a result, in whatever column, keeps it. That keeps too much where a row only
 mentions one, and never too little. Two places are left out, for they tell what once was and lead nowhere: the audit chain, and
-the records of what was brought online.
+documents that are copies for people (`RECORDS`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from include.core.versioned_column import VersionedJson
 from include.retention.holdings import Holding, Place
 
 AUDIT, DOCUMENTS = "slipstream_audit", "slipstream_documents"
-# Kinds of documents that tell of results and keep none: which was brought online (include/features/online/presence.py), and what
-# a verdict said (include/validation/kept.py).
-RECORDS = ("online", "verdict")
+# Kinds of documents that tell of results and keep none: which was brought online (include/features/online/presence.py), what a
+# verdict said (include/validation/kept.py), what a window showed (include/monitoring/windows.py) and alarmed of (alarm.py there).
+RECORDS = ("online", "verdict", "window", "monitored")
 _RESULT = re.compile(r"ledger/([^/\s\"]+/[^/\s\"]+)/g(\d+)/")
 _KEY = re.compile(r"\b([a-z][a-z_]*/[0-9a-f]{32})\b")
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")

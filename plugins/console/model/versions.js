@@ -1,4 +1,5 @@
 // The registered versions, newest first, and what may be done with each.
+import { dossier } from "../dossiers.js";
 import { html, nothing } from "../lib.js";
 import { note, outward, section, table, tag, time } from "../parts.js";
 import { day, three } from "../words.js";
@@ -20,5 +21,5 @@ export const versions = (model, refresh) => section("versions", "Versions", mode
     const own = measured(each) ? each.metrics : {}, boosted = measured(each) && each.baselines.boosted || {}, cost = (model.costs || {})[each.version];
     return [html`${each.version} (${each.semver})`, tag(each.stage), day(each.as_of), ...model.metrics.map(metric => three(own[metric.name])), three(boosted[model.metric]), gate(each),
       html`${[each.origin, ORIGIN[each.run_type] || each.run_type].filter(Boolean).join(" ")}, ${time(each.created_at)}${cost ? html`<div class="note">${cost.words}</div>` : nothing}`,
-      html`${measured(each) && each.report ? outward(each.report, "report") : nothing} ${outward(`${model.links.registry}/versions/${each.version}`, "MLflow")}${bringIn(model, each, refresh)}${back(model, each, refresh)}`];
+      html`${measured(each) && each.report ? outward(each.report, "report") : nothing} ${outward(`${model.links.registry}/versions/${each.version}`, "MLflow")}<div class="note">${dossier(model.model, each.version, model.dossiers[each.version])}</div>${bringIn(model, each, refresh)}${back(model, each, refresh)}`];
   })) : note("None registered yet."), model.registry ? note(`In the registry ${model.registry}`) : nothing);

@@ -1,6 +1,7 @@
 // Rollouts that wait for persons: what they carry, until when, who may answer, and the yes or no.
 import { post } from "../api.js";
 import { ask, REASON } from "../dialog.js";
+import { dossier } from "../dossiers.js";
 import { html, nothing } from "../lib.js";
 import { inward, note, outward, section, table, tag, time } from "../parts.js";
 import { count, lasting, plain, stamp, three, until } from "../words.js";
@@ -36,7 +37,8 @@ const card = (each, context) => section(`of-${each.model}`, `${each.model}, vers
     ${[...new Set(Object.values(each.why_not).filter(Boolean))].map(why => html`<p class="warn">${why}</p>`)}
     ${Date.parse(each.until) < Date.now() ? html`<p class="bad">The deadline has passed ${lasting((Date.now() - Date.parse(each.until)) / 1000)} ago.</p>` : nothing}${said(each)}`,
   html`<div class="charts"><div>${facts(each)}</div><div>${metrics(each)}</div></div>${evidence(each)}
-    <p>${inward("model", { name: each.model }, "The model")} · ${inward("lineage", { name: each.model, version: each.version }, "Its lineage")} · ${outward(`api/models/${each.model}/rollouts/${each.rollout}`, "Evidence against its boundaries")}</p>`);
+    <p>${inward("model", { name: each.model }, "The model")} · ${inward("lineage", { name: each.model, version: each.version }, "Its lineage")} · ${outward(`api/models/${each.model}/rollouts/${each.rollout}`, "Evidence against its boundaries")} · ${dossier(each.model, each.version, each.dossiers.kept)}</p>
+    ${each.dossiers.kept.length ? nothing : html`<p class="note">To read all that is known of it as one signed file: <code>${each.dossiers.command}</code></p>`}`);
 
 export const view = ({ waiting }, context) => html`<h1 tabindex="-1">Approvals</h1>
   ${waiting.length ? html`<p class="dim">${count(waiting.length, "rollout waits", "rollouts wait")} for persons; what is due first comes first.</p>` : note("No rollout that you may see waits for a person.")}${waiting.map(each => card(each, context))}`;

@@ -34,9 +34,9 @@ const acts = (model, context) => {
     ${button(may.recompute, "Compute again…", () => computeAgain(model, refresh), { needs: "have results computed again" })}
     ${live ? button(may.roll_back, model.rollout.state === "paused" ? "Resume rollout…" : "Pause rollout…", () => steer(model, model.rollout.state === "paused" ? "resume" : "pause", refresh), { needs: "pause a rollout" }) : nothing}
     ${live ? button(may.roll_back, "Abort rollout…", () => steer(model, "abort", refresh), { danger: true, needs: "end a rollout" }) : nothing}
-    ${button(may.roll_back, "Roll back…", () => rollBack(model, refresh), { danger: true, needs: "roll back" })}</div>`;
+    ${button(may.roll_back, "Roll back…", () => rollBack(model, refresh), { danger: true, needs: "roll back", idle: live || model.route.previous ? "" : "There is nothing to return to: no version was in production before." })}</div>`;
 };
-const links = model => html`<ul class="links">${model.dags.map(dag => html`<li>${outward("/dags/" + dag, dag.slice(model.model.length + 1), { target: "_top" })}</li>`)}
+const links = model => html`<ul class="links">${model.dags.map(dag => html`<li>${outward("../dags/" + dag, dag.slice(model.model.length + 1), { target: "_top" })}</li>`)}
   <li>${outward(model.links.registry, "MLflow")}</li><li>${outward(model.links.jobs, "Ray")}</li></ul>`;
 export const view = ({ model, live, windows, outlook, approval, decisions: decided }, context) => html`
   <div class="head" id=${model.model} data-champion=${served(model) ?? ""}><div><h1 tabindex="-1">${model.model}</h1><p class="dim">${model.description} Owner: ${model.owner}.</p>${links(model)}</div>${acts(model, context)}</div>
