@@ -8,6 +8,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from include.core.errors import SpecError
 from include.core.time import now
 from include.governance.audit import history
 from include.governance.comparison import compare
@@ -39,13 +40,18 @@ RIGHTS = {"roll_back": "rollout", "recompute": "training", "train": "training", 
 
 @router.get("/api/models/{model}")
 def model(model: str, request: Request, user: Reader) -> dict[str, Any]:
-    spec, settings = services().spec(model), services().settings
+    settings, broken = services().settings, ""
+    try:
+        spec = services().spec(model)
+    except SpecError as error:
+        spec, broken = None, "\n".join(error.lines())
     links = {"registry": f"{settings.mlflow_url}/#/models/{model}", "jobs": settings.ray_url}
     dags = [f"{model}_{name}" for name in ("features", "features_range", "training", "rollout", "monitoring", "scoring")]
     rights = {name: may(model, request, user, "POST", dag) for name, dag in RIGHTS.items()}
     rows = [row.to_json() for row in history(services().control, model, limit=20)]
     shown = model_view(services().ledger, services().control, spec, overview(services().control, model))
-    return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows, "dossiers": dossiers_of(model)}
+    return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows, "dossiers": dossiers_of(model),
+            "broken": broken}  # fmt: skip
 
 
 @router.get("/api/models/{model}/live")

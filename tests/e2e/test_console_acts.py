@@ -24,7 +24,7 @@ from include.core.digest import PROJECT
 from include.versions.queries import records
 from tests.support.airflow_world import Run
 from tests.support.browser import Browser, missing, until
-from tests.support.console_acts import LOOK, MODEL, Acts, acting, day
+from tests.support.console_acts import LOOK, MODEL, PATIENCE, Acts, acting, day
 from tests.support.console_walk import Look, Walk
 
 pytestmark = [
@@ -109,12 +109,12 @@ def test_a_rollout_is_paused_ended_and_begun_again_by_hand_and_its_evidence_grow
     with acts.asked():
         seen = [requests(acts)]
         for _ in range(3):
-            until(lambda: requests(acts) > seen[-1], 60)
+            until(lambda: requests(acts) > seen[-1], PATIENCE)
             seen.append(requests(acts))
             acts.look_again()
         picture(acts)
         assert "errors: the challenger's" in acts.browser.text("#rollout")
-        acts.shows("#rollout", "promoted", 120)
+        acts.shows("#rollout", "promoted")
         acts.shows("#traffic", "version 2 · 100 %")
         ended = acts.ended(run_of_it)
         assert (ended["state"], ended["note"], ended["triggering_user_name"]) == ("success", "its turn", "op")
@@ -132,21 +132,23 @@ def test_a_quarantine_is_released_once_its_rule_is_mended(acts: Acts) -> None:
     path = f"quality?name={MODEL}&last={day(SET_ASIDE)}"
     acts.open(path)
     acts.press("Look…")
-    until(lambda: "None of them passes today's rules" in acts.browser.text("dialog"))
+    until(lambda: "None of them passes today's rules" in acts.browser.text("dialog"), PATIENCE)
     assert acts.browser.run("return [...document.querySelectorAll('dialog button')].map(each => each.innerText)") == ["Close"]
     acts.mend_the_rule()
     acts.open(path, Look("viewer", LOOK.theme, LOOK.width))
     acts.press("Look…")
-    until(lambda: "You may look, not release" in acts.browser.text("dialog"))
+    until(lambda: "You may look, not release" in acts.browser.text("dialog"), PATIENCE)
     acts.open(path)
     acts.press("Look…")
-    until(lambda: f"{DEAR} would pass" in acts.browser.text("dialog"))
+    until(lambda: f"{DEAR} would pass" in acts.browser.text("dialog"), PATIENCE)
     said = acts.go_on("prices up to 200 are right")
     assert f"{DEAR} rows will be released" in said
     run = acts.ended(acts.run_of(said, "features_range"))
     assert (run["state"], run["note"]) == ("success", "prices up to 200 are right")
     acts.look_again()
-    until(lambda: "released quarantine" in acts.browser.text("#acts") and "Look…" not in acts.browser.text("#partitions"), 90)
+    until(
+        lambda: "released quarantine" in acts.browser.text("#acts") and "Look…" not in acts.browser.text("#partitions"), PATIENCE
+    )
     assert "prices up to 200 are right" in acts.browser.text("#acts")
     assert acts.told("quarantine.release").detail["rows"] == DEAR
     assert acts.browser.errors() == []

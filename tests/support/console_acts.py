@@ -34,6 +34,7 @@ from tests.unit.operators.models.shop.orders import CUSTOMERS, orders_of, return
 SHOP = PROJECT / "tests" / "unit" / "operators" / "models" / "shop"
 MODEL, FIRST = "shop", date(2013, 1, 1)
 PARTS = ("features_range", "training", "rollout")
+PATIENCE = 600.0  # seconds, of a machine that does much else; only a failing test waits so long
 LOOK = Look("op", "light", 1400)
 DEAR, LIMIT, WIDER = 150.0, "max_value=100", "max_value=200"  # a price, the rule that sets it aside, and the rule mended
 EDITS = {
@@ -141,7 +142,7 @@ class Acts:
 
     def press(self, words: str) -> None:
         """The button of these words, as somebody does who came to it by the keyboard: it has the focus."""
-        until(lambda: bool(self.browser.run(f"{BUTTON} return found && !found.disabled", words)), 60)
+        until(lambda: bool(self.browser.run(f"{BUTTON} return found && !found.disabled", words)), PATIENCE)
         self.browser.run(f"{BUTTON} found.focus(); found.click()", words)
 
     def act(self, words: str, reason: str, **fields: str) -> str:
@@ -155,13 +156,13 @@ class Acts:
             self.browser.run("document.querySelector(arguments[0]).value = ''", f"dialog [name={name}]")
             self.browser.type(f"dialog [name={name}]", text)
         self.browser.click("dialog button.go")
-        until(lambda: not self.browser.run("return !!document.querySelector('dialog form')"), 60)
+        until(lambda: not self.browser.run("return !!document.querySelector('dialog form')"), PATIENCE)
         said = self.browser.text("dialog p")
         self.browser.click("dialog button.go")
         until(lambda: not self.browser.run("return !!document.querySelector('dialog')"))
         return said
 
-    def shows(self, css: str, words: str, seconds: float = 90) -> str:
+    def shows(self, css: str, words: str, seconds: float = PATIENCE) -> str:
         """The page, without being loaded again, comes to say this there: what it says then."""
         self.browser.run("window.mark ??= document")
         until(lambda: words in self.browser.text(css), seconds)
@@ -179,7 +180,10 @@ class Acts:
         return Run(self.world, f"{MODEL}_{part}", name, MODEL)
 
     def ended(self, run: Run) -> dict[str, Any]:
-        run.wait_until_over()
+        def over() -> bool:
+            return self.world.airflow.get(run.path)["state"] in ("success", "failed")
+
+        wait_for(over, f"{run.run_id} is over", PATIENCE)
         found: dict[str, Any] = self.world.airflow.get(run.path)
         return found
 

@@ -2,7 +2,7 @@
 import { dossier } from "../dossiers.js";
 import { html, nothing } from "../lib.js";
 import { note, outward, section, table, tag, time } from "../parts.js";
-import { day, three } from "../words.js";
+import { day, stamp, three } from "../words.js";
 import { button, restore, rollOut } from "./acts.js";
 import { who } from "./audit.js";
 import { measured } from "./serving.js";
@@ -13,7 +13,7 @@ const back = (model, each, refresh) => ["Archived", "Staging"].includes(each.sta
   ${each.stage === "Archived" ? button(true, "Return now…", () => restore(model, each.version, true, refresh), { danger: true, title: "For an emergency: all traffic, at once" }) : nothing}</div>` : nothing;
 const bringIn = (model, each, refresh) => each.stage === "Candidate" && model.may.roll_back && !model.rollout.live ? html`<div class="acts">${button(true, "Roll out…", () => rollOut(model, each.version, refresh), { title: "Its rollout begins: smoke test, shadow, canary" })}</div>` : nothing;
 const gate = each => measured(each) ? html`${tag(each.gate.passed ? "open" : "closed")}${each.gate.passed ? nothing : html`<div class="note">${each.gate.reasons.join("; ")}</div>`}
-  ${each.override ? html`<div class="note bad">opened by hand by ${who(each.override.actor)}, ${each.override.at.slice(0, 16)}: ${each.override.reason}</div>` : nothing}` : html`<span class="dim">not evaluated</span>`;
+  ${each.override ? html`<div class="note bad">opened by hand by ${who(each.override.actor)}, ${stamp(each.override.at)}: ${each.override.reason}</div>` : nothing}` : html`<span class="dim">not evaluated</span>`;
 
 export const versions = (model, refresh) => section("versions", "Versions", model.versions.length ? table("Registered versions",
   [{ term: "version", head: true }, { term: "stage" }, { term: "as_of" }, ...model.metrics.map(metric => ({ term: "metric", title: metric.title, n: true })), { term: "boosted", n: true }, { term: "gate" }, { term: "made" }, {}],

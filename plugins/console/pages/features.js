@@ -26,8 +26,8 @@ const owner = (name, entries, context) => {
     } catch (error) { context.state.problem = error.message; delete profiles[name]; }
     context.redraw();
   };
-  return section(`of-${name}`, name, html`<p class="dim">${first.kind.replace("_", " ")} of ${first.team}; ${count(entries.length, "feature")}; published until ${first.day || "never"}; from ${first.sources.join(", ")}.${first.tags.length ? ` Tags: ${first.tags.join(", ")}.` : ""}
-      ${inward("quality", { name }, "Data quality")}${first.kind === "model" ? html` · ${inward("lineage", { name }, "Lineage")}` : nothing} · ${outward(`/dags/${name}_features`, "DAG", { target: "_top" })}
+  return section(`of-${name}`, name, html`<p class="dim">${first.kind.replace("_", " ")} of ${first.team}; ${count(entries.length, "feature")}; ${first.day ? `newest partition ${first.day}` : "nothing is published yet"}; from ${first.sources.join(", ")}.${first.tags.length ? ` Tags: ${first.tags.join(", ")}.` : ""}
+      ${inward("quality", { name }, "Data quality")}${first.kind === "model" ? html` · ${inward("lineage", { name }, "Lineage")}` : nothing} · ${outward(`../dags/${name}_features`, "DAG", { target: "_top" })}
       <button @click=${ask} aria-label="Values of the features of ${name}">Values</button></p>`, table(`Features of ${name}`, COLUMNS, rows(entries, profiles[name])));
 };
 const search = event => { event.preventDefault(); location.assign(address("features", { find: new FormData(event.target).get("find").trim() })); };
