@@ -29,7 +29,7 @@ const ask = async (path, given) => {
   if (release && release !== VERSION) throw new Problem("upgraded", "Slipstream was upgraded since this page was opened.");
   if (response.status === 304) return { same: true };
   const answer = await response.json().catch(() => null);
-  if (response.status >= 500) throw answer?.error ? new Problem("away", told(answer, response), answer.next || "") : new Problem("unreachable", `Airflow's API server answered with status ${response.status}.`);
+  if (response.status >= 500) throw answer?.error ? new Problem("away", answer.error) : new Problem("unreachable", `Airflow's API server answered with status ${response.status}.`);
   if (!response.ok) throw new Problem("refused", told(answer || {}, response), answer?.next || "");
   if (answer === null || !release) throw new Problem("unreachable", "Something else than Slipstream answered.");
   return { data: answer, tag: response.headers.get("ETag") || "" };

@@ -25,7 +25,7 @@ const context = {
 
 // What keeps the page from being up to date. A refused part says so in its own place; of what the page cannot do without the page does.
 const worst = () => Object.values(feeds).map((feed, at) => feed.problem && (feed.problem.kind !== "refused" || (!at && feed.data)) ? feed.problem : null).find(Boolean);
-const oldest = () => Math.min(...Object.values(feeds).map(feed => feed.at || Infinity));
+const oldest = () => Object.values(feeds)[0]?.at === 0 ? Infinity : Math.min(...Object.values(feeds).map(feed => feed.at || Infinity));
 const shownAt = at => Number.isFinite(at) ? html`What is shown is as of <time datetime=${new Date(at).toISOString()}>${new Date(at).toISOString().slice(11, 19)} UTC</time>, ${lasting((Date.now() - at) / 1000)} old.` : "Nothing could be read yet.";
 const banner = problem => problem ? html`<div class="banner bad" role="alert"><p><strong>${problem.message}</strong> ${shownAt(oldest())} ${remedy(problem)}</p></div>` : nothing;
 const remedy = problem => ({
