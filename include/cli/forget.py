@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -152,6 +153,8 @@ def _place_look(context: CliContext, scope: Scope) -> tuple[Found, list[Learned]
 
 def _retrained(options: argparse.Namespace, context: CliContext, scope: Scope, done: Done) -> Iterator[str]:
     """The training of each model whose version in production learned from the rows, where the spec or the caller asks for it."""
+    from include.versions.trainer import ASKED_BY
+
     wanted = {spec.name for spec in scope.models if options.retrain or spec.data.on_forget == "retrain"}
     for model in sorted({each.model for each in done.learned if each.is_served} & wanted):
         dag, name = f"{model}_training", f"forget__{done.request}__{done.digest[:8]}"
@@ -160,7 +163,7 @@ def _retrained(options: argparse.Namespace, context: CliContext, scope: Scope, d
             if airflow is None:
                 yield f"{model}: Airflow is not known here: run {dag} yourself."
                 continue
-            airflow.trigger_as(dag, name, {})
+            airflow.trigger_as(dag, name, {ASKED_BY: getpass.getuser()})  # Airflow sees the platform's login
             yield f"{model}: {dag} was started as {name}."
         except SlipstreamError as error:
             yield f"{model}: {dag} was not started ({error.what}): run it yourself."

@@ -81,7 +81,7 @@ def graph_of(ledger: Ledger, control: ControlStore, model: str, version: int | N
         raise DataError(
             f"{model} has no version {version}." if version else f"{model} has no version yet.",
             seen=version,
-            hint=f"its versions: {', '.join(map(str, records)) or 'none'}.",
+            hint=f"its versions: {', '.join(map(str, records))}." if records else "a run of its training DAG makes the first.",
         )
     graph, record = Graph(model, chosen), records[chosen]
     _version(graph, record)

@@ -2,7 +2,7 @@
 
 The control store is read as text: whatever names a result, in whatever column, keeps it. That keeps too much where a row only
 mentions one, and never too little. Two places are left out, for they tell what once was and lead nowhere: the audit chain, and
-the records of what was brought online. What was made for a version that was given up is kept by no mention of it at all
+documents that are copies for people (`RECORDS`). What was made for a version that was given up is kept by no mention of it at all
 (include/retention/released.py).
 """
 
@@ -31,8 +31,9 @@ from include.retention.released import Released, released_in
 AUDIT, DOCUMENTS = "slipstream_audit", "slipstream_documents"
 REGISTERED = ("slipstream_versions", "slipstream_effects")  # their keys are, or begin with, that of a registration
 # Kinds of documents that tell of results and keep none: which was brought online (include/features/online/presence.py), what a
-# verdict said (include/validation/kept.py), and what was given up.
-RECORDS = ("online", "verdict", "given_up")
+# verdict said (include/validation/kept.py), what a window showed (include/monitoring/windows.py) and alarmed of (alarm.py there),
+# and what was given up.
+RECORDS = ("online", "verdict", "window", "monitored", "given_up")
 _RESULT = re.compile(r"ledger/([^/\s\"]+/[^/\s\"]+)/g(\d+)/")
 _KEY = re.compile(r"\b([a-z][a-z_]*/[0-9a-f]{32})\b")
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")

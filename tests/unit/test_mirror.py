@@ -204,6 +204,7 @@ ELSEWHERE = {
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
+    "tests/unit/serving/prediction/test_explained_tensors.py": "serving/prediction/inference",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
     "tests/unit/plugins/test_slipstream_plugin.py": (
         "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_fleet plugins/slipstream_model"
