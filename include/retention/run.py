@@ -46,8 +46,8 @@ class Place:
     actor: str
     sets: Callable[[], Sequence[PartitionOwner]] = lambda: ()
     """The feature sets that can be loaded."""
-    dossier: Callable[[str, int], str] | None = None
-    """Makes, signs and keeps the dossier of a version; None where nothing can sign."""
+    dossier: Callable[[str, int, str], str] | None = None
+    """Makes, signs and keeps the dossier of a version that was last of use then; None where nothing can sign."""
     show: Callable[[str], None] = lambda _: None
     """Has the registry show what became of a model's versions."""
 

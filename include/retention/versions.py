@@ -38,12 +38,13 @@ UNSIGNED = "there is no key to sign its dossier with, which a regulated model ke
 @dataclass(frozen=True)
 class Releasing:
     """What the giving up of versions needs beside the stores. `at_work`: whether something that has no result may still get one.
-    `dossier`: makes, signs and keeps that of a version, and returns its path; None where nothing can sign."""
+    `dossier`: makes, signs and keeps that of a version that was last of use then, and returns its path; None where nothing can
+    sign."""
 
     actor: str
     now: datetime
     at_work: Callable[[Place], bool]
-    dossier: Callable[[str, int], str] | None = None
+    dossier: Callable[[str, int, str], str] | None = None
 
 
 @dataclass
@@ -183,7 +184,7 @@ def _give_up(ledger: Ledger, control: ControlStore, spec: ModelSpec, due: tuple[
         return False
     with control.transaction() as connection:
         record = stored_in(connection, spec.name)[version]
-    kept = releasing.dossier(spec.name, version) if releasing.dossier is not None and spec.profile != "standard" else ""
+    kept = releasing.dossier(spec.name, version, last) if releasing.dossier is not None and spec.profile != "standard" else ""
     body: dict[str, Any] = {"rule": rule_words(rule), "last": last, "by": releasing.actor, "dossier": kept}
     body["kept"] = numbers_of(ledger, record)
     fault.point("gc.version.looked")

@@ -45,7 +45,7 @@ class World:
     jobs: Jobs = field(default_factory=Jobs)
     spec: ModelSpec = SPEC
     later: timedelta = timedelta(0)  # how much later than now it is for gc
-    dossier: Callable[[str, int], str] | None = None
+    dossier: Callable[[str, int, str], str] | None = None
 
     @property
     def storage(self) -> Path:

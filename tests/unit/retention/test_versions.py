@@ -312,7 +312,8 @@ def test_a_regulated_model_keeps_a_dossier_of_what_goes(three: World) -> None:
     assert three.gc(AT_ONCE).kept[f"{MODEL} version 1"] == UNSIGNED
     made: list[int] = []
 
-    def dossier(model: str, version: int) -> str:
+    def dossier(model: str, version: int, last: str) -> str:
+        assert last == record(three, version).created_at
         assert is_there(three, version), "it is made while all is there"
         made.append(version)
         return f"dossiers/{model}/v{version}.json"
