@@ -106,7 +106,7 @@ def test_who_may_not_answer_reads_why_and_who_may_lets_it_on(
         (("approve", MODEL, str(FIRST), "--reason", " . "), {"user": "admin"}, "A decision needs a reason"),
         (("approve", MODEL, str(FIRST), *REASON, "--seen", "000000"), {"user": "admin"}, "is another than 000000"),
         (("approve", MODEL, str(SECOND), *REASON), {"user": "admin"}, "version 202 waits"),
-        (("approve", MODEL, "999", *REASON), {"user": "admin"}, "no version 999"),
+        (("approve", MODEL, "999", *REASON), {"user": "admin"}, "There is no version 999 of shop."),
         (("approve", "shopp", str(FIRST), *REASON), {"user": "admin"}, "shopp"),
     ]  # fmt: skip
     for argv, who, words in refusals:

@@ -190,6 +190,7 @@ ELSEWHERE = {
     "tests/unit/monitoring/test_monitor_step.py": "step_values/monitoring",
     "tests/unit/operators/test_evaluation.py": "evaluation/measure_again_step operators/links",
     "tests/unit/operators/test_monitoring.py": "operators/staleness",
+    "tests/unit/operators/test_persons.py": "operators/judged_again",
     "tests/unit/examples/test_models.py": "operators/catalog",
     "tests/unit/operators/test_compose.py": (
         "operators/assets operators/groups/features operators/groups/group operators/groups/monitoring operators/groups/rollout "
