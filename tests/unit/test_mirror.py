@@ -190,7 +190,6 @@ ELSEWHERE = {
     "tests/unit/monitoring/test_monitor_step.py": "step_values/monitoring",
     "tests/unit/operators/test_evaluation.py": "evaluation/measure_again_step operators/links",
     "tests/unit/operators/test_monitoring.py": "operators/staleness",
-    "tests/unit/operators/test_persons.py": "operators/judged_again",
     "tests/unit/examples/test_models.py": "operators/catalog",
     "tests/unit/operators/test_compose.py": (
         "operators/assets operators/groups/features operators/groups/group operators/groups/monitoring operators/groups/rollout "
@@ -229,7 +228,7 @@ ELSEWHERE = {
     "tests/unit/cli/test_approve.py": "backends/airflow/person",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
     "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
-    "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",
+    "tests/unit/operators/test_persons.py": "operators/approval_trigger operators/judged_again rollout/approval_request",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
     "tests/unit/core/expression/test_checked.py": "core/expression/functions core/expression/tree core/expression/typed",
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",
