@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator, Context, Param
 from include.core.errors import ConflictError, DataError, GateClosed, TransientError, one_line
 from include.core.time import now
 from operators.alert import Alert, send_alert
+from operators.dossier import keep_dossier
 from operators.links import evidence_url
 from operators.run import holder
 
@@ -61,6 +62,7 @@ def ask_persons(
     if standing.is_over(now()):
         _call_somebody(services, standing)
         told = True
+    keep_dossier(services, rollout, holder(context), standing.seen)
     _show(context, services, standing)
     _tell(services, standing)
     question = {"rollout": rollout.id, "seen": standing.seen, "told": told}

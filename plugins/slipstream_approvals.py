@@ -22,6 +22,7 @@ from include.rollout.approvals import Answer, approvals_of, decide, waiting_appr
 from include.rollout_state.approval import Person
 from include.versions.override import LONGEST
 from plugins.slipstream_access import any_access, may, model_access, require_known
+from plugins.slipstream_dossier import dossiers_about
 from plugins.slipstream_input import VERSIONS
 from plugins.slipstream_services import services
 
@@ -105,7 +106,8 @@ def _shown(standing: Standing, request: Request, user: BaseUser) -> dict[str, An
     has_right = may_answer(standing.rollout.model, request, user)
     right = standing.terms.allows(person) and has_right
     why = {"approve": _why_not(standing, person, has_right), "reject": _why_neither(standing, person, has_right)}
-    return {**request_of(services().control, standing), "may_answer": right, "why_not": why}
+    kept = dossiers_about(standing.rollout.model, standing.rollout.challenger)
+    return {**request_of(services().control, standing), "may_answer": right, "why_not": why, "dossiers": kept}
 
 
 def _why_neither(standing: Standing, person: Person, has_right: bool) -> str:

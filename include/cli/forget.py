@@ -29,7 +29,8 @@ SHAPES: Shapes = {
         "owners": "the models and feature sets that it is about", "keys": "the names of the keys",
         "changed": "whether anything was: false without --yes", "files": f"raw partitions and pushed rows: {_ROWS}",
         "results": "of the ledger, by key: the rows in all of its generations",
-        "learned": "versions that learned from the rows: `model`, `version`, `semver`, `stage`",
+        "learned": "versions that learned from the rows: `model`, `version`, `semver`, `stage`, and in words that "
+        "one was `given_up`",
         "unread": "what could not be read, by place: why", "request": "the request's name; null without --yes",
         "online": "rows that were removed online, by owner; null without --yes",
         "predictions": "records of the prediction log that were overwritten, by model; null without --yes",
@@ -204,7 +205,7 @@ def _did(done: Done, runs: list[str]) -> Iterator[str]:
 def _models(models: list[Learned]) -> Iterator[str]:
     if models:
         yield "Versions that learned from the rows: " + ", ".join(
-            f"{each.model} {each.version} ({each.stage})" for each in models
+            f"{each.model} {each.version} ({each.given_up or each.stage})" for each in models
         )
 
 

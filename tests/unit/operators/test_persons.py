@@ -104,6 +104,21 @@ def again(run: Run, task: Any, deferred: TaskDeferred, said: dict[str, Any]) -> 
     return more.value
 
 
+def test_a_dossier_of_what_is_asked_is_kept_before_anybody_is_shown_it(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[int, str, int]] = []
+
+    def keep(services: Services, rollout: Rollout, actor: str, asked: str) -> None:
+        kept.append((rollout.challenger, asked, len(SHOWN)))
+
+    monkeypatch.setattr("operators.persons.keep_dossier", keep)
+    _, rollout, _ = waits(services, full())
+    standing = approval(services.control, rollout.id)
+    assert standing is not None
+    assert kept == [(2, standing.seen, 0)]
+
+
 def test_a_stage_asks_in_airflow_and_waits_without_a_slot(services: Services) -> None:
     _, rollout, deferred = waits(services, full())
     (shown,) = SHOWN
