@@ -163,6 +163,9 @@ ELSEWHERE = {
     "tests/unit/operators/test_lost_rows.py": "cli/online",
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
     "tests/unit/backup/test_create.py": "backup/dump backup/index backup/manifest backup/parts backup/verify",
+    "tests/unit/retention/test_versions.py": (
+        "core/given_up governance/numbers retention/released retention/version_use versions/given_up versions/hold"
+    ),
     "tests/unit/retention/test_ledger.py": (
         "retention/finding retention/holdings retention/lifecycle retention/reachable retention/run"
     ),
