@@ -20,8 +20,8 @@ MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
 # And of a fit whose weights are kept, or that was to begin from a champion's: CHAMPION is what it is handed, BEGUN how it began.
 # Of a fit by DP-SGD, what it spent.
 PRIVACY = "privacy.json"
-FEWEST = 16  # rows of a worker's share of a private batch, on the average: fewer may be none, which no loss is defined of
 TRAINED, CHAMPION, BEGUN = "trained-weights", "champion-weights", "begun.json"
+FEWEST = 16  # rows of a worker's share of a private batch, on the average: fewer may be none, which no loss is defined of
 
 
 @dataclass(frozen=True)
