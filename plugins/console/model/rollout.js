@@ -31,7 +31,7 @@ const rail = each => html`<div>${chart({
   sentence: each.limit === null ? `${each.seen} of ${many(each.of)} so far; no count could reach a boundary yet.` : `${each.seen} of ${many(each.of)} so far; ${each.limit} would end the rollout: ${share(each.used)} used up.`,
   lines: [{ label: "seen", kind: "steps", color: "--accent", values: each.hits }, { label: "boundary", kind: "dashed", color: "--bad", values: each.limits }],
 })}<p class="note">${each.name}</p></div>`;
-const rails = live => live.rails?.length ? [table("Rails and their boundaries", [{ term: "rail", head: true }, { title: "seen", n: true }, { title: "of", n: true }, { term: "boundary", n: true }, { term: "nearness" }],
+const rails = live => live.rails?.length ? [table("Rails and their boundaries", [{ term: "rail", head: true }, { term: "rail_seen", n: true }, { term: "rail_of", n: true }, { term: "boundary", n: true }, { term: "nearness" }],
   live.rails.map(each => [each.name, many(each.seen), many(each.of), each.limit === null ? "out of reach" : many(each.limit),
     each.used === null ? "–" : html`<meter max="1" low="0.5" high="0.8" optimum="0" value=${Math.min(1, each.used)} aria-label="used up"></meter><span class=${each.used > .8 ? "bad" : nothing}>${share(each.used)}</span>`])),
   html`<div class="charts">${repeat(live.rails, each => each.name, rail)}</div>`] : nothing;
