@@ -11,7 +11,7 @@ const decided = entry => {
   return html`<span class="dim">${compared + apart + (compared && entry.evidence.answer === "promote" ? "" : words)}</span>`;
 };
 const enough = live => live.needed ? html`<meter max=${live.needed} value=${Math.min(live.requests, live.needed)} aria-label="requests seen of those needed"></meter>
-  <span class="dim">${many(live.requests)} of ${many(live.needed)} requests</span>` : html`<span class="dim">${count(live.requests || 0, "request")}</span>`;
+  <span class="dim">${live.requests > live.needed ? `${count(live.requests, "request")}, ${many(live.needed)} were needed` : `${many(live.requests)} of ${many(live.needed)} requests`}</span>` : html`<span class="dim">${count(live.requests || 0, "request")}</span>`;
 const running = live => live === undefined ? html`<span class="dim">reading the evidence…</span>` : live.paused
   ? html`<span class="warn">paused by ${live.paused.actor}</span>${live.begun ? enough(live) : nothing}` : live.begun ? enough(live) : html`<span class="dim">${live.words || "entered"}</span>`;
 
