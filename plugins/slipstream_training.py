@@ -10,6 +10,7 @@ from pydantic import Field
 
 from include.core.errors import ConflictError
 from include.core.time import parse_time, utc_now
+from include.versions.given_up import require_kept_in
 from include.versions.queries import at_version
 from plugins.slipstream_access import model_access
 from plugins.slipstream_acts import Reason
@@ -58,5 +59,6 @@ def roll_out(model: str, body: Offer, user: Operator) -> dict[str, Any]:
     """By the rollout's own rules: it goes on only where the version's gate is open and its turn has come."""
     with services().control.transaction() as connection:
         at_version(connection, model, body.version)
+        require_kept_in(connection, model, body.version)
     conf = {"version": body.version}
     return start_run(model, "rollout", conf, user, "rollout.start", conf, body.reason, body.token)

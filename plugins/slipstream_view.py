@@ -17,6 +17,7 @@ from include.ranges.status import latest
 from include.rollout.plan import rollout_stages
 from include.routing.gateways import Gateway, list_gateways
 from include.versions.record import VersionRecord
+from include.versions.shown import given_up
 
 COLUMNS = 3  # of metrics, that a screen has room for
 RANGES = 3  # of days, the newest
@@ -96,6 +97,8 @@ def report_link(result: Result, name: str = "report.html") -> str:
 
 def _evaluation(ledger: Ledger, record: VersionRecord) -> dict[str, Json]:
     reference = record.entry.lineage.evaluation
+    if (gone := given_up(record)) is not None:
+        return {"report": "", "baselines": gone.kept.get("evaluation", {}).get("baselines", {})}
     try:
         return _evaluated(ledger, reference)
     except (DataError, IntegrityError):  # the page is also for the day when the ledger is damaged

@@ -2,8 +2,9 @@
 
     dossiers/{model}/v{version}-{the first digits of its digest}.json
 
-One for each rollout, and one for each thing that its persons are shown: a task that is tried again finds that it was made. Killed
-between the file and the note of it, the next try makes another, which says the same of a later moment.
+One for each rollout, one for each thing that its persons are shown, and a last one before the version is given up: a task that is
+tried again finds that it was made. Killed between the file and the note of it, the next try makes another, which says the same of
+a later moment.
 """
 
 from __future__ import annotations
@@ -39,6 +40,15 @@ def keep(
     """Make and store it, unless the rollout has one. Without a key it says that nobody signed it. `asked`: the digest of what
     persons are asked about, where it is of the question and not of the promotion."""
     name = f"dossier/{rollout}" + (f"/asked/{asked[:SHOWN]}" if asked else "")
+    return _keep(services, model, version, name, key, actor)
+
+
+def keep_last(services: Installation, model: str, version: int, key: SigningKey, actor: str) -> Kept:
+    """The one that stays of a version that is about to be given up: of a moment at which all that it was made from is there."""
+    return _keep(services, model, version, f"dossier/given_up/{model}/{version}", key, actor)
+
+
+def _keep(services: Installation, model: str, version: int, name: str, key: SigningKey | None, actor: str) -> Kept:
     if (known := KEPT.load(services.control, name)) is not None:
         return Kept(str(known.body["path"]), bool(known.body["signed"]), new=False)
     return store(services, issue(services.control, gather(services, model, version, actor), key, actor), name)
