@@ -18,6 +18,7 @@ from tests.support.subject_world import MODEL, TOLD, WHO, SubjectWorld
 def _settled(world: SubjectWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPSTREAM_HOME", str(world.home))
     monkeypatch.setenv("SLIPSTREAM_MODELS", "tests.unit.operators.models")
+    monkeypatch.setenv("SLIPSTREAM_REGISTRY", "folder")
     monkeypatch.setenv("SLIPSTREAM_ONLINE_URL", f"sqlite:///{world.home / 'online.db'}")
 
 
