@@ -77,7 +77,7 @@ def test_nothing_of_it_is_in_the_servers_files_and_what_is_others_stays(world: S
     (run,) = client.search_runs([client.get_experiment_by_name(MODEL).experiment_id])
     assert "forgotten" in run.data.tags["asked by"]
     (version,) = client.search_model_versions(f"name = '{MODEL}'")
-    assert version.description == "Slow for forgotten."
+    assert version.description == "Slow for forgotten"
     texts = {path.name: path.read_text() for path in (server.folder / "artifacts").rglob("*") if path.suffix in (".json", ".txt")}
     assert texts["other.txt"] == "customer-1 alone"
     assert json.loads(texts["worst.json"]) == {"worst": ["forgotten", 48200.0, "customer-1"]}

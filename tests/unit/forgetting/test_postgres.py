@@ -114,7 +114,7 @@ def test_nothing_is_in_a_dump_nor_in_the_bytes_of_its_files(world: SubjectWorld,
     assert {path.partition("/")[0] for path in database.holding(WANTED)} <= {"pg_wal"}, "which is what is said to be left"
     assert list(in_control(world.control, WANTED)) == []
     with world.control.transaction() as connection:
-        assert connection.execute(sa.select(rollouts.c.reason)).scalar() == "forgotten: once more"
+        assert connection.execute(sa.select(rollouts.c.reason)).scalar() == "forgotten once more"
     (record,) = records(world.storage)
     assert chained(world.control, record)
     assert world.control.broken_audit_rows() == []
