@@ -84,8 +84,8 @@ e2e-aws: setup  ## the loop where all state is AWS's: S3, SageMaker, DynamoDB, S
 	@$(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e/test_aws.py
 
 IMAGES ?=
-e2e-console: setup  ## every page of the console in a real browser with axe-core: each role, light and dark, 1400 and 600 px; IMAGES=1 for docs/images
-	@CONSOLE_IMAGES="$(IMAGES)" $(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e/test_console_walk.py
+e2e-console: setup  ## every page of the console in a real browser with axe-core: each role, light and dark, 1400 and 600 px; and its acts as runs of a real Airflow; IMAGES=1 for docs/images
+	@CONSOLE_IMAGES="$(IMAGES)" $(PY) -m pytest -m e2e -s --timeout=3600 tests/e2e/test_console_walk.py tests/e2e/test_console_acts.py
 
 COMPOSE ?=
 e2e-compose: setup  ## the image built, compose up in a network of its own, a model from features to promotion; needs dockerd; COMPOSE=--no-build

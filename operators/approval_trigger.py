@@ -18,7 +18,8 @@ from operators.triggers import described
 
 
 class ApprovalTrigger(BaseTrigger):
-    """Fires when the rollout's approval says something, or when somebody has answered the task in Airflow.
+    """Fires when the rollout's approval says something, when somebody has answered the task in Airflow, or when the judge has
+    something to say of the stage in which the traffic is left.
 
     It only looks, like the others. `question` is that of include.rollout.approval_list.look, `ti_id` the task's.
     """
@@ -44,11 +45,14 @@ class ApprovalTrigger(BaseTrigger):
                 return
 
     async def _look(self) -> dict[str, Any] | None:
+        from include.rollout.after_verdict import look as judged
         from include.rollout.approval_list import look
 
         if (said := await answered(self.ti_id)) is not None:
             return said
         answer = await asyncio.to_thread(look, **self.question)
+        if answer is None:  # whoever is waited for comes first: a judge that cannot look holds up no answer
+            answer = await asyncio.to_thread(judged, rollout=self.question["rollout"])
         return None if answer is None else {"answer": answer}
 
 

@@ -1,4 +1,4 @@
-"""The dossier that a regulated model gets at each promotion."""
+"""The dossiers that a regulated model gets: when persons are asked about a version, and at each promotion."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 PLAYBOOK = "docs/dossier.md#at-each-promotion"
 
 
-def keep_dossier(services: Services, rollout: Rollout, actor: str) -> Kept | None:
+def keep_dossier(services: Services, rollout: Rollout, actor: str, asked: str = "") -> Kept | None:
     """Of a model with `profile="regulated"`: made, signed and stored. Nothing here undoes a promotion, or fails it: what could
-    not be made, or signed, is a ticket."""
+    not be made, or signed, is a ticket. `asked`: the digest of what persons are asked about, who may then read it."""
     from include.governance.dossier.keys import CONNECTION, signing_key
     from include.overview.dossier.keep import keep
 
@@ -26,7 +26,7 @@ def keep_dossier(services: Services, rollout: Rollout, actor: str) -> Kept | Non
         if services.spec(model).profile == "standard":
             return None
         settings = services.with_connection(CONNECTION)
-        kept = keep(services, model, version, rollout.id, signing_key(settings.home, settings.environ), actor)
+        kept = keep(services, model, version, rollout.id, signing_key(settings.home, settings.environ), actor, asked)
     except SlipstreamError as error:
         _tell(services, rollout, "dossier_missing", f"The dossier of {model} version {version} was not made: {one_line(error)}")
         return None

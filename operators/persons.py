@@ -14,6 +14,7 @@ from airflow.sdk import BaseOperator, Context, Param
 from include.core.errors import ConflictError, DataError, GateClosed, TransientError, one_line
 from include.core.time import now
 from operators.alert import Alert, send_alert
+from operators.dossier import keep_dossier
 from operators.links import evidence_url
 from operators.run import holder
 
@@ -50,21 +51,25 @@ def ask_persons(
     if expire(services.control, rollout, epoch):
         raise _too_late(rollout)
     if shown and shown != standing.seen:  # a try shows one request: Airflow keeps its words
-        raise TransientError(
-            f"Version {rollout.challenger} of {rollout.model} has changed while persons were asked.",
-            safe="no answer is lost: those that were given stand with what they were given for.",
-            hint="none: the next try shows what there is to see now.",
-        )
+        if _has_tries(context):
+            raise TransientError(
+                f"Version {rollout.challenger} of {rollout.model}, or what the judge says of it, has changed while persons were "
+                "asked.",
+                safe="no answer is lost: those that were given stand with what they were given for.",
+                hint="none: the next try shows what there is to see now.",
+            )
+        log.error("Airflow's page shows what there was to see before: answer in the console, or by slipstream approve.")
     if standing.is_over(now()):
         _call_somebody(services, standing)
         told = True
+    keep_dossier(services, rollout, holder(context), standing.seen)
     _show(context, services, standing)
     _tell(services, standing)
     question = {"rollout": rollout.id, "seen": standing.seen, "told": told}
     operator.defer(
         trigger=ApprovalTrigger(question, str(ti.id), POLL_SECONDS),
         method_name="persons_answered",
-        kwargs={"shown": standing.seen, "told": told},
+        kwargs={"shown": shown or standing.seen, "told": told},
     )
 
 
@@ -88,6 +93,13 @@ def take_answer(context: Context, services: Services, rollout: Rollout, event: M
     except (ConflictError, DataError, GateClosed) as refused:
         log.error("The answer of %s does not count. %s", by.name or "nobody", one_line(refused))
         return None
+
+
+def _has_tries(context: Context) -> bool:
+    """Whether one may be spent on showing the request anew. The last is left for a process that is killed: a task without tries
+    fails, and what is rolled out is rolled back with it."""
+    ti = context["ti"]
+    return bool(ti.try_number < getattr(ti, "max_tries", ti.try_number + 1))
 
 
 def _tell(services: Services, standing: Standing) -> None:
@@ -133,5 +145,4 @@ def _show(context: Context, services: Services, standing: Standing) -> None:
 
 def _assigned(standing: Standing) -> Sequence[str]:
     """Those named, without whoever triggered the training; Airflow refuses others at once. Empty: whoever has the right."""
-    trainer = (standing.trained_by or "").casefold()
-    return [user for user in standing.terms.users if user.casefold() != trainer]
+    return [user for user in standing.terms.users if user.casefold() not in standing.trainers]

@@ -20,7 +20,7 @@ from operators.foreign import Foreign
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
 from operators.links import MlflowRunLink, ReportLink, report_url
-from operators.run import is_backfill, may_deploy, run_type, user
+from operators.run import is_backfill, may_deploy, run_type, trainer
 
 if TYPE_CHECKING:
     from include.core.request import Ref
@@ -122,7 +122,7 @@ class RegisterModelOperator(ReconcileOperator):
         from include.governance.registry import register
 
         package = self._foreign or self._trained_here(context, services)
-        package = replace(package, said={**package.said, TRAINED_BY: user(context)})
+        package = replace(package, said={**package.said, TRAINED_BY: trainer(context)})
         registry = services.registry()
         record = register(services.control, registry, package, epoch)
         evaluation = services.ledger.resolve(package.entry.lineage.evaluation)

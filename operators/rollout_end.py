@@ -78,6 +78,8 @@ class RollBackModelOperator(EndingOperator):
         back = RollBackModelOperator(task_id="back", model="flight_delay", rollout=opened.output).as_teardown()
     """
 
+    goes_forward: ClassVar[bool] = False
+
     def reconcile(self, context: Context, services: Services, epoch: int) -> dict[str, Any]:
         from include.rollout.history import read_rollout
         from include.rollout.machine import roll_back

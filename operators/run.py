@@ -54,6 +54,23 @@ def user(context: Context) -> str:
     return str(getattr(context["dag_run"], "triggering_user_name", None) or "")
 
 
+def trainer(context: Context) -> str | None:
+    """Who asked for the training of this run: its user, and whoever the run's conf names behind a login of the platform's.
+
+    Empty where a clock or a task's event did; None where a person may be behind it whom Airflow does not name: an event that no
+    task sent (its API makes those), or another DAG's task that started the run.
+    """
+    from include.versions.trainer import ASKED_BY, SEPARATOR  # SQLAlchemy: not while DAG files are parsed
+
+    behind = str((getattr(context["dag_run"], "conf", None) or {}).get(ASKED_BY) or "").strip()
+    names = list(dict.fromkeys(name for name in (user(context), behind) if name))
+    if names:
+        return SEPARATOR.join(names)
+    groups = (context.get("triggering_asset_events") or {}).values()
+    outside = any(getattr(event, "source_dag_id", "a task's") is None for group in groups for event in group)
+    return None if outside or run_type(context) == "operator_triggered" else ""
+
+
 def is_backfill(context: Context) -> bool:
     """A backfill run computes and registers; it never deploys, pages or triggers a retrain."""
     return run_type(context) == "backfill"

@@ -15,6 +15,7 @@ from operators.alert import Alert, send_alert
 from operators.base import ReconcileOperator, SlipstreamOperator
 from operators.hooks import open_services
 from operators.inputs import Input, Inputs, Takes
+from operators.judged_again import judge_again
 from operators.persons import ask_persons, take_answer
 from operators.triggers import QuestionTrigger
 
@@ -52,6 +53,7 @@ class RolloutOperator(TrafficOperator):
     """
 
     takes: ClassVar[Inputs] = {"rollout": OPENED}
+    goes_forward: ClassVar[bool] = True
     template_fields = ("rollout",)
 
     def __init__(self, *, rollout: Input = None, **kwargs: Any) -> None:
@@ -62,6 +64,7 @@ class RolloutOperator(TrafficOperator):
         return self.attempt(context)
 
     def attempt(self, context: Context, shown: str = "", told: bool = False) -> dict[str, Any]:
+        self._judge_again(context)
         try:
             return super().execute(context)
         except PausedError as paused:
@@ -79,16 +82,25 @@ class RolloutOperator(TrafficOperator):
         return self.attempt(context, shown, told)
 
     def go_on(self, context: Context, event: Mapping[str, Any]) -> Json:
-        """The pause is over, as the trigger says; the control store is asked again."""
+        """The pause is over, or the judge has something to say, as the trigger says; the control store is asked again."""
         del event
         return self.execute(context)
+
+    def _judge_again(self, context: Context) -> None:
+        """Before it goes on from a stage in which it was left for persons or by a pause. Raises GateClosed where it may not."""
+        if not self.goes_forward:
+            return
+        services = open_services()
+        rollout = self.driven(services)
+        if rollout.approval is not None or rollout.state == "paused":
+            judge_again(context, services, rollout)
 
     def wait_until_resumed(self, context: Context, paused: PausedError) -> NoReturn:
         """In the triggerer. Whether it is paused still is for the trigger to ask: here it may have ended just now."""
         self.log.warning("Waiting: %s", one_line(paused))
         question = {"rollout": self.required("rollout")["rollout"]}
         self.defer(
-            trigger=QuestionTrigger("include.rollout.stage_evaluation:resumed", question, ASK_AGAIN, EVALUATE_SECONDS),
+            trigger=QuestionTrigger("include.rollout.after_verdict:resumed", question, ASK_AGAIN, EVALUATE_SECONDS),
             method_name="go_on",
         )
 

@@ -181,6 +181,21 @@ class TrainModelOperator(ComputeOperator):
         spec = spec_of_run(context, services, self.model)
         return train_request(spec, training_set, chosen, self._champion(spec, context, services))
 
+    def _generation(self, request: Request, context: Context, services: Services) -> int:
+        """Skipped where the version that this very training made was given up: nothing is trained to make it a second time."""
+        from include.core.given_up import given_up_of
+
+        newest = services.ledger.generation(request.key)
+        mark = None if self.wants_fresh(context) else given_up_of(services.storage, request.key, newest)
+        if mark is not None:
+            raise AirflowSkipException(
+                f"This training made version {mark.version} of {mark.model}, which was {mark.words}. It is not trained again, "
+                f"and no version is made: its record and its numbers are kept (slipstream versions {mark.model}, slipstream "
+                f"backtest {mark.model}). For a new version train as of another moment; with the parameter fresh this one is "
+                "trained anew."
+            )
+        return super()._generation(request, context, services)
+
     def _champion(self, spec: ModelSpec, context: Context, services: Services) -> Ref | None:
         """What to begin from."""
         from include.training.warm_start import cold_because

@@ -14,6 +14,7 @@ from plugins import (
     slipstream_audit,
     slipstream_console,
     slipstream_costs,
+    slipstream_dossier,
     slipstream_features,
     slipstream_fleet,
     slipstream_lineage,
@@ -39,6 +40,7 @@ PAGES = (
     slipstream_lineage,
     slipstream_audit,
     slipstream_costs,
+    slipstream_dossier,
     slipstream_reports,
     slipstream_console,
 )

@@ -11,16 +11,18 @@ from typing import Annotated, Any, Literal
 from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
-from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from include.governance.mirror import follow
 from include.rollout.approval_gate import Standing
+from include.rollout.approval_list import why_nobody
 from include.rollout.approval_request import request as request_of
 from include.rollout.approvals import Answer, approvals_of, decide, waiting_approvals
 from include.rollout_state.approval import Person
 from include.versions.override import LONGEST
 from plugins.slipstream_access import any_access, may, model_access, require_known
+from plugins.slipstream_dossier import dossiers_about
 from plugins.slipstream_input import VERSIONS
 from plugins.slipstream_services import services
 
@@ -63,11 +65,14 @@ def approvals(request: Request, user: User) -> list[dict[str, Any]]:
 
 
 @router.get("/api/models/{model}/approval")
-def waiting(model: str, request: Request, user: Reader) -> dict[str, Any]:
-    """{"waiting": what waits for persons now, or None; "said": what they said of that version}."""
+def waiting(model: str, request: Request, user: Reader, version: Annotated[int, Query(ge=0, le=VERSIONS)] = 0) -> dict[str, Any]:
+    """{"waiting": what waits for persons now, or None; "said": what they said of that version; "nobody": where a version is asked
+    about that does not wait, why}."""
     found = waiting_approvals(services().control, model)
     said = approvals_of(services().control, model, found[0].rollout.challenger) if found else []
-    return {"waiting": _shown(found[0], request, user) if found else None, "said": said}
+    waits = found[0].rollout.challenger if found else 0
+    nobody = why_nobody(services().control, model, version) if version and version != waits else ""
+    return {"waiting": _shown(found[0], request, user) if found else None, "said": said, "nobody": nobody}
 
 
 @router.post("/api/models/{model}/approval")
@@ -101,7 +106,8 @@ def _shown(standing: Standing, request: Request, user: BaseUser) -> dict[str, An
     has_right = may_answer(standing.rollout.model, request, user)
     right = standing.terms.allows(person) and has_right
     why = {"approve": _why_not(standing, person, has_right), "reject": _why_neither(standing, person, has_right)}
-    return {**request_of(services().control, standing), "may_answer": right, "why_not": why}
+    kept = dossiers_about(standing.rollout.model, standing.rollout.challenger)
+    return {**request_of(services().control, standing), "may_answer": right, "why_not": why, "dossiers": kept}
 
 
 def _why_neither(standing: Standing, person: Person, has_right: bool) -> str:
@@ -115,7 +121,7 @@ def _why_neither(standing: Standing, person: Person, has_right: bool) -> str:
 def _why_not(standing: Standing, person: Person, has_right: bool) -> str:
     if words := _why_neither(standing, person, has_right):
         return words
-    if (standing.trained_by or "").strip().casefold() in person.keys:
+    if standing.trainers & person.keys:
         return "You triggered its training: somebody else has to approve it. You may reject it."
     if any(said.person.keys & person.keys for said in standing.approvals):
         return "You have approved it: another person is asked now."

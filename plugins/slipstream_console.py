@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from include.core.digest import digest_bytes, digest_json
 from include.core.html import THEMED
 from plugins.slipstream_access import any_access
+from plugins.slipstream_ahead import AHEAD
 
 FOLDER = Path(__file__).with_name("console")
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
@@ -87,6 +88,7 @@ def file(of: str, path: str, user: User) -> Response:
 
 
 def _shell() -> HTMLResponse:
+    AHEAD.begin()  # while the browser fetches the page's modules
     text = (FOLDER / SHELL).read_text().replace("@VERSION@", version())
     return HTMLResponse(text, headers={**SAFE, "Content-Security-Policy": POLICY, "Cache-Control": "no-store"})
 

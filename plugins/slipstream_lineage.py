@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from include.overview.lineage_graph import days_of_version, graph_of, node_of, owner_of, versions_of
 from plugins.slipstream_access import any_access, check, dag_of, model_access
+from plugins.slipstream_dossier import dossiers_about
 from plugins.slipstream_input import VERSIONS
 from plugins.slipstream_services import services
 
@@ -22,7 +23,8 @@ Name = Annotated[str, Query(min_length=1, max_length=128)]
 @router.get("/api/lineage/{model}")
 def lineage(model: str, user: Reader, version: Version = None) -> dict[str, Any]:
     del user
-    return graph_of(services().ledger, services().control, model, version)
+    graph = graph_of(services().ledger, services().control, model, version)
+    return {**graph, "dossiers": dossiers_about(model, graph["version"])}
 
 
 @router.get("/api/lineage/{model}/versions/{version}/days")

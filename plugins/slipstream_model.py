@@ -8,6 +8,7 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from include.core.errors import SpecError
 from include.core.time import now
 from include.governance.audit import history
 from include.governance.comparison import compare
@@ -21,6 +22,7 @@ from include.rollout.history import events, live_rollout, read_rollout
 from include.rollout.live_view import live_view
 from include.rollout.report import rollout_page
 from plugins.slipstream_access import may, model_access
+from plugins.slipstream_dossier import dossiers_of
 from plugins.slipstream_input import VERSIONS
 from plugins.slipstream_reports import headers_of
 from plugins.slipstream_services import services
@@ -38,13 +40,18 @@ RIGHTS = {"roll_back": "rollout", "recompute": "training", "train": "training", 
 
 @router.get("/api/models/{model}")
 def model(model: str, request: Request, user: Reader) -> dict[str, Any]:
-    spec, settings = services().spec(model), services().settings
+    settings, broken = services().settings, ""
+    try:
+        spec = services().spec(model)
+    except SpecError as error:
+        spec, broken = None, "\n".join(error.lines())
     links = {"registry": f"{settings.mlflow_url}/#/models/{model}", "jobs": settings.ray_url}
     dags = [f"{model}_{name}" for name in ("features", "features_range", "training", "rollout", "monitoring", "scoring")]
     rights = {name: may(model, request, user, "POST", dag) for name, dag in RIGHTS.items()}
     rows = [row.to_json() for row in history(services().control, model, limit=20)]
     shown = model_view(services().ledger, services().control, spec, overview(services().control, model))
-    return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows}
+    return {**shown, "links": links, "dags": dags, "may": rights, "audit": rows, "dossiers": dossiers_of(model),
+            "broken": broken}  # fmt: skip
 
 
 @router.get("/api/models/{model}/live")

@@ -39,8 +39,17 @@ class LazyApp:
         await self._app(scope, receive, send)
 
 
+def begun(app: Any) -> Any:
+    """A middleware that is none: Airflow builds it as its API server starts, and nowhere else; each request goes past it."""
+    from plugins.slipstream_ahead import AFTER, AHEAD
+
+    AHEAD.begin(AFTER)
+    return app
+
+
 class SlipstreamPlugin(AirflowPlugin):
     name = "slipstream"
+    fastapi_root_middlewares = [{"middleware": begun, "name": "Slipstream's specs ahead"}]  # noqa: RUF012 (Airflow's interface)
     fastapi_apps = [{"app": LazyApp(), "url_prefix": "/slipstream", "name": "Slipstream"}]  # noqa: RUF012 (Airflow's interface)
     external_views = [  # noqa: RUF012 (Airflow's interface)
         {

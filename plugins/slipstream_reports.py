@@ -15,23 +15,36 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.responses import Response
 
 from include.core.errors import DataError
+from include.core.html import document
 from include.core.html_policy import STATIC, policy_of
 from include.core.ledger import Ledger
 from plugins.slipstream_access import any_access, check
 from plugins.slipstream_services import services
 
 router = APIRouter()
+NOT_KEPT = {"Cache-Control": "no-store"}
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "private, max-age=3600",  # the ledger never rewrites a file
 }
+# A window, a verdict and a version name their pages as long as they stand; a page is a file of the ledger, which `slipstream gc`
+# may have cleared away.
+GONE = document(
+    "No such report",
+    "<h1>There is no such report</h1><p>If a page of the console led here, there was one: it is gone from the ledger "
+    "(<code>slipstream gc</code>). The numbers that the console shows of it are copies, and stay. To have it made again: "
+    "<code>slipstream invalidate</code> its step, and run its DAG.</p>",
+).encode()
 
 
 @router.get("/files/{path:path}")
 def report(path: str, request: Request, user: Annotated[BaseUser, Depends(any_access)]) -> Response:
-    about, data = read_report(services().ledger, path)
+    try:
+        about, data = read_report(services().ledger, path)
+    except HTTPException as error:
+        return Response(GONE, error.status_code, media_type="text/html; charset=utf-8", headers={**headers_of(GONE), **NOT_KEPT})
     check("GET", about, request, user)
     return Response(data, media_type="text/html; charset=utf-8", headers=headers_of(data))
 

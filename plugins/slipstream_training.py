@@ -8,7 +8,9 @@ from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
 from fastapi import APIRouter, Depends
 from pydantic import Field
 
-from include.core.time import parse_time
+from include.core.errors import ConflictError
+from include.core.time import parse_time, utc_now
+from include.versions.given_up import require_kept_in
 from include.versions.queries import at_version
 from plugins.slipstream_access import model_access
 from plugins.slipstream_acts import Reason
@@ -38,8 +40,18 @@ class Offer(Run):
 
 @router.post("/api/models/{model}/train")
 def train(model: str, body: Training, user: Trainer) -> dict[str, Any]:
-    conf = {"as_of": parse_time(body.as_of).isoformat()} if body.as_of else {}
+    conf = {"as_of": _past(body.as_of)} if body.as_of else {}
     return start_run(model, "training", conf, user, "training.start", conf, body.reason, body.token)
+
+
+def _past(text: str) -> str:
+    """As the DAG takes it. Raises ConflictError for a moment that has not come: the run would fail, a minute later."""
+    if (moment := parse_time(text)) > utc_now():
+        raise ConflictError(
+            f"{moment:%Y-%m-%d %H:%M} UTC has not come.", seen=text, safe="nothing was started.",
+            hint="name a moment that has passed, or none: the newest published partition.",
+        )  # fmt: skip
+    return moment.isoformat()
 
 
 @router.post("/api/models/{model}/roll_out")
@@ -47,5 +59,6 @@ def roll_out(model: str, body: Offer, user: Operator) -> dict[str, Any]:
     """By the rollout's own rules: it goes on only where the version's gate is open and its turn has come."""
     with services().control.transaction() as connection:
         at_version(connection, model, body.version)
+        require_kept_in(connection, model, body.version)
     conf = {"version": body.version}
     return start_run(model, "rollout", conf, user, "rollout.start", conf, body.reason, body.token)

@@ -17,26 +17,44 @@ from include.ranges.status import latest
 from include.rollout.plan import rollout_stages
 from include.routing.gateways import Gateway, list_gateways
 from include.versions.record import VersionRecord
+from include.versions.shown import given_up
 
 COLUMNS = 3  # of metrics, that a screen has room for
 RANGES = 3  # of days, the newest
 
 
-def model_view(ledger: Ledger, control: ControlStore, spec: ModelSpec, seen: Overview) -> dict[str, Json]:
-    """The overview, with each version's report and baselines, the stages a rollout walks through, and who serves."""
+def model_view(ledger: Ledger, control: ControlStore, spec: ModelSpec | None, seen: Overview) -> dict[str, Json]:
+    """The overview, with each version's report and baselines, the stages a rollout walks through, and who serves. Without a spec,
+    for it cannot be loaded, it is what the stores know: what serves goes on, and may have to be rolled back."""
     shown = seen.to_json()
     shown["versions"] = [{**record.to_json(), **_evaluation(ledger, record)} for record in seen.versions]
     return {
         **shown,
+        **(_of_spec(spec) if spec is not None else _of_stores(seen)),
+        "ranges": [each.to_json() for each in latest(ledger.storage, seen.model, RANGES)],
+        "gateways": [_gateway(each, seen.model, seen) for each in list_gateways(control)],
+    }
+
+
+def _of_spec(spec: ModelSpec) -> dict[str, Json]:
+    return {
         "description": spec.description,
         "owner": spec.owner,
         "label": spec.label,
         "metric": spec.evaluation.metric,
         "metrics": metric_columns(spec),
         "stages": [stage.name for stage in rollout_stages(spec)],
-        "ranges": [each.to_json() for each in latest(ledger.storage, spec.name, RANGES)],
-        "gateways": [_gateway(each, spec.name, seen) for each in list_gateways(control)],
     }
+
+
+def _of_stores(seen: Overview) -> dict[str, Json]:
+    """Which of its metrics the gate goes by only the spec says."""
+    names = [name for record in seen.versions[:1] for name in record.entry.metrics][:COLUMNS]
+    stages = dict.fromkeys(str(event["stage"]) for event in reversed(seen.events) if event["event"] == "entered")
+    return {
+        "description": "", "owner": "", "label": "", "metric": names[0] if names else "",
+        "metrics": [{"name": name, "title": name.replace("_", " ")} for name in names], "stages": [*stages],
+    }  # fmt: skip
 
 
 def _gateway(known: Gateway, model: str, seen: Overview) -> dict[str, Json]:
@@ -79,6 +97,8 @@ def report_link(result: Result, name: str = "report.html") -> str:
 
 def _evaluation(ledger: Ledger, record: VersionRecord) -> dict[str, Json]:
     reference = record.entry.lineage.evaluation
+    if (gone := given_up(record)) is not None:
+        return {"report": "", "baselines": gone.kept.get("evaluation", {}).get("baselines", {})}
     try:
         return _evaluated(ledger, reference)
     except (DataError, IntegrityError):  # the page is also for the day when the ledger is damaged

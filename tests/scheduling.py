@@ -21,6 +21,7 @@ SERVERS = {
     "tests/integration/test_mlflow_registry.py": "mlflow",
     "tests/integration/test_metric_delivery.py": "mlflow",
     "tests/integration/test_airflow_kernel.py": "airflow",
+    "tests/integration/test_approval_cli.py": "airflow",
     "tests/integration/test_approval_dag.py": "airflow",
     "tests/integration/test_author_dag.py": "airflow",
     "tests/integration/test_experiment_dag.py": "airflow",

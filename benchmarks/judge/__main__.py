@@ -1,7 +1,7 @@
 """The rollout judge, simulated: false rollbacks, power, wrong promotions; the peers' rules on the same streams.
 
     python -m benchmarks.judge [--stages 20000] [PART ...], parts: false joint power ceilings promotion entities requests labels
-                               gateways peers shipped
+                               gateways waiting peers shipped
 
 Asks the boundary of include/rollout as it ships. Exits non-zero where a goal is missed.
 """
@@ -18,6 +18,7 @@ from benchmarks.judge.gateways import gateways
 from benchmarks.judge.labels import labels
 from benchmarks.judge.requests import requests
 from benchmarks.judge.table import RateTable
+from benchmarks.judge.waiting import waiting
 
 PARTS = {
     "false": cells.false_rollbacks,
@@ -29,6 +30,7 @@ PARTS = {
     "requests": requests,
     "labels": labels,
     "gateways": gateways,
+    "waiting": waiting,
     "peers": cells.peers,
 }
 SHIPPED = 40  # stages through accumulator and judge, request by request

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from include.authoring import dry_run, profile
+from include.authoring import dry_run, elsewhere, profile
 from include.authoring.findings import Finding, Inconclusive, Report
 from include.authoring.model_dags import check_dags, has_airflow
 from include.authoring.sample import Sample, open_sample
@@ -38,6 +38,8 @@ def check_model(model: str, services: Services, *, days: int = DAYS, fit: bool =
     report.run("imports", lambda finding: finding.say(check_imports(model, services.settings)), "spec")
     if isinstance(spec, ModelSpec):
         _profile(report, spec, services)
+        for name, look in elsewhere.checks(spec, services.settings.environ):
+            _named_elsewhere(report, name, look)
     with ExitStack() as stack:
         if spec is not None:
             report.run("code", lambda finding: _code(finding, spec), "spec")
@@ -58,6 +60,10 @@ def _profile(report: Report, spec: ModelSpec, services: Services) -> None:
     report.run("profile", lambda finding: finding.say(profile.words(spec, len(lacking))))
     for check, error in lacking:
         _lack(report, check.name, error)
+
+
+def _named_elsewhere(report: Report, name: str, look: elsewhere.Check) -> None:
+    report.run(name, lambda finding: finding.say(look()))
 
 
 def _lack(report: Report, name: str, error: SpecError) -> None:

@@ -10,10 +10,9 @@ from include.core.environment import KEEP_PREDICTIONS
 from include.core.environment_governance import AUDIT_ANCHOR
 from include.core.errors import SpecError
 from include.core.spec import ModelSpec
+from include.core.spec.profile import LOGS
 from include.governance.dossier.keys import CONNECTION, signing_key
 from include.services.services import Services
-
-LOGS = 183  # days: the six months of the AI Act's articles 19 and 26
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,11 @@ CHECKS = (
         "retention", f"how long predictions are kept is stated, and is {LOGS} days at least",
         f"say data.retention.predictions_days, or {KEEP_PREDICTIONS.name}, {LOGS} or more: slipstream gc keeps to it.",
         lambda asked: _days(asked) >= LOGS,
+    ),
+    Check(
+        "versions", "a version is kept for as long as answers that it gave are in the log",
+        "leave data.retention.versions out, or let its days be no fewer than those for which predictions are kept.",
+        lambda asked: (kept := asked.spec.data.retention.versions) is None or kept.days >= max(LOGS, _days(asked)),
     ),
     Check(
         "audit anchor", "the audit chain is anchored where its owner cannot rewrite it",

@@ -16,8 +16,9 @@ from include.core.errors import IntegrityError, SlipstreamError
 from include.core.ledger import Ledger
 from include.core.request import Ref
 from include.core.storage import Storage
+from include.versions.given_up import GIVEN_UP
 
-PARTITIONS, VERSIONS = "slipstream_partitions", "slipstream_versions"
+PARTITIONS, VERSIONS, DOCUMENTS = "slipstream_partitions", "slipstream_versions", "slipstream_documents"
 NAMED = ("train", "training_set", "evaluation")  # the results of a version's record
 
 
@@ -57,11 +58,14 @@ def verify(source: Storage, manifest: Manifest, scratch: Path, root: Storage | N
 
 
 def references(source: Storage, manifest: Manifest, scratch: Path) -> Iterator[tuple[str, Ref]]:
-    """What the published days and the versions of the backup refer to, each with a name for people."""
+    """What the published days and the versions of the backup refer to, each with a name for people. A version that was given up
+    refers to nothing that is to be there."""
+    told = (row for _, row in rows(source, manifest, scratch, DOCUMENTS) if row["kind"] == GIVEN_UP.name)
+    gone = {(row["subject"], row["body"]["version"]) for row in told}
     for table, row in rows(source, manifest, scratch, PARTITIONS, VERSIONS):
         if table == PARTITIONS:
             yield f"{row['model']} {row['day']}", Ref.from_json(row["ref"])
-        else:
+        elif (row["model"], row["version"]) not in gone:
             for name in NAMED:
                 if name in row["record"]:
                     yield f"{row['model']} version {row['version']}, {name}", Ref.from_json(row["record"][name])

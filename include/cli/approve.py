@@ -55,11 +55,12 @@ def decide(options: argparse.Namespace, verdict: str) -> int:
         with control.transaction() as connection:
             at_version(connection, options.model, version)
     session = _session(context, options)
-    shown = session.approval(options.model)
+    found = session.look(options.model, version)
+    shown = found["waiting"]
     if shown is None or shown["version"] != version:
-        waits = "nothing waits" if shown is None else f"version {shown['version']} waits"
+        waits = "nothing of it waits" if shown is None else f"version {shown['version']} waits"
         raise ConflictError(
-            f"Version {version} of {options.model} waits for nobody: {waits}.",
+            f"Version {version} of {options.model} waits for nobody: {found.get('nobody') or waits}.",
             safe="nothing was decided.",
             hint=f"slipstream rollout status {options.model}",
         )
@@ -99,6 +100,8 @@ def _told(shown: Mapping[str, Any]) -> Iterator[str]:
     for name, pair in list(shown["metrics"].items())[:SHOWN]:
         champion = "" if pair["champion"] is None else f" (champion {pair['champion']:.4g})"
         yield f"  {name}: {pair['version']:.4g}{champion}"
+    for doubt in shown.get("doubts", ()):  # an API server of an earlier release has none
+        yield f"  doubted since {doubt['at'][:16]} UTC: {doubt['stage']}, {doubt['words']}"
     for stage in shown["evidence"]:
         yield f"  {stage['stage']}: {stage['answer']}, {'; '.join(stage['reasons'])}"
 

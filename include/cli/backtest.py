@@ -12,13 +12,14 @@ from include.core.table import table
 from include.governance.backtest import Fold, folds
 from include.problems.of import of_spec
 from include.problems.problem import Problem
-from include.versions.queries import records
+from include.versions.shown import shown_records
 
 SHAPES: Shapes = {
     "": {
         "version": "its number", "as_of": "the moment it pretended to be at", "rows": "trained on", "holdout_rows": "held out",
         "last": "the newest row of the holdout", "ours": "its metrics on the holdout, by name",
         "baselines": "the same of `boosted` and `historical_rate`", "made_by": "the type of the run that trained it first",
+        "given_up": "in words, of a version that was: its numbers are those that were kept; else empty",
     },
 }  # fmt: skip
 
@@ -29,14 +30,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
-    found = folds(context.ledger, records(context.control, options.model))
+    found = folds(context.ledger, shown_records(context.control, options.model))
     if not found:
         raise DataError(
             f"No version of {options.model} was trained yet.",
             hint=f"airflow backfill create --dag-id {options.model}_training --from-date ... --to-date ...",
         )
     problem = of_spec(load_spec(options.model, context.settings.models))
-    answer(options, found, table(_head(problem), (_row(problem, fold) for fold in found)))
+    gone = [fold.version for fold in found if fold.given_up]
+    kept = [f"Given up since, with these numbers kept: version {', '.join(map(str, gone))}."] if gone else []
+    answer(options, found, [table(_head(problem), (_row(problem, fold) for fold in found)), *kept])
     return 0
 
 

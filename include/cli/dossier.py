@@ -34,6 +34,7 @@ SHAPES: Shapes = {
         "key": "the public key that signed it; empty where nobody did",
         "intact": "whether all that the version was made of is as it was",
         "missing": "sections that could not be made, with why",
+        "kept": "its path in the storage root; empty without --keep",
     },
     "verify": {
         "name": "model and version", "found": "what does not hold", "proven": "what was proven", "open": "what was not looked at",
@@ -51,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("which", nargs="?", metavar="VERSION|FILE", help="the version (by default that in production), or the file")
     add("--out", type=Path, help="where to write it; by default MODEL-vVERSION.dossier.json, or .html, here")
     add("--html", action="store_true", help="as a page that embeds the JSON, to be read and printed")
+    add("--keep", action="store_true", help="keep it in the storage root too, where the console shows it")
     add("--unsigned", action="store_true", help="make it without a key, or take one that nobody signed")
     trusted = "verify: a public key that is trusted: 64 hexadecimal digits, PEM, or a file of them"
     add("--key", dest="trusted", action="append", default=[], metavar="PUBLIC", help=trusted)
@@ -72,6 +74,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _make(options: argparse.Namespace) -> int:
     from include.overview.dossier.gather import gather
+    from include.overview.dossier.keep import store
     from include.overview.models import require_model
 
     context = open_context()
@@ -89,22 +92,25 @@ def _make(options: argparse.Namespace) -> int:
     path: Path = options.out or Path(f"{options.what}-v{body['version']}.dossier.{ending}")
     data = issue(context.control, body, None if options.unsigned else key, context.actor)
     _write(path, as_page(data) if options.html else data)
-    dossier = read(data)
+    dossier, kept = read(data), store(context, data).path if options.keep else ""
     value = {
         "file": str(path), "model": options.what, "version": body["version"], "digest": dossier.digest,
         "key": _key_of(dossier), "intact": body["lineage"]["intact"], "missing": body["missing"],
+        "kept": kept,
     }  # fmt: skip
-    answer(options, value, _made_words(path, dossier))
+    answer(options, value, _made_words(path, dossier, kept))
     return 0
 
 
-def _made_words(path: Path, dossier: Dossier) -> Iterator[str]:
+def _made_words(path: Path, dossier: Dossier, kept: str) -> Iterator[str]:
     key = _key_of(dossier)
     by = f"signed by the key {fingerprint(key)}" if key else "UNSIGNED: nobody vouches for it"
     yield f"The dossier of {dossier.name} is in {path}, {by}."
     yield from (f"Not in it: {name}: {why}" for name, why in dossier.body["missing"].items())
     if not dossier.body["lineage"]["intact"]:
         yield "Not everything that the version was made of is there as it was: see the dossier's lineage."
+    if kept:
+        yield f"It is kept as {kept} in the storage root: the console shows it to whoever may read {dossier.body['model']}."
     if key:
         yield f"To check it anywhere: slipstream dossier verify {path} --key {key}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import getpass
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ SHAPES: Shapes = {
         "owners": "the models and feature sets that it is about", "keys": "the names of the keys",
         "changed": "whether anything was: false without --yes", "files": f"raw partitions and pushed rows: {_ROWS}",
         "results": "of the ledger, by key: the rows in all of its generations",
-        "learned": "versions that learned from the rows: `model`, `version`, `semver`, `stage`",
+        "learned": "versions that learned from the rows: `model`, `version`, `semver`, `stage`, and in words that "
+        "one was `given_up`",
         "unread": "what could not be read, by place: why", "request": "the request's name; null without --yes",
         "online": "rows that were removed online, by owner; null without --yes",
         "predictions": "records of the prediction log that were overwritten, by model; null without --yes",
@@ -154,6 +156,8 @@ def _place_look(context: CliContext, scope: Scope) -> tuple[Found, list[Learned]
 
 def _retrained(options: argparse.Namespace, context: CliContext, scope: Scope, done: Done) -> Iterator[str]:
     """The training of each model whose version in production learned from the rows, where the spec or the caller asks for it."""
+    from include.versions.trainer import ASKED_BY
+
     wanted = {spec.name for spec in scope.models if options.retrain or spec.data.on_forget == "retrain"}
     for model in sorted({each.model for each in done.learned if each.is_served} & wanted):
         dag, name = f"{model}_training", f"forget__{done.request}__{done.digest[:8]}"
@@ -162,7 +166,7 @@ def _retrained(options: argparse.Namespace, context: CliContext, scope: Scope, d
             if airflow is None:
                 yield f"{model}: Airflow is not known here: run {dag} yourself."
                 continue
-            airflow.trigger_as(dag, name, {})
+            airflow.trigger_as(dag, name, {ASKED_BY: getpass.getuser()})  # Airflow sees the platform's login
             yield f"{model}: {dag} was started as {name}."
         except SlipstreamError as error:
             yield f"{model}: {dag} was not started ({error.what}): run it yourself."
@@ -214,7 +218,7 @@ def _did(done: Done, runs: list[str]) -> Iterator[str]:
 def _models(models: list[Learned]) -> Iterator[str]:
     if models:
         yield "Versions that learned from the rows: " + ", ".join(
-            f"{each.model} {each.version} ({each.stage})" for each in models
+            f"{each.model} {each.version} ({each.given_up or each.stage})" for each in models
         )
 
 

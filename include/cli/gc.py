@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 from include.cli.answer import Shapes, answer
@@ -23,12 +23,15 @@ _STEPS = {
     "withdrawn": "references to it resolve no more from now on; removed by a later run",
     "lifted": "needed again: taken back",
     "removed": "gone",
+    "given up": "a record from now on, which can never be served again; its files go by later runs",
+    "recorded": "what a run that was cut off had left to do",
 }
-_FOUND = "`kind`, `name`, `step`, `bytes`, `files` of each"
+_FOUND = "`kind`, `name`, `step`, `bytes`, `files` and, of a version, `why` of each"
 SHAPES: Shapes = {
     "": {
         "found": f"what is due now: {_FOUND}", "done": f"what of it was done: {_FOUND}; empty without --yes",
         "freed": "bytes", "unknown": "what could not be looked at, and why",
+        "kept": "versions that the rule of their model would give up, and why they stay",
     },
 }  # fmt: skip
 
@@ -58,6 +61,7 @@ def run(options: argparse.Namespace) -> int:
     context = open_context()
     report = collect(_place(context), _bounds(options, context), _keep_days(options, context), dry_run=not options.yes)
     said = {"found": report.found, "done": report.done, "freed": report.freed, "unknown": report.unknown}
+    said |= {"kept": report.kept}
     shown = {
         name: [each.to_json() for each in each_of] if isinstance(each_of, list) else each_of for name, each_of in said.items()
     }
@@ -68,8 +72,26 @@ def run(options: argparse.Namespace) -> int:
 def _place(context: CliContext) -> Place:
     return Place(
         context.settings, context.control, context.ledger, context.jobs, context.spec, context.model_names(), now, context.actor,
-        lambda: [context.feature_set(name) for name in context.feature_set_names()],
+        lambda: [context.feature_set(name) for name in context.feature_set_names()], _dossier(context), _show(context),
     )  # fmt: skip
+
+
+def _dossier(context: CliContext) -> Callable[[str, int], str] | None:
+    """Makes and keeps the dossier of a version that is about to be given up; None where there is no key to sign it with."""
+    from include.governance.dossier.keys import CONNECTION, signing_key
+    from include.overview.dossier.keep import keep_last
+
+    settings = context.with_connection(CONNECTION)
+    key = signing_key(settings.home, settings.environ)
+    if key is None:
+        return None
+    return lambda model, version: keep_last(context, model, version, key, context.actor).path
+
+
+def _show(context: CliContext) -> Callable[[str], None]:
+    from include.governance.mirror import follow
+
+    return lambda model: print(problem) if (problem := follow(context.control, context.labels, model)) else None
 
 
 def _bounds(options: argparse.Namespace, context: CliContext) -> Bounds:
@@ -110,6 +132,8 @@ def _words(report: Report, *, done: bool) -> Iterator[str]:
     shown = report.done if done else report.found
     if shown:
         yield table(("what", "count", "files", "MB", "now", ""), _rows(shown))
+    yield from (f"{each.name}: {each.why}" for each in shown if each.why)
+    yield from (f"{name} stays, whatever its rule says: {why}" for name, why in report.kept.items())
     for name, why in report.unknown.items():
         yield f"not known of {name}: {why}"
     if not report.found:

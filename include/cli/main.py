@@ -32,6 +32,7 @@ COMMANDS = {
     "approve": "say yes, as yourself, to a version that waits for a person",
     "reject": "say no to it: it is rolled back",
     "gate": "why a version may not go on, what it takes, and opening it by hand",
+    "hold": "keep a version whatever the rule of its model says, with a reason; let it go again",
     "restore": "offer a version again that had its turn, or return to it now",
     "mirror": "show the versions' stages in the registry again",
     "reconcile": "what nobody drives or waits for, and mend it",

@@ -24,6 +24,8 @@ SHAPES: Shapes = {
         "label": "0 or 1",
         "version": "that answered; null: the default answer", "arm": "champion or challenger",
         "degraded": "what stood in for by defaults", "through": "the gateway, or this process, in words",
+        "explanation": "with --explain: what it is `of`, the `base` and the `contributions` of features that are added to it; or "
+        "what is `missing`, and `why`",
     },
 }  # fmt: skip
 
@@ -37,14 +39,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--features", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="those of the request, such as hour=9"
     )
     parser.add_argument("--at", default="", metavar="TIME", help="as if asked then (ISO 8601, UTC); by default now")
+    parser.add_argument(
+        "--explain", nargs="?", type=int, const=True, default=False, metavar="N",
+        help="by how much each feature moved the answer, or the N that moved it most (serving.explain of the spec)",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     context = open_context()
     spec = load_spec(options.model, context.settings.models)
     entity, features = _entity(spec, options.entity), _features(spec, options.features)
-    said = _ask(context, spec, entity, features, options.at)
-    answer(options, said, [] if options.json else [_words(spec, said)])
+    said = _ask(context, spec, entity, features, options.at, options.explain)
+    answer(options, said, [] if options.json else [_words(spec, said), *_why(said.get("explanation"))])
     return 0
 
 
@@ -52,6 +58,17 @@ def _words(spec: ModelSpec, said: Mapping[str, Any]) -> str:
     by = f"version {said['version']} ({said['arm']})" if said["version"] is not None else "no version"
     degraded = f"; degraded: {', '.join(said['degraded'])}" if said["degraded"] else ""
     return f"{_said(spec, said)} by {by} {said['through']}{degraded}"
+
+
+def _why(told: Mapping[str, Any] | None) -> list[str]:
+    """The explanation, a line a feature."""
+    if told is None:
+        return []
+    if "missing" in told:
+        return [f"not explained: {told['why']}"]
+    moved = {**told["contributions"], **({"all others": told["rest"]} if "rest" in told else {})}
+    width = max(map(len, moved))
+    return [f"{told['of']} is {told['base']:.4g} on the average; here", *(f"  {n:{width}}  {v:+.4g}" for n, v in moved.items())]
 
 
 def _said(spec: ModelSpec, said: Mapping[str, Any]) -> str:
@@ -67,17 +84,21 @@ def _said(spec: ModelSpec, said: Mapping[str, Any]) -> str:
     return f"{spec.label}: score {said['score']:.6g}"
 
 
-def _ask(context: CliContext, spec: ModelSpec, entity: dict[str, str], features: dict[str, Any], at: str) -> dict[str, Any]:
+def _ask(
+    context: CliContext, spec: ModelSpec, entity: dict[str, str], features: dict[str, Any], at: str, explain: bool | int
+) -> dict[str, Any]:
     from include.serving.client import open_client
 
     url = context.settings.gateway_url
     try:
-        said = open_client(context.settings).predict(spec.name, entity, features, event_time=at)
+        said = open_client(context.settings).predict(spec.name, entity, features, event_time=at, explain=explain)
         return {**said, "through": f"through the gateway at {url}"}
     except UnreachableError:
         from include.cli.in_process import predict
 
         said = predict(context, spec, entity, features, at)
+        if explain:
+            said["explanation"] = {"missing": "no_gateway", "why": "it is the gateway that explains, and it does not answer"}
         return {**said, "through": f"in this process (the gateway at {url} does not answer; nothing was logged)"}
 
 

@@ -29,7 +29,10 @@ RECORD = {  # of a version, as JSON
 }  # fmt: skip
 SHAPES: Shapes = {
     "": {
-        **RECORD, "override": "who opened its gate by hand, why, when and despite what; null where nobody did",
+        **RECORD,
+        "given_up": "that it was: `at`, by which `rule`, `last` of use, `by` whom, its `dossier`; null of one that is kept",
+        "held": "who keeps it whatever the rule says (`actor`), the `reason` and since when (`at`); null where nobody does",
+        "override": "who opened its gate by hand, why, when and despite what; null where nobody did",
         "promoted_by": "the persons who let it into production, where persons were asked",
     }
 }  # fmt: skip
@@ -63,7 +66,13 @@ def _row(record: ShownRecord, most: int) -> tuple[object, ...]:
     names = sorted(entry.metrics, key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))[:most]
     metrics = ", ".join(f"{name} {entry.metrics[name]:.4f}" for name in names)
     made = entry.origin + (f" ({entry.run_type})" if entry.run_type else "")
-    return record.version, record.semver, str(record.stage), entry.as_of[:16], _gate(record), made, metrics
+    return record.version, record.semver, _stage(record), entry.as_of[:16], _gate(record), made, metrics
+
+
+def _stage(record: ShownRecord) -> str:
+    if record.given_up is not None:
+        return f"{record.stage}, given up {record.given_up.at[:10]}"
+    return f"{record.stage}, held" if record.held is not None else str(record.stage)
 
 
 def _gate(record: ShownRecord) -> str:

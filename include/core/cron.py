@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from include.core.partition import ONE_MINUTE, Cadence
 from include.core.time import ONE_DAY
@@ -69,7 +71,9 @@ def once_in_each(value: str, cadence: Cadence) -> str:
     return value
 
 
-def _fields(value: str) -> list[list[int | str]]:
+@lru_cache(maxsize=256)
+def _fields(value: str) -> Sequence[list[int | str]]:
+    """Read by nobody who changes them. Most models of an installation have the same few schedules."""
     from croniter import CroniterError, croniter  # Airflow brings it
 
     if len(value.split()) != (1 if value.startswith("@") else len(NAMES)):

@@ -10,6 +10,7 @@
                                         result.json        last of all; the first commit wins
                                         collected.json     given up by `slipstream gc`: include/retention/lifecycle.py
                                         forgotten.json     a subject's rows are gone: include/core/forgotten.py
+                                        given_up.json      its version was given up: include/core/given_up.py
 
 Every race is decided by one exclusive create. Nothing is ever rewritten.
 """
@@ -28,6 +29,7 @@ from include.core import fault
 from include.core.digest import canonical_json, digest_bytes, digest_file
 from include.core.errors import DataError, IntegrityError, SlipstreamError, SupersededError, fields_of, of_fields
 from include.core.forgotten import Forgotten, result_mark
+from include.core.given_up import CLEARED, refusal
 from include.core.housekeeping import housekeeping
 from include.core.request import Outcome, Ref, Request, Result, StoredFile, relative
 from include.core.scratch import scratch_folder
@@ -118,7 +120,7 @@ class Ledger:
         removed is computed anew."""
         number = self.generation(key)
         while self.is_collected(key, number):
-            number = self.open_generation(key, f"collected:g{number}", "given up by slipstream gc")
+            number = self.open_generation(key, f"collected:g{number}", CLEARED)
         return number
 
     def is_collected(self, key: str, generation: int) -> bool:
@@ -291,7 +293,7 @@ class Ledger:
                 return again
             if (left := self._left_of(path, ref.digest)) is not None:
                 return left
-            raise DataError(
+            raise refusal(self.storage, path, ref.digest) or DataError(
                 f"The {ref.kind} at {self.storage.uri(path)} is gone.",
                 seen=ref.digest,
                 safe="everything else in the ledger.",
@@ -337,7 +339,7 @@ class Ledger:
             return None
         left = self.result(found[1], marks[-1].generation)
         if left is None:
-            raise DataError(
+            raise refusal(self.storage, path, digest) or DataError(
                 f"{found[1]} held rows of a subject that was forgotten by request {marks[-1].request}, and is not made anew yet.",
                 seen=digest,
                 safe="everything else in the ledger.",

@@ -104,7 +104,7 @@ def activate(models: str) -> None:
     invalidate_caches()
     for name in [name for name in sys.modules if name.startswith(f"{PACKAGE}.") and name.count(".") == PACKAGE.count(".") + 1]:
         if not _is_where_it_should_be(name):
-            _forget(name)
+            forget(name)
 
 
 def folder_of(name: str) -> Path | None:
@@ -217,7 +217,8 @@ def _is_where_it_should_be(name: str) -> bool:
     return any(Path(file).parent == folder for file in files if file)
 
 
-def _forget(name: str) -> None:
+def forget(name: str) -> None:
+    """Whoever imports this package or module next gets it as it is by then."""
     for each in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
         del sys.modules[each]
     parent, _, child = name.rpartition(".")

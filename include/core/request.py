@@ -36,6 +36,11 @@ class Ref:
     digest: str
     kind: str
 
+    @property
+    def key(self) -> str:
+        """The ledger's key of a result."""
+        return relative(self.uri).rpartition("/g")[0].rpartition("ledger/")[2]
+
     def to_json(self) -> dict[str, str]:
         return asdict(self)
 

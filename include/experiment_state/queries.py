@@ -30,6 +30,16 @@ def live_in(connection: sa.Connection, model: str) -> LiveExperiment | None:
     return LiveExperiment(row.id, row.model, row.name, row.treatment) if row else None
 
 
+def uses_in(connection: sa.Connection, model: str) -> list[tuple[int, str, str]]:
+    """Of each experiment of a model: an arm's version, when it ended (or began, while it runs), and its name while it runs."""
+    rows = connection.execute(sa.select(experiments).where(experiments.c.model == model)).all()
+    return [
+        (version, row.ended_at or row.started_at, row.name if row.live else "")
+        for row in rows
+        for version in (row.champion, row.treatment)
+    ]
+
+
 def live_models_in(connection: sa.Connection) -> set[str]:
     """The models whose traffic an experiment holds."""
     return set(connection.execute(sa.select(experiments.c.model).where(experiments.c.live.is_not(None))).scalars())

@@ -36,6 +36,7 @@ from include.rollout_state.queries import live_in as live_rollout_in
 from include.routing.entity_hash import BUCKETS
 from include.routing.route import Route, lock_route, route_in, set_route
 from include.routing.split import Split
+from include.versions.given_up import require_kept_in
 from include.versions.lifecycle import Stage, stage_in
 
 
@@ -226,6 +227,7 @@ def _admit(connection: sa.Connection, model: str, route: Route, treatment: int) 
     if route.champion == treatment:
         raise ConflictError(f"Version {treatment} of {model} is the champion itself.", safe="nothing changed.")
     stage = stage_in(connection, model, treatment)
+    require_kept_in(connection, model, treatment)
     if stage is not Stage.CANDIDATE:
         raise GateClosed(
             f"Version {treatment} of {model} is no Candidate, so it may not answer anybody.",

@@ -10,6 +10,7 @@ from include.core.control import ControlStore
 from include.core.json_types import Json
 from include.forgetting.graph import Graph
 from include.versions import queries as versions
+from include.versions.given_up import given_up_in
 from include.versions.record import Stage
 
 _KEY = re.compile(r"ledger/([^/]+/[^/]+)/g\d+/")
@@ -17,12 +18,13 @@ _KEY = re.compile(r"ledger/([^/]+/[^/]+)/g\d+/")
 
 @dataclass(frozen=True)
 class Learned:
-    """A registered version whose training set held the rows."""
+    """A registered version whose training set held the rows. `given_up`: when and by which rule, where its files went with it."""
 
     model: str
     version: int
     semver: str
     stage: str
+    given_up: str = ""
 
     @property
     def is_served(self) -> bool:
@@ -37,10 +39,12 @@ def learned(control: ControlStore, graph: Graph, held: Iterable[str]) -> list[Le
     trained = {key for key in graph.from_any(held) if graph.requests[key].step in ("train", "import")}
     with control.transaction() as connection:
         known = {(each.model, each.version): each for each in versions.standings_in(connection)}
+        gone = given_up_in(connection)
     found = []
     for model, version, name, ref in versions.references(control):
         match = _KEY.search(ref.uri)
         if name == "train" and match and match[1] in trained:
             standing = known[model, version]
-            found.append(Learned(model, version, standing.semver, str(standing.stage)))
+            words = gone[model, version].words if (model, version) in gone else ""
+            found.append(Learned(model, version, standing.semver, str(standing.stage), words))
     return sorted(found, key=lambda each: (each.model, each.version))

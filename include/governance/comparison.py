@@ -8,20 +8,22 @@ from typing import Any
 from include.core.control import ControlStore
 from include.core.errors import DataError, SlipstreamError, one_line
 from include.core.ledger import Ledger
-from include.core.request import Json, Ref, Request, Result
+from include.core.request import Json, Ref, Request
+from include.governance.numbers import FACTS as KEPT
 from include.governance.registration import recipe
 from include.versions.record import VersionRecord
-from include.versions.shown import shown_version
+from include.versions.shown import given_up, shown_version
 
 Found = dict[str, Any]
-FACTS = ("rows", "holdout_rows", "positives", "holdout_positives", "labels", "unlabelled", "first", "last", "as_of")
+FACTS = tuple(name for name in KEPT if name != "views")
 LONGEST = 120  # characters of a value that is shown
 
 
 def compare(ledger: Ledger, control: ControlStore, model: str, before: int, after: int) -> dict[str, Json]:
     """Of two versions of a model; `before` is the one that `after` is held against.
 
-    A part whose results are gone from the ledger has a `problem` instead. Raises DataError for a version that is not there.
+    A part whose results are gone from the ledger has a `problem` instead; of a version that was given up the requests are there,
+    and the numbers that were kept. Raises DataError for a version that is not there.
     """
     if before == after:
         raise DataError("A version is compared with another one.", seen=after, hint="name two.")
@@ -45,6 +47,7 @@ def _head(record: VersionRecord) -> Found:
         "semver": record.semver,
         "stage": str(record.stage),
         "as_of": record.entry.as_of,
+        "given_up": gone.words if (gone := given_up(record)) is not None else "",
         **digests,
     }
 
@@ -56,19 +59,28 @@ def _part(part: Callable[..., Found], ledger: Ledger, old: VersionRecord, new: V
         return {"problem": one_line(error)}
 
 
-def _made(ledger: Ledger, ref: Ref) -> tuple[Result, Request]:
-    result = ledger.resolve(ref)
-    return result, ledger.request(result.key)
+def _request(ledger: Ledger, record: VersionRecord, ref: Ref) -> Request:
+    return ledger.request(ref.key if given_up(record) is not None else ledger.resolve(ref).key)
+
+
+def _training_set(ledger: Ledger, record: VersionRecord) -> tuple[Mapping[str, Any], Request]:
+    """What it says of itself, and what it was asked with."""
+    ref, gone = record.entry.lineage.training_set, given_up(record)
+    if gone is not None and "training_set" not in gone.kept:
+        raise DataError(f"Version {record.version} was {gone.words}; of its training set no numbers could be kept.")
+    value = gone.kept["training_set"] if gone is not None else ledger.resolve(ref).value
+    return value, _request(ledger, record, ref)
 
 
 def _data(ledger: Ledger, old: VersionRecord, new: VersionRecord) -> Found:
     """Partitions by name with the digests of both; what the training sets count; their own digests."""
-    (was, asked), (now, asks) = (_made(ledger, each.entry.lineage.training_set) for each in (old, new))
+    (was, asked), (now, asks) = (_training_set(ledger, each) for each in (old, new))
     rows = _changes(_digests(asked), _digests(asks))
     same = len(set(asked.inputs) & set(asks.inputs)) - sum(1 for row in rows if row["before"] and row["after"])
-    facts = [{"name": name, "before": was.value.get(name), "after": now.value.get(name)} for name in FACTS]
+    facts = [{"name": name, "before": was.get(name), "after": now.get(name)} for name in FACTS]
     shown = [fact for fact in facts if fact["before"] is not None or fact["after"] is not None]
-    return {"same": was.digest == now.digest, "partitions": rows, "unchanged": same, "facts": shown}
+    digests = {each.entry.lineage.training_set.digest for each in (old, new)}
+    return {"same": len(digests) == 1, "partitions": rows, "unchanged": same, "facts": shown}
 
 
 def _digests(request: Request) -> dict[str, str]:
@@ -76,7 +88,7 @@ def _digests(request: Request) -> dict[str, str]:
 
 
 def _parameters(ledger: Ledger, old: VersionRecord, new: VersionRecord) -> Found:
-    made = [recipe(_made(ledger, each.entry.lineage.train)[1]) for each in (old, new)]
+    made = [recipe(_request(ledger, each, each.entry.lineage.train)) for each in (old, new)]
     before, after = (dict(_flat(each)) for each in made)
     rows = _changes(before, after)
     return {"changed": rows, "unchanged": len(before.keys() & after.keys()) - sum(1 for row in rows if row["name"] in before)}
@@ -87,7 +99,7 @@ def _code(ledger: Ledger, old: VersionRecord, new: VersionRecord) -> Found:
     modules: list[dict[str, str]] = []
     for record in (old, new):
         lineage = record.entry.lineage
-        requests = [_made(ledger, ref)[1] for ref in (lineage.train, lineage.training_set)]
+        requests = [_request(ledger, record, ref) for ref in (lineage.train, lineage.training_set)]
         modules.append({name: digest for request in requests for name, digest in request.modules.items()})
     commits = {"before": old.entry.lineage.commit, "after": new.entry.lineage.commit}
     same = old.entry.lineage.code == new.entry.lineage.code
@@ -96,10 +108,10 @@ def _code(ledger: Ledger, old: VersionRecord, new: VersionRecord) -> Found:
 
 def _features(ledger: Ledger, old: VersionRecord, new: VersionRecord) -> Found:
     """Inputs of the model with their types, and the versions of the views behind them."""
-    (was, _), (now, _) = (_made(ledger, each.entry.lineage.training_set) for each in (old, new))
-    fits = [_made(ledger, each.entry.lineage.train)[1] for each in (old, new)]
+    (was, _), (now, _) = (_training_set(ledger, each) for each in (old, new))
+    fits = [_request(ledger, each, each.entry.lineage.train) for each in (old, new)]
     inputs = _changes(*(dict(_columns(each.params.get("features"))) for each in fits))
-    return {"inputs": inputs, "views": _changes(was.value.get("views", {}), now.value.get("views", {}))}
+    return {"inputs": inputs, "views": _changes(was.get("views", {}), now.get("views", {}))}
 
 
 def _metrics(ledger: Ledger, old: VersionRecord, new: VersionRecord) -> Found:

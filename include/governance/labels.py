@@ -9,6 +9,7 @@ from include.core.control import ControlStore
 from include.core.digest import digest_json
 from include.core.request import Json
 from include.rollout_state.queries import challenger, challengers_in
+from include.versions.given_up import given_up_in
 from include.versions.queries import standings_in
 from include.versions.record import Stage, VersionRecord
 from include.versions.shown import shown_records
@@ -34,9 +35,12 @@ def digests(control: ControlStore, model: str = "") -> dict[str, str]:
     """A digest of the labels of every model that has versions, or of one: two are equal where nothing is to be shown anew."""
     found: dict[str, list[Json]] = {}
     with control.transaction() as connection:
-        live = challengers_in(connection)
+        live, gone = challengers_in(connection), given_up_in(connection, model)
         for each in standings_in(connection, model=model):
-            found.setdefault(each.model, []).append([each.version, each.semver, str(each.stage), each.gate])
+            said: list[Json] = [each.version, each.semver, str(each.stage), each.gate]
+            if (given_up := gone.get((each.model, each.version))) is not None:
+                said.append(given_up.at)
+            found.setdefault(each.model, []).append(said)
     return {name: digest_json([shown, live.get(name)]) for name, shown in found.items()}
 
 

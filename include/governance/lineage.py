@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -11,6 +11,7 @@ from include.core.control import ControlStore
 from include.core.digest import digest_bytes, digest_json
 from include.core.errors import DataError, IntegrityError, SlipstreamError, one_line
 from include.core.forgotten import Forgotten, raw_since
+from include.core.given_up import given_up as given_up_at
 from include.core.ledger import Ledger
 from include.core.partition import Partition
 from include.core.request import Json, Ref, Request, Result
@@ -21,7 +22,7 @@ from include.governance.registration import recipe
 from include.versions import queries as versions
 from include.versions.origin import IMPORTED
 from include.versions.record import VersionRecord
-from include.versions.shown import override_of, promoted_by, shown_records, shown_version
+from include.versions.shown import given_up, override_of, promoted_by, shown_records, shown_version
 
 Memo = dict[str, Node]
 
@@ -58,7 +59,9 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
     """The lineage of the version in production, or of the one named. Raises DataError if there is none."""
     record = _choose(control, model, version)
     lineage = record.entry.lineage
-    walker = _Walker(ledger)
+    gone = given_up(record)
+    own = {lineage.train.uri, lineage.training_set.uri, lineage.evaluation.uri}
+    walker = _Walker(ledger, own) if gone is None else _Walker(ledger, gone=gone.words)
     role = "trained elsewhere" if record.entry.origin == IMPORTED else "train"
     inputs = (walker.node(role, lineage.train), walker.node("evaluation", lineage.evaluation))
     detail: dict[str, Json] = {
@@ -74,6 +77,8 @@ def trace(ledger: Ledger, control: ControlStore, model: str, version: int | None
         detail["override"] = override.words
     if by := promoted_by(record):
         detail["promoted_by"] = " and ".join(by)
+    if gone is not None:
+        detail["given_up"] = gone.words + (f"; its dossier is {gone.dossier}" if gone.dossier else "")
     name = f"{model} version {record.version}"
     root = Node(name, State.RECORDED, record.entry.key.rpartition("/")[2], "", detail, inputs)
     return Trace(record, root, ledger.storage.uri(""))
@@ -92,28 +97,53 @@ def _choose(control: ControlStore, model: str, version: int | None) -> VersionRe
 
 
 class _Walker:
-    """Follows Refs through the ledger. A result met twice (a day is an input of many) is checked once."""
+    """Follows Refs through the ledger. A result met twice (a day is an input of many) is checked once; and once more where it is
+    met below what was given up: there it may be gone, and above it may not.
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger, self.memo = ledger, cast("Memo", {})
+    `own`: of a version that is kept, its own results, which are to be there whatever was given up. `gone`: in words, where the
+    version itself was given up.
+    """
 
-    def node(self, role: str, ref: Ref) -> Node:
-        known = self.memo.get(ref.uri)
+    def __init__(self, ledger: Ledger, own: Collection[str] = (), gone: str = "") -> None:
+        self.ledger, self.own, self.gone, self.memo = ledger, own, gone, cast("Memo", {})
+
+    def node(self, role: str, ref: Ref, below: str = "") -> Node:
+        below = self.gone or below
+        name = f"{ref.uri} given up" if below else ref.uri
+        known = self.memo.get(name)
         if known is None:
-            known = self.memo[ref.uri] = self._visit(role, ref)
+            known = self.memo[name] = self._visit(role, ref, below)
         return Node(role, known.state, known.digest, known.uri, known.detail, known.children)
 
-    def _visit(self, role: str, ref: Ref) -> Node:
+    def _visit(self, role: str, ref: Ref, below: str) -> Node:
         try:
             result = self.ledger.resolve(ref)
             request = self.ledger.request(result.key)
         except (SlipstreamError, FileNotFoundError) as error:
+            if not isinstance(error, IntegrityError) and (words := self._why_gone(ref, below)):
+                return self._recorded(role, ref, words)
             state = State.CHANGED if isinstance(error, IntegrityError) else State.MISSING
             return Node(role, state, ref.digest, ref.uri, {"problem": one_line(error)})
-        inputs = [self.node(name, each) for name, each in request.inputs.items()]
+        inputs = [self.node(name, each, below) for name, each in request.inputs.items()]
         marks = self.ledger.forgotten(ref.uri, ref.digest) if result.digest != ref.digest else []
         return Node(role, self._state(result), ref.digest, ref.uri, {**self._detail(result, request), **_forgotten(marks)},
                     (*inputs, *_definitions(request), *self._raw(request), *self._source(result, request)))  # fmt: skip
+
+    def _why_gone(self, ref: Ref, below: str) -> str:
+        if ref.uri in self.own:
+            return ""
+        mark = given_up_at(self.ledger.storage, ref.uri)
+        return mark.words if mark is not None else below
+
+    def _recorded(self, role: str, ref: Ref, words: str) -> Node:
+        """What was given up: its request stays, and says what it was made from."""
+        try:
+            request = self.ledger.request(ref.key)
+        except (SlipstreamError, FileNotFoundError):
+            return Node(role, State.RECORDED, ref.digest, ref.uri, {"given_up": words})
+        inputs = [self.node(name, each, words) for name, each in request.inputs.items()]
+        detail: dict[str, Json] = {"given_up": words, "code": request.code}
+        return Node(role, State.RECORDED, ref.digest, ref.uri, detail, (*inputs, *_definitions(request), *self._raw(request)))
 
     def _state(self, result: Result) -> State:
         broken = self.ledger.verify(result)

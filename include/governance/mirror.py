@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,7 +57,7 @@ def mirror(control: ControlStore, registry: RegistryLabels, model: str, timeout:
     until nobody is. Who finds, when it is done, that another has gone ahead does its work again: an older state never stands
     over a newer one. Raises what the registry raises.
     """
-    with advisory_lock(control, resource(model), timeout) as acquired:
+    with alone(control, model, timeout) as acquired:
         for last in (*[False] * (TRIES - 1), True):
             epoch = control.take(resource(model), "mirror")
             shown = _apply(control, registry, model)
@@ -120,6 +121,11 @@ def catch_up(
 def resource(model: str) -> str:
     """What is queued for, and fenced."""
     return f"labels/{model}"
+
+
+def alone(control: ControlStore, model: str, timeout: float) -> AbstractContextManager[bool]:
+    """The queue. Whoever registers a version mirrors while it holds the model's registrations: the file is no other lock's."""
+    return advisory_lock(control, resource(model), timeout, file=f"labels-{model}")
 
 
 def _apply(control: ControlStore, registry: RegistryLabels, model: str) -> Labels:

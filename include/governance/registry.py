@@ -17,6 +17,7 @@ from include.core import fault
 from include.core.adapters import adapter
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, SlipstreamError, TransientError
+from include.core.given_up import given_up_of, place_of
 from include.core.request import Json
 from include.core.settings import Settings
 from include.core.time import timestamp
@@ -28,6 +29,7 @@ from include.governance.semver import next_version
 from include.rollout_state.queries import challenger
 from include.versions import queries as known
 from include.versions.gate import offered_in
+from include.versions.given_up import one, require_kept, require_kept_in
 from include.versions.lifecycle import move_in, stage_in
 from include.versions.record import Stage, VersionRecord
 from include.versions.store import add_in, rewrite_in
@@ -81,9 +83,11 @@ def register(control: ControlStore, registry: Registry, package: Package, epoch:
     """The version of the package's key; registers it if nobody has. Raises FencedError for a late holder.
 
     A version that waits for its rollout stands as its newest evaluation says: the same model, evaluated again by a gate
-    that was widened, becomes a candidate.
+    that was widened, becomes a candidate. Raises DataError for one that was given up: its number is not used again, and the same
+    trained result gets no other one.
     """
     record = known.find(control, package.key) or _create(control, registry, package, epoch)
+    require_kept(control, package.model, record.version)
     record = _evaluated_again(control, package, record, epoch)
     fault.point("register.recorded")
     _show(control, registry, package.model)
@@ -101,7 +105,18 @@ def _show(control: ControlStore, registry: Registry, model: str) -> None:
             raise
 
 
+def _require_new(control: ControlStore, package: Package) -> None:
+    """Raises DataError for what was trained again only because the files of a version that was given up are gone."""
+    train = package.entry.lineage.train
+    if (place := place_of(train)) is None:
+        return
+    mark = given_up_of(package.ledger.storage, *place)
+    if mark is not None and (gone := one(control, mark.model, mark.version)) is not None:
+        raise gone.refusal()
+
+
 def _create(control: ControlStore, registry: Registry, package: Package, epoch: int) -> VersionRecord:
+    _require_new(control, package)
     with control.transaction() as connection:
         control.fence(connection, resource(package.model), epoch)
     fault.point("register.publish")
@@ -160,6 +175,7 @@ def _evaluated_again(control: ControlStore, package: Package, record: VersionRec
         lineage = replace(record.entry.lineage, evaluation=entry.lineage.evaluation)
         again = replace(record.entry, lineage=lineage, gate=entry.gate, metrics=entry.metrics, threshold=entry.threshold)
         stage = stage_in(connection, entry.model, record.version)
+        require_kept_in(connection, entry.model, record.version)
         if waits and stage is record.stage:
             # One that had its rollout goes back to where it was offered from: a rollback may have to return to it.
             stage = Stage.ARCHIVED if by_hand and entry.first_stage is Stage.STAGING else entry.first_stage

@@ -24,6 +24,7 @@ from include.core.storage import Storage
 from include.core.versioned_column import VersionedJson
 from include.data import published
 from include.versions import queries as versions
+from include.versions.given_up import given_up_in
 
 BATCH = 200  # rows a transaction: nobody who writes waits long
 _IN_TEXT = re.compile(r"`[^`\s]+`")  # where a model card names a path
@@ -72,8 +73,11 @@ def unresolved(ledger: Ledger, control: ControlStore) -> tuple[int, list[str]]:
 def _references(control: ControlStore) -> Iterator[tuple[str, Ref]]:
     for model, day, ref in published.references(control):
         yield f"{model} {day}", ref
+    with control.transaction() as connection:
+        gone = given_up_in(connection)
     for model, version, name, ref in versions.references(control):
-        yield f"{model} version {version}, {name}", ref
+        if (model, version) not in gone:
+            yield f"{model} version {version}, {name}", ref
 
 
 # -- the control store -----------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ DETAILS = (
     "gate",
     "override",
     "promoted_by",
+    "given_up",
     "rows",
     "first",
     "last",

@@ -8,6 +8,7 @@ from include.core.request import Ref
 from include.notebook.results import Fit
 from include.services.services import Services
 from include.versions import queries as versions
+from include.versions.given_up import require_kept_in
 
 Other = Fit | str | int
 CHAMPION = "champion"
@@ -27,6 +28,7 @@ def find_fit(services: Services, model: str, which: str | int) -> Ref:
         return record.entry.lineage.train
     if isinstance(which, int):
         with services.control.transaction() as connection:
+            require_kept_in(connection, model, which)
             return versions.at_version(connection, model, which).entry.lineage.train
     return _by_key(services, model, which)
 

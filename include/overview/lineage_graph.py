@@ -23,9 +23,10 @@ from include.point_in_time.known import OF_SET
 from include.rollout_state.queries import rollouts_of_in, served_in
 from include.routing.route import Route, route_in
 from include.versions import queries as versions
+from include.versions.given_up import GivenUp, one_in
 from include.versions.origin import IMPORTED
 from include.versions.record import VersionRecord
-from include.versions.shown import override_of, shown_records
+from include.versions.shown import given_up, override_of, shown_records
 
 LAYERS = ("raw data", "days", "training set", "model", "evaluation", "version", "rollout", "predictions")
 FACTS = ("rows", "positives", "holdout_rows", "first", "last", "as_of", "passed", "day", "window", "quarantined")
@@ -80,7 +81,7 @@ def graph_of(ledger: Ledger, control: ControlStore, model: str, version: int | N
         raise DataError(
             f"{model} has no version {version}." if version else f"{model} has no version yet.",
             seen=version,
-            hint=f"its versions: {', '.join(map(str, records)) or 'none'}.",
+            hint=f"its versions: {', '.join(map(str, records))}." if records else "a run of its training DAG makes the first.",
         )
     graph, record = Graph(model, chosen), records[chosen]
     _version(graph, record)
@@ -99,6 +100,8 @@ def _version(graph: Graph, record: VersionRecord) -> None:
         facts["gate"] = "closed: " + "; ".join(entry.gate.reasons)
     if (override := override_of(record)) is not None:
         facts["override"] = override.words
+    if (gone := given_up(record)) is not None:
+        facts["given up"] = gone.words
     name = f"version {record.version}"
     graph.add(
         GraphNode("version", "version", name, f"{record.semver}, {record.stage}", entry.key.rpartition("/")[2], facts=facts)
@@ -108,9 +111,10 @@ def _version(graph: Graph, record: VersionRecord) -> None:
 def _made_of(graph: Graph, ledger: Ledger, record: VersionRecord) -> None:
     lineage = record.entry.lineage
     elsewhere = record.entry.origin == IMPORTED
-    train, made = _result_node(graph, ledger, "train", "model", "trained elsewhere" if elsewhere else "trained model",
+    gone = given_up(record)
+    train, made = _result_node(graph, ledger, gone, "train", "model", "trained elsewhere" if elsewhere else "trained model",
                                lineage.train, "version")  # fmt: skip
-    _result_node(graph, ledger, "evaluation", "evaluation", "evaluation", lineage.evaluation, "version")
+    _result_node(graph, ledger, gone, "evaluation", "evaluation", "evaluation", lineage.evaluation, "version")
     graph.edges.append((train, "evaluation"))
     if lineage.commit:
         graph.add(GraphNode("commit", "training set", "code commit", lineage.commit[:12], lineage.commit,
@@ -122,25 +126,37 @@ def _made_of(graph: Graph, ledger: Ledger, record: VersionRecord) -> None:
             train,
         )
     data, built = _result_node(
-        graph, ledger, "training_set", "training set", "training set", lineage.training_set, train, "evaluation"
+        graph, ledger, gone, "training_set", "training set", "training set", lineage.training_set, train, "evaluation"
     )
     if built is not None:
         _days(graph, built, data)
 
 
 def _result_node(
-    graph: Graph, ledger: Ledger, id_: str, layer: str, name: str, ref: Ref, *made: str
+    graph: Graph, ledger: Ledger, gone: GivenUp | None, id_: str, layer: str, name: str, ref: Ref, *made: str
 ) -> tuple[str, Request | None]:
-    """A result as a node, and its request; a node that says what is wrong where it cannot be read."""
+    """A result as a node, and its request; a node that says what is wrong where it cannot be read. `gone`: that the version was
+    given up."""
     try:
         result = ledger.resolve(ref)
         request = ledger.request(result.key)
     except (SlipstreamError, FileNotFoundError) as error:
+        if gone is not None and not isinstance(error, IntegrityError):
+            node = GraphNode(id_, layer, name, gone.words, ref.digest, facts={"key": ref.key, "given up": gone.words})
+            return graph.add(node, *made), _asked(ledger, ref)
         state = "changed" if isinstance(error, IntegrityError) else "missing"
         return graph.add(GraphNode(id_, layer, name, one_line(error), ref.digest, "", 0, state), *made), None
     facts = {"key": result.key, "made": result.committed_at, **_facts(result)}
     words = f"{int(result.value['rows']):,} rows" if "rows" in result.value else result.key.partition("/")[2][:12]
     return graph.add(GraphNode(id_, layer, name, words, ref.digest, relative(ref.uri), facts=facts), *made), request
+
+
+def _asked(ledger: Ledger, ref: Ref) -> Request | None:
+    """What stays of a result that was given up."""
+    try:
+        return ledger.request(ref.key)
+    except (SlipstreamError, FileNotFoundError):
+        return None
 
 
 def _days(graph: Graph, built: Request, data: str) -> None:
@@ -195,8 +211,9 @@ def days_of_version(
 ) -> dict[str, Any]:
     """A page of the partitions of one owner that a version was trained on, oldest first, each as `node_of` takes it."""
     with control.transaction() as connection:
-        record = versions.at_version(connection, model, version)
-    built = ledger.request(ledger.resolve(record.entry.lineage.training_set).key)
+        record, gone = versions.at_version(connection, model, version), one_in(connection, model, version)
+    ref = record.entry.lineage.training_set
+    built = ledger.request(ref.key if gone is not None else ledger.resolve(ref).key)
     prefix = "" if owner == model else f"{owner}{OF_SET}"
     days = sorted(name for name, ref in built.inputs.items() if ref.kind == "features" and _owner(name, model) == owner)
     shown = [
@@ -262,7 +279,7 @@ def _makings(ledger: Ledger, record: VersionRecord) -> set[str]:
     lineage = record.entry.lineage
     made = {relative(ref.uri) for ref in (lineage.train, lineage.training_set, lineage.evaluation)}
     try:
-        built = ledger.request(ledger.resolve(lineage.training_set).key)
+        built = ledger.request(lineage.training_set.key)
     except (SlipstreamError, FileNotFoundError):
         return made
     return made | {relative(ref.uri) for ref in built.inputs.values()}

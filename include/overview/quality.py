@@ -93,6 +93,7 @@ def _line(
         "due": str(lately[0]) if lately else "",
         "open": len(open_),
         "late_seconds": _late(newest, open_, wanted.now),
+        "late_at_least": len(open_) == LATELY,  # nobody looks further back
         "last": None if last is None else {"day": last.day, "at": last.at, "passed": last.passed},
         "judged": len(judged),
         "failed": sum(not each.passed for each in judged),
@@ -152,7 +153,7 @@ def _day(
         "words": WORDS[state],
         "absent": absent,
         "verdict": None if verdict is None else verdict.to_json(),
-        "no_verdict": why if verdict is None else "",
+        "no_verdict": why if verdict is None and len(absent) < len(spec.data.sources) else "",
     }
 
 

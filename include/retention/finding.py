@@ -10,6 +10,7 @@ from include.core.json_types import Json
 
 
 class Kind(StrEnum):
+    VERSION = "version"  # of a model, that its rule keeps no longer
     RESULT = "result"  # of the ledger, that nothing refers to
     ATTEMPT = "attempt"  # of the ledger: tries that came to no result
     CHECKPOINTS = "checkpoints"  # of trainings whose result is there
@@ -32,11 +33,14 @@ class Finding:
     kind: Kind
     name: str
     step: str
-    """What is done now, in a word: `condemned`, `withdrawn`, `removed`, `lifted`."""
+    """What is done now, in a word: `condemned`, `withdrawn`, `removed`, `lifted`, `given up`, `recorded`."""
     bytes: int
     files: int
     frees: bool
     act: Callable[[], bool] = field(repr=False, compare=False, default=lambda: False)
+    why: str = ""
+    """Of a version: why it goes."""
 
     def to_json(self) -> dict[str, Json]:
-        return {"kind": str(self.kind), "name": self.name, "step": self.step, "bytes": self.bytes, "files": self.files}
+        said: dict[str, Json] = {"kind": str(self.kind), "name": self.name, "step": self.step}
+        return {**said, "bytes": self.bytes, "files": self.files, "why": self.why}

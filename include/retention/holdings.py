@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from include.core.forgotten import MARK as FORGOTTEN
+from include.core.given_up import MARK as GIVEN_UP
 from include.core.ledger import Attempt
 from include.core.storage import Storage
 
 OPENED, COLLECTED, WITHDRAWN, RESULT = "open.json", "collected.json", "withdrawn.json", "result.json"
-MARKS = frozenset({OPENED, COLLECTED, WITHDRAWN, FORGOTTEN})  # what stays of a generation, or says what is done with it
+MARKS = frozenset({OPENED, COLLECTED, WITHDRAWN, FORGOTTEN, GIVEN_UP})  # what stays of a generation, or says what is done with it
+OURS = frozenset({COLLECTED, WITHDRAWN, GIVEN_UP})  # written by `slipstream gc` itself: that is no use of it
 CHECKPOINTS = "checkpoints/"
 ROWS = "rows/"  # blocks of a streamed training set: include/training/rows
 _PATH = re.compile(r"ledger/(?P<key>[^/]+/[^/]+)/g(?P<generation>\d+)/(?P<name>.+)")
@@ -63,7 +65,7 @@ class Holding:
     @property
     def touched(self) -> datetime:
         """When anything but the marks of `slipstream gc` was written here last."""
-        return max((stored.at for name, stored in self.files.items() if name not in (COLLECTED, WITHDRAWN)), default=_FIRST)
+        return max((stored.at for name, stored in self.files.items() if name not in OURS), default=_FIRST)
 
     @property
     def jobs(self) -> list[str]:

@@ -55,17 +55,21 @@ def find(
     now: datetime,
     at_work: Collection[str] | None,
     expired: Collection[str] = (),
+    listed: Mapping[Place, Holding] | None = None,
 ) -> Iterator[Finding]:
     """What is due now. `expired`: keys whose time is over, of whatever step: kept only where something names them. `at_work`:
     the names of the jobs that are pending or running; None where nobody can say, then attempts without a result are left alone.
-    `now` in UTC, with its zone.
+    `listed`: what lies there, where that was read before. `now` in UTC, with its zone.
 
     The ledger is listed before the control store is read: what is committed and named meanwhile is in no listing. Raises
     IntegrityError where it cannot be known what something that is needed was made from.
     """
-    there = holdings(ledger.storage)
+    there = holdings(ledger.storage) if listed is None else listed
     found = named(control, ledger.storage)
-    kept = with_inputs(ledger, _needed(there, found, bounds, now, at_work, frozenset(expired)), there)
+    released = found.released.with_following(ledger, there)
+    over = frozenset(expired) | released.keys
+    seeds = _needed(there, found, bounds, now, at_work, over)
+    kept = with_inputs(ledger, seeds, there, released, partial(is_done, there, bounds, now, at_work))
     for holding in there.values():
         if (finding := _due(ledger, holding, holding.place in kept, found, bounds, now)) is not None:
             yield finding
@@ -90,6 +94,22 @@ def _needed(
         )
 
     return found.places | {place for place, holding in there.items() if is_needed(holding)}
+
+
+def may_finish(
+    there: Mapping[Place, Holding], bounds: Bounds, now: datetime, at_work: Collection[str] | None, place: Place
+) -> bool:
+    """Whether something without a result may still get one."""
+    holding = there[place]
+    return not holding.has_result and (now - holding.touched < bounds.older_than or _may_be_at_work(holding, at_work))
+
+
+def is_done(there: Mapping[Place, Holding], bounds: Bounds, now: datetime, at_work: Collection[str] | None, place: Place) -> bool:
+    """Whether nothing reads what a result was made from any more: it is there, and nobody has worked on it for long."""
+    holding = there.get(place)
+    if holding is None:
+        return True
+    return holding.has_result and now - holding.touched >= bounds.older_than and not _may_be_at_work(holding, at_work)
 
 
 def _may_be_at_work(holding: Holding, at_work: Collection[str] | None) -> bool:
@@ -178,7 +198,7 @@ def digest_of_kept(ledger: Ledger, control: ControlStore) -> dict[str, str]:
     """Every result that the control store names, with all it was made from: its place, and its digest; for who compares."""
     there = holdings(ledger.storage)
     found = named(control, ledger.storage)
-    kept = with_inputs(ledger, found.places, there)
+    kept = with_inputs(ledger, found.places, there, found.released)
     return {
         f"ledger/{key}/g{generation}": json.loads(ledger.storage.read(f"ledger/{key}/g{generation}/{RESULT}"))["digest"]
         for key, generation in sorted(kept)

@@ -2,7 +2,8 @@
 
 The control store is read as text: whatever names a result, in whatever column, keeps it. That keeps too much where a row only
 mentions one, and never too little. Two places are left out, for they tell what once was and lead nowhere: the audit chain, and
-the records of what was brought online.
+documents that are copies for people (`RECORDS`). What was made for a version that was given up is kept by no mention of it at all
+(include/retention/released.py).
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,17 +20,20 @@ import sqlalchemy as sa
 
 from include.core.control import ControlStore, metadata
 from include.core.errors import IntegrityError
+from include.core.given_up import place_of
 from include.core.ledger import Ledger
-from include.core.request import Request
 from include.core.snapshot import snapshot
 from include.core.storage import Storage
 from include.core.versioned_column import VersionedJson
 from include.retention.holdings import Holding, Place
+from include.retention.released import Released, released_in
 
 AUDIT, DOCUMENTS = "slipstream_audit", "slipstream_documents"
-# Kinds of documents that tell of results and keep none: which was brought online (include/features/online/presence.py), and what
-# a verdict said (include/validation/kept.py).
-RECORDS = ("online", "verdict")
+REGISTERED = ("slipstream_versions", "slipstream_effects")  # their keys are, or begin with, that of a registration
+# Kinds of documents that tell of results and keep none: which was brought online (include/features/online/presence.py), what a
+# verdict said (include/validation/kept.py), what a window showed (include/monitoring/windows.py) and alarmed of (alarm.py there),
+# and what was given up.
+RECORDS = ("online", "verdict", "window", "monitored", "given_up")
 _RESULT = re.compile(r"ledger/([^/\s\"]+/[^/\s\"]+)/g(\d+)/")
 _KEY = re.compile(r"\b([a-z][a-z_]*/[0-9a-f]{32})\b")
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
@@ -36,37 +41,46 @@ _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 @dataclass
 class Named:
-    """What texts name: results by their place, keys with all their generations, and results by their digest."""
+    """What texts name: results by their place, keys with all their generations, and results by their digest. None of it is
+    `released`."""
 
     places: set[Place] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     digests: set[str] = field(default_factory=set)
+    released: Released = field(default_factory=Released)
 
     def read(self, text: str) -> None:
         self.places |= {(key, int(generation)) for key, generation in _RESULT.findall(text)}
         self.keys |= set(_KEY.findall(_RESULT.sub("", text)))
         self.digests |= set(_DIGEST.findall(text))
 
+    def without(self, released: Released) -> Named:
+        places = {place for place in self.places if place not in released}
+        return Named(places, self.keys - released.keys, self.digests - released.digests, released)
+
 
 def named(control: ControlStore, storage: Storage) -> Named:
     """What the control store names, and what the versions of a registry in a folder do."""
     found = Named()
-    for text in _rows(control):
-        found.read(text)
+    with snapshot(control) as connection:  # of one moment: what moves from one table to another is in one of them
+        released = released_in(connection)
+        for text in _rows(connection, released):
+            found.read(text)
     for path in storage.list("registry"):
         if path.endswith("/package.json"):
-            found.read(storage.read(path).decode(errors="replace"))
-    return found
+            with suppress(FileNotFoundError):  # of a version that was given up since
+                found.read(storage.read(path).decode(errors="replace"))
+    return found.without(released)
 
 
-def _rows(control: ControlStore) -> Iterator[str]:
-    with snapshot(control) as connection:  # of one moment: what moves from one table to another is in one of them
-        for table in metadata.sorted_tables:
-            if table.name != AUDIT:
-                query = sa.select(*map(_plain, table.columns))
-                if table.name == DOCUMENTS:
-                    query = query.where(table.c.kind.not_in(RECORDS))
-                for row in connection.execute(query).mappings():
+def _rows(connection: sa.Connection, released: Released) -> Iterator[str]:
+    for table in metadata.sorted_tables:
+        if table.name != AUDIT:
+            query = sa.select(*map(_plain, table.columns))
+            if table.name == DOCUMENTS:
+                query = query.where(table.c.kind.not_in(RECORDS))
+            for row in connection.execute(query).mappings():
+                if table.name not in REGISTERED or "/".join(row["key"].split("/")[:3]) not in released.registrations:
                     yield json.dumps(dict(row), default=str)
 
 
@@ -75,8 +89,15 @@ def _plain(column: sa.Column[Any]) -> Any:
     return sa.type_coerce(column, sa.JSON).label(column.name) if isinstance(column.type, VersionedJson) else column
 
 
-def with_inputs(ledger: Ledger, places: Iterable[Place], there: Mapping[Place, Holding]) -> set[Place]:
-    """The places, and every place that what is in them was made from. Raises IntegrityError where that cannot be read.
+def with_inputs(
+    ledger: Ledger,
+    places: Iterable[Place],
+    there: Mapping[Place, Holding],
+    released: Released,
+    is_done: Callable[[Place], bool] = lambda _: True,
+) -> set[Place]:
+    """The places, and every place that what is in them was made from, but for what is `released`: that is kept only by what may
+    still read it, of which `is_done` is false. Raises IntegrityError where it cannot be read what something was made from.
 
     Of a place whose result is not there any more all generations of its key count: another one may be the same result, made anew.
     """
@@ -95,7 +116,7 @@ def with_inputs(ledger: Ledger, places: Iterable[Place], there: Mapping[Place, H
             left += generations[place[0]]
         if place[0] not in inputs:
             inputs[place[0]] = _inputs(ledger, place, there)
-        left += inputs[place[0]]
+        left += [each for each in inputs[place[0]] if each not in released or not is_done(place)]
     return found
 
 
@@ -109,13 +130,7 @@ def _inputs(ledger: Ledger, place: Place, there: Mapping[Place, Holding]) -> lis
         raise _unreadable(ledger, key, f"generation {generation} of it is needed") from None
     except (KeyError, TypeError, AttributeError) as error:
         raise _unreadable(ledger, key, str(error)) from error
-    return list(_places(request))
-
-
-def _places(request: Request) -> Iterator[Place]:
-    for ref in request.inputs.values():
-        if match := _RESULT.match(ref.uri):
-            yield match[1], int(match[2])
+    return [made for ref in request.inputs.values() if (made := place_of(ref)) is not None]
 
 
 def _unreadable(ledger: Ledger, key: str, why: str) -> IntegrityError:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from include.core.advisory_lock import advisory_lock
@@ -17,17 +18,18 @@ from include.core.ledger import Ledger
 from include.core.ports import JobBackend
 from include.core.settings import Settings
 from include.core.spec import ModelSpec, PartitionOwner
-from include.retention import datasets, machine, predictions
+from include.retention import datasets, machine, predictions, versions
 from include.retention import ledger as ledger_gc
 from include.retention.finding import Finding
-from include.retention.holdings import holdings
+from include.retention.holdings import Holding, holdings
+from include.retention.holdings import Place as Held
 from include.retention.ledger import Bounds
 from include.retention.same_platform import require_same_platform
 
 log = logging.getLogger(__name__)
 
 LOCK, SUBJECT, ACTION = "gc", "storage", "gc"
-ROUNDS = 3  # that a generation takes to go, where nobody has to be waited for
+ROUNDS = 4  # that a version takes to go with its results, where nobody has to be waited for
 
 
 @dataclass(frozen=True)
@@ -44,15 +46,21 @@ class Place:
     actor: str
     sets: Callable[[], Sequence[PartitionOwner]] = lambda: ()
     """The feature sets that can be loaded."""
+    dossier: Callable[[str, int], str] | None = None
+    """Makes, signs and keeps the dossier of a version; None where nothing can sign."""
+    show: Callable[[str], None] = lambda _: None
+    """Has the registry show what became of a model's versions."""
 
 
 @dataclass
 class Report:
-    """What was due, what of it was done, and what could not be looked at: by place, why."""
+    """What was due, what of it was done, and what could not be looked at: by place, why. `kept`: versions that their rule would
+    take, and why they stay."""
 
     found: list[Finding] = field(default_factory=list)
     done: list[Finding] = field(default_factory=list)
     unknown: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, str] = field(default_factory=dict)
 
     @property
     def freed(self) -> int:
@@ -78,25 +86,41 @@ def collect(place: Place, bounds: Bounds, keep_predictions: int | None, *, dry_r
             if dry_run or not due:
                 break
             _write_down(place, due, bounds)
-            report.done += [each for each in due if _act(each)]
+            done = [each for each in due if _act(each)]
+            report.done += done
+            if not done:  # all of it was needed again, or a store refused: another round would find the same
+                break
     return report
 
 
 def _due(place: Place, bounds: Bounds, keep_predictions: int | None, report: Report) -> Iterator[Finding]:
     now = place.now()
+    there = holdings(place.ledger.storage)  # before the control store is read: what is committed and named since is in no listing
     at_work = _at_work(place, report)
     specs = _specs(place, report)
+    yield from _versions(place, specs, there, partial(ledger_gc.may_finish, there, bounds, now, at_work), report)
     expired = {key for spec in specs for key in datasets.expired_scores(place.ledger, spec, now)}
-    yield from ledger_gc.find(place.ledger, place.control, bounds, now, at_work, expired)
+    yield from ledger_gc.find(place.ledger, place.control, bounds, now, at_work, expired, there)
     for spec in specs:
         yield from datasets.find(place.ledger, place.control, spec, now)
     for owner in place.sets():
         yield from datasets.find_raw(place.ledger.storage, owner, now)
     yield from datasets.find_answers(place.ledger.storage, place.settings, now)
     yield from machine.find_scratch(place.settings)
-    unfinished = {job for each in holdings(place.ledger.storage).values() if not each.has_result for job in each.jobs}
+    unfinished = {job for each in there.values() if not each.has_result for job in each.jobs}
     yield from machine.find_jobs(place.settings, bounds.older_than, now, unfinished)
     yield from _old_predictions(place, specs, keep_predictions, now)
+
+
+def _versions(
+    place: Place, specs: Sequence[ModelSpec], there: Mapping[Held, Holding], at_work: Callable[[Held], bool], report: Report
+) -> Iterator[Finding]:
+    releasing = versions.Releasing(place.actor, place.now(), at_work, place.dossier, place.show)
+    yield from versions.follow_up(place.ledger, place.control, there, releasing)
+    for spec in specs:
+        looked = versions.find(place.ledger, place.control, spec, there, releasing)
+        report.kept |= looked.kept
+        yield from looked.due
 
 
 def _at_work(place: Place, report: Report) -> frozenset[str] | None:

@@ -7,9 +7,9 @@ count for anything else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,12 +18,12 @@ from include.core.control import rollout_events
 from include.core.digest import digest_json
 from include.core.errors import ApprovalMissing, GateClosed
 from include.core.time import instant, now
-from include.rollout.history import Rollout, event_in
+from include.rollout.history import Rollout, event_in, event_key
 from include.rollout.plan import RolloutStage
 from include.rollout_state.approval import Person, Terms, deciders_in
 from include.routing.route import Route
 from include.versions.queries import record_in
-from include.versions.trainer import trainer_in
+from include.versions.trainer import names_of, trainer_in
 
 CHANGING = ("stage", "created_at", "run_id")  # of a version's record: not what a person judges
 
@@ -45,6 +45,16 @@ class Said:
 
 
 @dataclass(frozen=True)
+class Doubt:
+    """That the judge would no longer let a stage pass which it had let pass. `name`: of the stage and the day (UTC)."""
+
+    name: str
+    stage: str
+    at: str
+    words: str
+
+
+@dataclass(frozen=True)
 class Standing:
     """Where a rollout's approval stands. Times are ISO 8601, UTC; empty before persons were asked."""
 
@@ -55,12 +65,18 @@ class Standing:
     asked_at: str
     until: str
     approvals: tuple[Said, ...]  # that count: of what there is to see now, each of another person
-    changed: tuple[Said, ...]  # of a version that has changed since
+    changed: tuple[Said, ...]  # of what was shown before something changed
     trained_by: str | None  # "": no person; None: not known
+    doubts: tuple[Doubt, ...] = ()  # oldest first
 
     @property
     def missing(self) -> int:
         return max(self.terms.persons - len(self.approvals), 0)
+
+    @property
+    def trainers(self) -> frozenset[str]:
+        """Who triggered the training, as persons' keys are."""
+        return names_of(self.trained_by)
 
     @property
     def waits(self) -> bool:
@@ -85,6 +101,7 @@ class Standing:
             **{name: getattr(self, name) for name in names},
             "approvals": [said.to_json() for said in self.approvals],
             "changed": [said.to_json() for said in self.changed],
+            "doubts": [asdict(doubt) for doubt in self.doubts],
         }
 
     @property
@@ -96,7 +113,8 @@ class Standing:
         role = f" of the role {self.terms.role}" if self.terms.role else ""
         names = f" ({', '.join(self.terms.users)})" if self.terms.users else ""
         given = f"; approved so far by {self.approvals[0].person.name}" if self.approvals else ""
-        void = f"; {len(self.changed)} given for what the version was before it changed" if self.changed else ""
+        before = "before the judge doubted it" if self.doubts else "for what the version was before it changed"
+        void = f"; {len(self.changed)} given {before}" if self.changed else ""
         late = {"roll_back": "then it is rolled back", "wait": "then somebody is called"}[self.terms.at_deadline]
         when = f", until {self.until[:16]} UTC ({late})" if self.until else ", once it stands there"
         return f"waits before {self.gate} for {who}{role}{names}{when}{given}{void}"
@@ -118,7 +136,8 @@ def standing_of(connection: sa.Connection, rollout: Rollout) -> Standing | None:
     if (terms := rollout.approval) is None:
         return None
     gate, record = gate_of(rollout), record_in(connection, rollout.model, rollout.challenger)
-    seen = digest_of(rollout, record)
+    doubts = doubts_in(connection, rollout.id)
+    seen = digest_of(rollout, record, doubts)
     asked = event_in(connection, rollout.id, "asked", gate)
     given = [said for said in said_in(connection, rollout.id) if said.event == "approved"]
     until, trained_by = "", None
@@ -130,7 +149,7 @@ def standing_of(connection: sa.Connection, rollout: Rollout) -> Standing | None:
     return Standing(
         rollout, terms, gate, seen, str(asked["at"]) if asked is not None else "", until,
         tuple(each for each in given if each.seen == seen), tuple(each for each in given if each.seen != seen),
-        trained_by,
+        trained_by, doubts,
     )  # fmt: skip
 
 
@@ -177,11 +196,29 @@ def said_in(connection: sa.Connection, rollout_id: str) -> list[Said]:
     return [_said(row) for row in connection.execute(query.order_by(rollout_events.c.at, rollout_events.c.key)).mappings()]
 
 
-def digest_of(rollout: Rollout, record: Mapping[str, Any]) -> str:
-    """Of what a person sees and says yes to: the version as it is registered, in this rollout, by these terms."""
+def doubts_in(connection: sa.Connection, rollout_id: str) -> tuple[Doubt, ...]:
+    """When the judge doubted a stage that it had let pass, oldest first."""
+    mine = sa.and_(rollout_events.c.rollout == rollout_id, rollout_events.c.event == "doubted")
+    query = sa.select(rollout_events.c.key, rollout_events.c.stage, rollout_events.c.at, rollout_events.c.evidence).where(mine)
+    return tuple(
+        Doubt(row.key.removeprefix(event_key(rollout_id, "doubted", "")).strip(":"), row.stage, row.at,
+              "; ".join(map(str, row.evidence["reasons"])))
+        for row in connection.execute(query.order_by(rollout_events.c.at))
+    )  # fmt: skip
+
+
+def doubt_name(stage: str, at: datetime) -> str:
+    """One a day: counts go to and fro about a limit, and persons are not asked anew each time."""
+    return f"{stage}:{at.astimezone(UTC):%Y-%m-%d}"
+
+
+def digest_of(rollout: Rollout, record: Mapping[str, Any], doubts: Sequence[Doubt] = ()) -> str:
+    """Of what a person sees and says yes to: the version as it is registered, in this rollout, by these terms, and that the judge
+    doubts it. Counts that grow are not in it: what they say is in the verdict, and it has not changed."""
     terms = rollout.approval
     shown = {name: value for name, value in record.items() if name not in CHANGING}
-    return digest_json({"version": shown, "rollout": rollout.id, "terms": terms and terms.to_json()})
+    told = {"version": shown, "rollout": rollout.id, "terms": terms and terms.to_json()}
+    return digest_json({**told, "doubts": [doubt.name for doubt in doubts]} if doubts else told)
 
 
 def names_in(evidence: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from include.core.control import ControlStore, rollout_events, rollouts
 from include.core.settings import Settings
 from include.core.time import now
 from include.rollout.approval_gate import Standing, standing_of
-from include.rollout.history import rollout_in
+from include.rollout.history import APPROVAL_EVENTS, last_in, live_in, rollout_in
 from include.rollout_state.approval import Terms, opened_with
 
 
@@ -29,14 +29,29 @@ def waiting_approvals(control: ControlStore, model: str = "") -> list[Standing]:
     return sorted((each for each in found if each is not None and each.waits), key=lambda each: each.until)
 
 
+def why_nobody_in(connection: sa.Connection, model: str, version: int) -> str:
+    """Why nobody is asked about a version, in words. Who answers may have thought for days, and has to know how it ended."""
+    live, last = live_in(connection, model), last_in(connection, model, version)
+    if last is not None and not last.live:
+        return f"its rollout is over, {last.state.replace('_', ' ')}{f' ({last.reason})' if last.reason else ''}"
+    if live is None:
+        return "no rollout is live"
+    return f"it is in {live.stage}" if live.challenger == version else f"version {live.challenger} is being rolled out"
+
+
+def why_nobody(control: ControlStore, model: str, version: int) -> str:
+    with control.transaction() as connection:
+        return why_nobody_in(connection, model, version)
+
+
 def approvals_of(control: ControlStore, model: str, version: int) -> list[dict[str, Any]]:
     """What persons were asked of a version and what they said, in all its rollouts, oldest first.
 
-    Each is {"rollout", "event" (asked, approved, rejected or overdue), "at", "person" ({"id", "name"} or None), "reason", "seen",
-    "via", "terms"}.
+    Each is {"rollout", "event" (asked, approved, rejected or overdue; of the judge doubted or withdrawn), "at", "person" ({"id",
+    "name"} or None), "reason", "seen", "via", "terms"}.
     """
     mine = sa.and_(rollouts.c.model == model, rollouts.c.challenger == version)
-    kinds = rollout_events.c.event.in_(("opened", "asked", "approved", "rejected", "overdue"))
+    kinds = rollout_events.c.event.in_(("opened", *APPROVAL_EVENTS))
     query = sa.select(rollout_events).join(rollouts, rollouts.c.id == rollout_events.c.rollout).where(mine, kinds)
     with control.transaction() as connection:
         rows = connection.execute(query.order_by(rollout_events.c.at, rollout_events.c.key)).mappings().all()
@@ -59,6 +74,8 @@ def look(*, rollout: str, seen: str, told: bool = False) -> str | None:
 def _told(row: sa.RowMapping, terms: Terms | None) -> dict[str, Any]:
     told = row["evidence"]
     kept = {name: told.get(name) for name in ("reason", "seen", "via")}
+    if "reasons" in told:  # the judge's
+        kept["reason"] = "; ".join(map(str, told["reasons"]))
     person = told.get("by")
     head = {"rollout": row["rollout"], "event": row["event"], "at": row["at"], "person": dict(person) if person else None}
     return {**head, **kept, "terms": terms.to_json() if terms is not None else None}

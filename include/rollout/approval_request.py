@@ -19,7 +19,7 @@ from include.versions.override import overrides_in
 from include.versions.queries import record_in
 
 NO_PERSON = "no person: a clock or an event started it"
-UNKNOWN = "not known: it was registered by an earlier release"
+UNKNOWN = "not known: by an event from outside, by another DAG, or under an earlier release"
 MOST = 40  # metrics that are shown
 
 
@@ -70,6 +70,10 @@ def _lines(shown: Mapping[str, Any], page: str) -> Iterator[str]:
     yield f"- what you approve: {code(shown['seen'][:12])}; a version that is evaluated again is another"
     if page:
         yield f"- evidence against its boundaries: <{page}>"
+    for doubt in shown["doubts"]:
+        yield f"- **since {plain(doubt['at'][:16])} UTC the judge would not let it pass {plain(doubt['stage'])}**: "
+        yield f"  {plain(doubt['words'])}"
+    yield "- while you think the judge looks on: where the evidence turns against it, it is rolled back at once"
     yield from _metrics(shown)
     yield from _evidence(shown)
 

@@ -24,6 +24,7 @@ from include.rollout.approval_gate import Said, Standing, require_approved_in, s
 from include.rollout.approval_list import approval as approval
 from include.rollout.approval_list import approvals_of as approvals_of
 from include.rollout.approval_list import waiting_approvals as waiting_approvals
+from include.rollout.approval_list import why_nobody_in
 from include.rollout.history import Rollout, event_in, event_key, live_in, rollout_in
 from include.rollout.machine import require_running, require_verdict, revert_route
 from include.rollout_state.approval import Person
@@ -82,7 +83,7 @@ def ask(control: ControlStore, rollout: Rollout, epoch: int, where: Mapping[str,
         if position:
             require_verdict(connection, rollout, names[position - 1])
         told = {"gate": standing.gate, "seen": standing.seen, "trained_by": standing.trained_by, "where": dict(where or {})}
-        _write(connection, rollout_in(connection, rollout.id), "asked", standing.gate, told)
+        write_event(connection, rollout_in(connection, rollout.id), "asked", standing.gate, told)
         detail = {"rollout": rollout.id, "version": rollout.challenger, "gate": standing.gate, "words": standing.terms.words}
         control.append_audit(connection, "approval", "approval.ask", rollout.model, {**detail, "seen": standing.seen})
         return {}
@@ -125,7 +126,7 @@ def expire(control: ControlStore, rollout: Rollout, epoch: int, at: datetime | N
         if not late:
             raise ConflictError(f"The deadline of {rollout.model} has not passed.", seen=standing.until, safe="nothing changed.")
         reason = f"not approved within {standing.terms.deadline}: it had {len(standing.approvals)} of {standing.terms.persons}"
-        _write(connection, rollout_in(connection, rollout.id), "overdue", "", {"reason": reason})
+        write_event(connection, rollout_in(connection, rollout.id), "overdue", "", {"reason": reason})
         revert_route(control, connection, rollout, reason, "approval")
         return {}
 
@@ -167,9 +168,8 @@ def _asked_of(connection: sa.Connection, model: str, version: int) -> Rollout:
     """The live rollout of a version in which persons were asked, which nobody else changes until the transaction ends."""
     rollout = live_in(connection, model)
     if rollout is None or rollout.challenger != version:
-        live = f"version {rollout.challenger} is being rolled out" if rollout else "no rollout is live"
         raise ConflictError(
-            f"Nobody is asked about version {version} of {model}: {live}.",
+            f"Nobody is asked about version {version} of {model}: {why_nobody_in(connection, model, version)}.",
             safe="nothing was decided.",
             hint=f"slipstream rollout status {model}",
         )
@@ -200,7 +200,9 @@ def _decide(control: ControlStore, connection: sa.Connection, rollout: Rollout, 
     name = digest_json(sorted(said.person.keys))[:12]
     stage = rollout_in(connection, rollout.id)
     told = {"by": {"id": said.person.id, "name": said.person.name}, "reason": said.reason, "seen": said.seen, "via": said.via}
-    _write(connection, stage, said.event, f"{name}:{said.seen[:12]}", {**told, "request": said.request, "gate": standing.gate})
+    write_event(
+        connection, stage, said.event, f"{name}:{said.seen[:12]}", {**told, "request": said.request, "gate": standing.gate}
+    )
     detail: dict[str, Any] = {"rollout": rollout.id, "version": rollout.challenger, "gate": standing.gate, **told}
     action = "approval.approve" if said.event == "approved" else "approval.reject"
     control.append_audit(connection, said.person.actor, action, rollout.model, detail)
@@ -224,8 +226,7 @@ def _require_allowed(standing: Standing, said: Said) -> None:
             safe="nothing was decided.",
             hint="one of those listed answers.",
         )
-    trainer = (standing.trained_by or "").strip().casefold()
-    if said.event == "approved" and trainer and trainer in person.keys:
+    if said.event == "approved" and standing.trainers & person.keys:
         raise NotAllowedError(
             f"{person.name} triggered the training of {about}, so somebody else has to approve it.",
             safe="nothing was decided.",
@@ -252,11 +253,18 @@ def _require_open(standing: Standing, said: Said) -> None:
         )
     if said.seen != standing.seen:
         raise ConflictError(
-            f"{about.capitalize()} has changed since it was shown: it was evaluated again, or its gate has moved.",
+            f"{about.capitalize()} {_what_changed(standing)}.",
             seen=said.seen[:12] or "nothing",
             safe="nothing was decided.",
             hint=f"look again: slipstream rollout status {rollout.model}; then answer for {standing.seen[:12]}.",
         )
+
+
+def _what_changed(standing: Standing) -> str:
+    if standing.doubts:
+        doubt = standing.doubts[-1]
+        return f"is not as it was shown: since {doubt.at[:16]} UTC the judge doubts {doubt.stage}, {doubt.words}"
+    return "has changed since it was shown: it was evaluated again, or its gate has moved"
 
 
 def _note_refused(control: ControlStore, model: str, version: int, said: Said, refused: NotAllowedError) -> None:
@@ -271,6 +279,7 @@ def _standing(connection: sa.Connection, rollout: Rollout) -> Standing:
     return standing
 
 
-def _write(connection: sa.Connection, rollout: Rollout, event: str, name: str, evidence: Mapping[str, Any]) -> None:
+def write_event(connection: sa.Connection, rollout: Rollout, event: str, name: str, evidence: Mapping[str, Any]) -> None:
+    """`name`: what tells it from others of its kind in the rollout."""
     row = {"rollout": rollout.id, "stage": rollout.stage, "event": event, "evidence": dict(evidence), "at": timestamp()}
     connection.execute(rollout_events.insert().values(key=event_key(rollout.id, event, name), **row))

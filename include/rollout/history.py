@@ -21,7 +21,8 @@ from include.versions.gate import RETURNED
 from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import at_stage
 
-APPROVAL_EVENTS = ("asked", "approved", "overdue", "rejected")  # of a stage that waits for persons: include/rollout/approvals.py
+# Of a stage that has passed and waits: include/rollout/approvals.py and after_verdict.py.
+APPROVAL_EVENTS = ("asked", "doubted", "approved", "withdrawn", "overdue", "rejected")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,14 @@ def live_rollout(control: ControlStore, model: str) -> Rollout | None:
 def live_in(connection: sa.Connection, model: str) -> Rollout | None:
     """The same, inside the caller's transaction."""
     row = connection.execute(sa.select(rollouts.c.id).where(rollouts.c.live == model)).first()
+    return rollout_in(connection, row.id) if row else None
+
+
+def last_in(connection: sa.Connection, model: str, version: int) -> Rollout | None:
+    """The newest rollout of a version; None before its first."""
+    mine = sa.and_(rollouts.c.model == model, rollouts.c.challenger == version)
+    query = sa.select(rollouts.c.id).where(mine).order_by(rollouts.c.created_at.desc(), rollouts.c.id)
+    row = connection.execute(query.limit(1)).first()
     return rollout_in(connection, row.id) if row else None
 
 

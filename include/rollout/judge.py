@@ -237,15 +237,36 @@ def _alerts(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
     """Every serving arm beyond the accepted error rate in the newest quarter of the plan: an incident of the service."""
     if not plan.relative or plan.shadow:
         return
-    first, last = max(0, evidence.complete - RECENT), evidence.complete
     rates = []
     for arm in (CHAMPION, CHALLENGER):
-        failed, requests = (int(evidence.arms(stream, last)[arm][first:].sum()) for stream in (FAILURES, REQUESTS))
+        failed, requests = _recent(evidence, arm)
         # So many failures would be that unlikely if the rate were the accepted one.
         if requests - failed > most_allowed(requests, 1 - plan.accepted, ALARM if arm == CHAMPION else 0.05):
             return
         rates.append(f"{failed} of {requests}")
     yield f"both arms fail more than the accepted {plan.accepted:.1%} of requests: champion {rates[0]}, challenger {rates[1]}"
+
+
+def failing_alone(evidence: Evidence, plan: JudgePlan) -> Iterable[str]:
+    """More of the challenger's requests fail than is accepted in the newest quarter of the plan, and the champion's do not.
+
+    It is no ground to roll back: one busy client may be all of it. But entities that have met an error count no more, so where
+    all have, in a stage that lasts, requests are what is left to see a challenger that goes bad late.
+    """
+    if not plan.relative or plan.shadow:
+        return
+    (champion_failed, champion), (failed, requests) = (_recent(evidence, arm) for arm in (CHAMPION, CHALLENGER))
+    accepted = min(1.0, max(plan.accepted, plan.margin * champion_failed / max(1, champion)))
+    if requests and requests - failed <= most_allowed(requests, 1 - accepted, ALARM):
+        other = f"the champion's {champion_failed} of {champion}"
+        yield f"{failed} of its newest {requests} requests failed, {other}; at most {accepted:.1%} are accepted"
+
+
+def _recent(evidence: Evidence, arm: int) -> tuple[int, int]:
+    """Of the newest quarter of the plan: an arm's requests that failed, and all of them."""
+    first, last = max(0, evidence.complete - RECENT), evidence.complete
+    failed, requests = (int(evidence.arms(stream, last)[arm][first:].sum()) for stream in (FAILURES, REQUESTS))
+    return failed, requests
 
 
 def _said(count: Count) -> str:

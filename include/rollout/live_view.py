@@ -17,7 +17,7 @@ from include.rollout.evidence import Evidence
 from include.rollout.evidence_look import Look
 from include.rollout.evidence_merge import StageMerge
 from include.rollout.evidence_store import SILENT, lock_stage, read_settled, read_sources
-from include.rollout.history import Rollout, entered, events, paused_for
+from include.rollout.history import Rollout, entered, events, paused_for, verdict_on
 from include.rollout.judge import absolute_limits, guard_limits
 from include.rollout.judge_plan import JudgePlan
 from include.rollout.stage_evaluation import judge_merged
@@ -28,13 +28,15 @@ Seen = dict[str, Any]
 
 def live_view(control: ControlStore, spec: ModelSpec, rollout: Rollout, at: datetime) -> Seen:
     """`rails`: by event its count, the boundary and how much of that is used up, with both as they grew. `verdict`: the judge's
-    words of now. `deadline`: when it is decided at the latest, pauses left out; empty while it is paused."""
+    words of now. `deadline`: when it is decided at the latest, pauses left out; empty while it is
+    paused, and where it was."""
     told: Seen = {"stage": rollout.stage, "state": rollout.state, **_pause(control, rollout)}
     looked = _look(control, rollout)
     if looked is None or looked.merge.terms.stage != rollout.stage:
         return {**told, "begun": False, "words": "The stage has not begun to count yet."}
     since, _ = entered(control, rollout, rollout.stage)
     verdict, plan, evidence = judge_merged(control, spec, rollout, looked, at)
+    decided = verdict_on(control, rollout, rollout.stage) is not None  # it waits: for persons, or by a pause
     count, champion = evidence.challenger, evidence.champion
     deadline = instant(since) + spec.rollout.deadline + paused_for(control, rollout, rollout.stage, at)
     return {
@@ -46,7 +48,7 @@ def live_view(control: ControlStore, spec: ModelSpec, rollout: Rollout, at: date
         "entities": count.entities,
         "errors": count.errors,
         "champion": {"requests": champion.requests, "entities": champion.entities, "errors": champion.errors},
-        "deadline": timestamp(deadline) if rollout.state == "running" else "",
+        "deadline": timestamp(deadline) if rollout.state == "running" and not decided else "",
         "at_deadline": spec.rollout.at_deadline,
         "answer": verdict.answer,
         "words": "; ".join((*verdict.reasons, *(() if looked.reported else (SILENT,)))),

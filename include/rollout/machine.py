@@ -27,6 +27,7 @@ from include.rollout.plan import RolloutStage, rollout_stages
 from include.rollout.waiting import supersede_in
 from include.rollout_state.approval import stored, terms_in, terms_of
 from include.routing.route import Route, lock_route, route_in, set_route
+from include.versions.given_up import require_kept_in
 from include.versions.lifecycle import Stage as VersionStage
 from include.versions.lifecycle import move_in, stage_in
 from include.versions.lifecycle import set_production as set_production
@@ -140,6 +141,7 @@ def promote(control: ControlStore, rollout: Rollout, *, actor: str, epoch: int) 
         persons = [said.person for said in approved.approvals] if approved is not None else []
         by = {"by": [person.name for person in persons], "carried_out_by": actor} if persons else {}
         route = Route(champion=rollout.challenger, previous=rollout.champion)
+        require_kept_in(connection, rollout.model, *route.named)
         generation = set_route(connection, rollout.model, route)
         set_production(connection, rollout.model, rollout.challenger)
         _update(connection, rollout, stage="promote", state="promoted", live=None)
@@ -174,6 +176,7 @@ def _admit(connection: sa.Connection, model: str, challenger: int) -> int | None
     if champion == challenger:
         raise ConflictError(f"Version {challenger} of {model} is the champion already.", safe="nothing changed.")
     stage = stage_in(connection, model, challenger)
+    require_kept_in(connection, model, challenger)
     if stage is not VersionStage.CANDIDATE:
         require_gate(connection, model, challenger, stage, despite_gate=False)
         raise GateClosed(

@@ -13,6 +13,7 @@ from include.core.control import ControlStore, rollouts
 from include.core.errors import ConflictError, GateClosed
 from include.routing.route import route_in
 from include.versions.gate import OFFERED, RETURNED, obstacles
+from include.versions.given_up import require_kept_in
 from include.versions.lifecycle import Stage, move_in, stage_in
 from include.versions.override import checked_reason
 
@@ -23,9 +24,10 @@ def offer_in(
     """Make it a Candidate in the caller's transaction, with an audit row; returns the stage before.
 
     A Candidate stays as it is. Raises GateClosed with the command that makes it possible, ConflictError for the champion,
-    DataError for an unknown version, or for an override that gives no reason.
+    DataError for an unknown version, one that was given up, or an override that gives no reason.
     """
     before = stage_in(connection, model, version)
+    require_kept_in(connection, model, version)
     if before is Stage.CANDIDATE:
         return before
     if before is Stage.PRODUCTION or route_in(connection, model)[1].champion == version:

@@ -16,6 +16,7 @@ from include.rollout.judge_plan import JudgePlan
 from include.rollout.stage_evaluation import recompute
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 420, 190, 44, 30, 16
+JUDGED = ("verdict", "doubted", "withdrawn")  # events that hold a decision with its evidence
 KINDS = {
     "promote": "good",
     "promoted": "good",
@@ -25,6 +26,8 @@ KINDS = {
     "rejected": "bad",
     "asked": "warn",
     "overdue": "bad",
+    "doubted": "warn",
+    "withdrawn": "bad",
     "paused": "warn",
     "undriven": "warn",
     "alert": "warn",
@@ -41,7 +44,7 @@ def rollout_page(rollout: Rollout, events: Sequence[Mapping[str, Any]]) -> str:
         "champion": f"version {rollout.champion}" if rollout.champion is not None else "none yet",
     }
     reason = f'<p class="banner bad"><span>{escape(rollout.reason)}</span></p>' if rollout.reason else ""
-    decided = [event for event in events if event["event"] == "verdict" and "plan" in event["evidence"]]
+    decided = [event for event in events if event["event"] in JUDGED and "plan" in event["evidence"]]
     sections = "".join(_decision(str(event["stage"]), event["evidence"]) for event in decided)
     return document(title, f"<h1>{escape(title)}</h1>{tiles(numbers)}{reason}{sections}<h2>What happened</h2>{_log(events)}")
 

@@ -23,6 +23,7 @@ from include.rollout.rollback import RolledBack
 from include.rollout_state.approval import standing_in, terms_in
 from include.routing.route import Route, read_route, route_in, set_route
 from include.versions.gate import RETURNED
+from include.versions.given_up import require_kept_in
 from include.versions.lifecycle import Stage, set_production, stage_in
 from include.versions.override import checked_reason
 from include.versions.queries import stored
@@ -91,9 +92,11 @@ def restore_now(
 
 
 def check_files(control: ControlStore, ledger: Ledger, model: str, version: int) -> None:
-    """Raises IntegrityError if the version's files are not in the ledger as they were, DataError for an unknown version."""
+    """Raises IntegrityError if the version's files are not in the ledger as they were, DataError for an unknown version, and for
+    one that was given up."""
     with control.transaction() as connection:
         stage_in(connection, model, version)
+        require_kept_in(connection, model, version)
     record = stored(control, model, version)
     if "train" not in record:
         return
@@ -121,6 +124,7 @@ def _end_live(control: ControlStore, connection: sa.Connection, model: str, reas
 def _require_return(connection: sa.Connection, model: str, version: int, route: Route, despite_gate: bool) -> tuple[str, ...]:
     """What stands against the version's return. Raises where it may not return."""
     stage = stage_in(connection, model, version)
+    require_kept_in(connection, model, version)
     if route.champion == version:
         raise ConflictError(f"Version {version} of {model} is the champion already.", safe="nothing changed.")
     if stage is Stage.STAGING or version not in served_in(connection, model):

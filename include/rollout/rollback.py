@@ -13,6 +13,7 @@ from include.rollout.history import live_rollout
 from include.rollout.machine import roll_back
 from include.rollout.offer import served_in
 from include.routing.route import Route, read_route, route_in, set_route
+from include.versions.given_up import require_kept_in
 from include.versions.lifecycle import set_production
 
 
@@ -51,6 +52,7 @@ def _return_to_previous(control: ControlStore, model: str, actor: str, reason: s
                 safe="the route stays as it is.",
                 hint=f"{_earlier(connection, model)}; `slipstream versions {model}` lists all.",
             )
+        require_kept_in(connection, model, route.previous)
         # No way back to the version just left: a second rollback must not bring it in again.
         new = set_route(connection, model, Route(champion=route.previous))
         set_production(connection, model, route.previous)

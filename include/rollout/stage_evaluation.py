@@ -58,11 +58,6 @@ def evaluate_stage(*, rollout: str, model: str, stage: str) -> dict[str, Any] | 
     return shown if verdict.answer == "promote" or judge(evidence, plan).answer != "promote" else {**shown, "held": True}
 
 
-def resumed(*, rollout: str) -> bool | None:
-    """True once the rollout is paused no longer; None: ask again."""
-    return None if read_rollout(ControlStore(Settings.from_env().control_url), rollout).state == "paused" else True
-
-
 def look_elsewhere(
     control: ControlStore, settings: Settings, spec: ModelSpec, rollout: Rollout, stage: str, at: datetime
 ) -> Held:
@@ -104,6 +99,8 @@ def judge_merged(
     verdict = judge(evidence, plan)
     if verdict.answer == "promote" and held is not None and (reasons := held()):
         verdict = Verdict("insufficient", tuple(reasons), verdict.numbers)
+    if verdict_on(control, rollout, terms.stage) is not None:  # it is over: its deadline is, too
+        return verdict, plan, evidence
     return at_deadline(verdict, spec, elapsed, "" if seen.reported else f"; {SILENT}"), plan, evidence
 
 

@@ -74,13 +74,15 @@ class Terms:
         return cls(**{**value, "users": tuple(value["users"])})
 
 
-def terms_of(spec: ModelSpec) -> Terms | None:
-    """What a spec asks for, its role looked up in the settings; None where it asks nobody. Raises SpecError for an unknown role,
-    or one with fewer users than have to approve."""
+def terms_of(spec: ModelSpec, environ: Mapping[str, str] | None = None) -> Terms | None:
+    """What a spec asks for, its role looked up in the settings (of this process by default); None where it asks nobody.
+
+    Raises SpecError for an unknown role, or one with fewer users than have to approve.
+    """
     asked = spec.rollout.persons_asked
     if asked is None:
         return None
-    named = _distinct((*asked.users, *(_members(spec.name, asked.role) if asked.role else ())))
+    named = _distinct((*asked.users, *(_members(spec.name, asked.role, environ) if asked.role else ())))
     if named and len(named) < asked.persons:
         raise SpecError(
             f"The spec of {spec.name} asks {asked.persons} persons, and names fewer who may approve.", seen=list(named),
@@ -148,8 +150,8 @@ def roles(text: str) -> dict[str, tuple[str, ...]]:
     return {role.strip(): _distinct(users.split(",")) for role, _, users in pairs}
 
 
-def _members(model: str, role: str) -> tuple[str, ...]:
-    known = roles(APPROVERS.read())
+def _members(model: str, role: str, environ: Mapping[str, str] | None) -> tuple[str, ...]:
+    known = roles(APPROVERS.read(environ))
     if not known.get(role):
         raise SpecError(
             f"The spec of {model} asks for the approval of the role {role!r}, which nobody has.",

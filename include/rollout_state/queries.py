@@ -89,6 +89,18 @@ def newest_events(control: ControlStore, rollout: str, limit: int) -> list[Event
     return [EventRow(stage=row.stage, event=row.event, evidence=row.evidence, at=row.at) for row in rows]
 
 
+def uses_in(connection: sa.Connection, model: str) -> list[tuple[int, str, str]]:
+    """Of each rollout of a model: a version that it was about, when it was last written, and its id while it is live, else empty.
+    The version that came in is about it, and the one that it found in production."""
+    rows = connection.execute(sa.select(rollouts).where(rollouts.c.model == model)).all()
+    return [
+        (version, row.updated_at, row.id if row.live else "")
+        for row in rows
+        for version in (row.challenger, row.champion)
+        if version is not None
+    ]
+
+
 def models_in(connection: sa.Connection) -> set[str]:
     """The models that ever had a rollout."""
     return set(connection.execute(sa.select(rollouts.c.model).distinct()).scalars())

@@ -17,6 +17,7 @@ from include.core.settings import Settings
 from include.core.spec.dtypes import length_of
 from include.routing.gateways import list_gateways, silent_words
 from include.serving.applied import wait_for_all
+from include.serving.prediction.explanation_names import BASE, CONTRIBUTIONS, MISSING, OF
 
 CONNECTION = "slipstream_gateway"  # its password is this client's token
 Said = list[float] | list[list[float]]  # of rows: one number each, or one an output
@@ -56,12 +57,21 @@ class GatewayClient:
     # -- predictions, features, labels ---------------------------------------------------------------
 
     def predict(
-        self, model: str, entity: Mapping[str, Any], features: Mapping[str, Any], *, request_id: str = "", event_time: str = ""
+        self,
+        model: str,
+        entity: Mapping[str, Any],
+        features: Mapping[str, Any],
+        *,
+        request_id: str = "",
+        event_time: str = "",
+        explain: bool | int = False,
     ) -> dict[str, Any]:
         """{"id", "score", "label", "version", "arm", "degraded"}; of another kind than binary what its problem says
-        (docs/gateway-protocol.md). `event_time`: ISO 8601, by default now."""
+        (docs/gateway-protocol.md). `event_time`: ISO 8601, by default now. `explain`: with an "explanation", of all features or
+        of so many (docs/explanations.md)."""
         body: dict[str, Any] = {"entity": dict(entity), "features": dict(features)}
-        body.update({name: value for name, value in (("id", request_id), ("event_time", event_time)) if value})
+        more = (("id", request_id), ("event_time", event_time), ("explain", explain))
+        body.update({name: value for name, value in more if value})
         return self._post(f"/predict/{model}", body)
 
     def predict_batch(self, model: str, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -141,6 +151,13 @@ class GatewayClient:
         answer = self._post(f"/v2/models/{model}/versions/{version}/infer", {"inputs": inputs})
         return rows_of(answer["outputs"]), float(answer["parameters"]["latency_us"])
 
+    def explain(self, model: str, version: int, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Why a version says what it says to rows of named inputs (null: unknown): of each {"of", "base", "contributions",
+        "method"}, or {"missing"} with why it is not explained (docs/explanations.md)."""
+        inputs = tensors_of(self.columns(model, version), rows)
+        body = {"inputs": inputs, "parameters": {"explain": True}}
+        return explanations_of(self._post(f"/v2/models/{model}/versions/{version}/infer", body)["outputs"])
+
     # -- HTTP ----------------------------------------------------------------------------------------
 
     def _post(self, path: str, body: Any) -> dict[str, Any]:
@@ -211,6 +228,20 @@ def rows_of(outputs: Sequence[Mapping[str, Any]]) -> Said:
         return list(first["data"])
     width, data = first["shape"][1], first["data"]
     return [data[start : start + width] for start in range(0, len(data), width)]
+
+
+def explanations_of(outputs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of what the tensors of explanations hold, as an answer of `predict` has them."""
+    found = {output["name"]: output for output in outputs}
+    values, about = found[CONTRIBUTIONS]["data"], found[CONTRIBUTIONS]["parameters"]
+    names, told = about["features"].split(","), []
+    for place, (of, base, missing) in enumerate(zip(*(found[name]["data"] for name in (OF, BASE, MISSING)), strict=True)):
+        if missing:
+            told.append({"missing": missing})
+            continue
+        own = dict(zip(names, values[place * len(names) : (place + 1) * len(names)], strict=True))
+        told.append({"of": of, "base": base, "contributions": own, "method": about["method"]})
+    return told
 
 
 def _sent(value: Any, length: int) -> Any:

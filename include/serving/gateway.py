@@ -23,7 +23,6 @@ from include.prediction_log.writer import PredictionLog, Syncer
 from include.serving.http.access import Access
 from include.serving.http.admission import OVERLOADED, Admission
 from include.serving.http.asgi import (
-    THREAD_BYTES,
     Disconnected,
     Done,
     Handler,
@@ -54,10 +53,10 @@ from include.serving.models.route_switch import Switch
 from include.serving.openapi import PAGE, openapi
 from include.serving.prediction.asynchronous import AsynchronousPredictions, wants_later
 from include.serving.prediction.coalescing import RequestCoalescer
-from include.serving.prediction.infer import find_version, header_length_of, infer, infer_batched, metadata
+from include.serving.prediction.infer import find_version, metadata
+from include.serving.prediction.inference import Inference
 from include.serving.prediction.ingest import decode_labels, decode_rows, push_targets, unwritable
 from include.serving.prediction.lost_views import LostViews
-from include.serving.prediction.micro_batch import PAYS_US, Batches
 from include.serving.prediction.online_features import FeatureReader
 from include.serving.prediction.predict import Predictor, Unit
 from include.serving.prediction.remote_batches import RemoteBatches
@@ -104,8 +103,11 @@ class Gateway:
         self._switch, self.metrics, self._shadow = parts.switch, parts.metrics, parts.shadow
         self._predictors: dict[str, Predictor] = {}
         self._recommenders: dict[str, Recommender] = {}
-        self._rates, self._batches = Rates(), Batches()
+        self._rates = Rates()
         self._remote = RemoteBatches(self.metrics.circuits.add)
+        self._inference = Inference(
+            self._remote, lambda spec: (self._predictors.get(spec.name) or self._predictor(spec)).explaining
+        )
         self._turns = RequestCoalescer(parts.admission)
         self._handlers: dict[str, Handler] = {
             "/predict/{model}": self._predict,
@@ -342,19 +344,7 @@ class Gateway:
     async def _infer(self, call: HttpRequest, model: str, version: str | None = None) -> Response:
         deployment, number = await self._version(model, version)
         self._rates.check(deployment.spec)
-        length = header_length_of(call)
-        if deployment.models[number].remote is not None:
-            body, header_length = await infer_batched(self._remote, deployment, number, call.body, length)
-        elif len(call.body) >= THREAD_BYTES:  # many rows: nobody else need wait for them
-            body, header_length = await asyncio.to_thread(infer, deployment, number, call.body, length)
-        elif deployment.models[number].run_us > PAYS_US:
-            body, header_length = await infer_batched(self._batches, deployment, number, call.body, length)
-        else:
-            body, header_length = infer(deployment, number, call.body, length)
-        if header_length is None:
-            return Response(body)
-        part = (b"inference-header-content-length", b"%d" % header_length)
-        return Response(body, kind=b"application/octet-stream", headers=[part])
+        return await self._inference.answer(call, deployment, number)
 
     # -- features and labels -------------------------------------------------------------------------
 

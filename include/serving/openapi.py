@@ -14,6 +14,7 @@ import msgspec
 
 from include.core.html import document
 from include.serving.http.routes import BY_PATTERN, PUBLIC
+from include.serving.prediction.explanation_names import OUTPUTS
 from include.serving.prediction.tensor import BYTES, DTYPES
 
 _JSON = "application/json"
@@ -193,6 +194,11 @@ def _explaining(document: dict[str, Any]) -> dict[str, Any]:
         for name, schema in document["components"]["schemas"].items()
     }
     schemas["Predict"] = {"oneOf": [item, _object(("requests",), requests={"type": "array", "items": item})]}
+    infer = schemas["Infer"]["properties"]
+    named = [*infer["outputs"]["items"]["properties"]["name"]["enum"], *OUTPUTS]
+    output = _object(("name",), name={"enum": named}, parameters=_MAP)
+    wish = {"type": "object", "properties": {"explain": {"type": ["boolean", "null"]}}}
+    schemas["Infer"] = _with(schemas["Infer"], outputs={"type": "array", "items": output}, parameters=wish)
     return {**document, "components": {**document["components"], "schemas": schemas}}
 
 

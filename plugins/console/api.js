@@ -2,14 +2,16 @@
 export const VERSION = document.documentElement.dataset.version;
 const HEADER = "X-Slipstream-Console", PATIENCE = 30000;
 
-// `kind`: upgraded, ended (the session), unreachable, refused (with the reason that a person reads).
+// `kind`: upgraded, ended (the session), unreachable, away (a store that the server asked: nothing was done), refused (with the reason
+// that a person reads).
 export class Problem extends Error {
   constructor(kind, message, next = "") { super(message); this.kind = kind; this.next = next; }
 }
 
 const told = (answer, response) => {
   const what = answer.error || (typeof answer.detail === "string" ? answer.detail : response.statusText || `status ${response.status}`);
-  return [what, answer.seen && `Seen: ${answer.seen}.`, answer.next].filter(Boolean).join(" ");
+  const next = answer.next && answer.next[0].toUpperCase() + answer.next.slice(1);
+  return [what, answer.seen && `Seen: ${answer.seen}.`, next].filter(Boolean).join(" ");
 };
 
 const send = async (path, { body, known }) => {
@@ -18,7 +20,7 @@ const send = async (path, { body, known }) => {
   if (body !== undefined) Object.assign(headers, { "Content-Type": "application/json", [HEADER]: VERSION });
   const options = { method: body === undefined ? "GET" : "POST", headers, cache: "no-store", redirect: "manual", signal: AbortSignal.timeout(PATIENCE) };
   if (body !== undefined) options.body = JSON.stringify(body);
-  try { return await fetch("api/" + path, options); } catch { throw new Problem("unreachable", "Airflow's API server did not answer."); }
+  try { return await fetch("api/" + path, options); } catch (error) { throw new Problem("unreachable", error.name === "TimeoutError" ? `Airflow's API server did not answer within ${PATIENCE / 1000} seconds.` : "Airflow's API server did not answer."); }
 };
 
 const ask = async (path, given) => {
@@ -27,7 +29,7 @@ const ask = async (path, given) => {
   if (release && release !== VERSION) throw new Problem("upgraded", "Slipstream was upgraded since this page was opened.");
   if (response.status === 304) return { same: true };
   const answer = await response.json().catch(() => null);
-  if (response.status >= 500 && !answer?.error) throw new Problem("unreachable", `Airflow's API server answered with status ${response.status}.`);
+  if (response.status >= 500) throw answer?.error ? new Problem("away", answer.error) : new Problem("unreachable", `Airflow's API server answered with status ${response.status}.`);
   if (!response.ok) throw new Problem("refused", told(answer || {}, response), answer?.next || "");
   if (answer === null || !release) throw new Problem("unreachable", "Something else than Slipstream answered.");
   return { data: answer, tag: response.headers.get("ETag") || "" };

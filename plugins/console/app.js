@@ -23,15 +23,15 @@ const context = {
   state: {},  // of the page's own, lost with it
 };
 
-const worst = () => Object.values(feeds).map(feed => feed.problem).find(Boolean);
-const oldest = () => Math.min(...Object.values(feeds).map(feed => feed.at || Infinity));
+// What keeps the page from being up to date. A refused part says so in its own place; of what the page cannot do without the page does.
+const worst = () => Object.values(feeds).map((feed, at) => feed.problem && (feed.problem.kind !== "refused" || (!at && feed.data)) ? feed.problem : null).find(Boolean);
+const oldest = () => Object.values(feeds)[0]?.at === 0 ? Infinity : Math.min(...Object.values(feeds).map(feed => feed.at || Infinity));
 const shownAt = at => Number.isFinite(at) ? html`What is shown is as of <time datetime=${new Date(at).toISOString()}>${new Date(at).toISOString().slice(11, 19)} UTC</time>, ${lasting((Date.now() - at) / 1000)} old.` : "Nothing could be read yet.";
-const banner = problem => problem && problem.kind !== "refused" ? html`<div class="banner bad" role="alert"><p><strong>${problem.message}</strong> ${shownAt(oldest())} ${remedy(problem)}</p></div>` : nothing;
+const banner = problem => problem ? html`<div class="banner bad" role="alert"><p><strong>${problem.message}</strong> ${shownAt(oldest())} ${remedy(problem)}</p></div>` : nothing;
 const remedy = problem => ({
   upgraded: html`<button @click=${() => location.reload()}>Reload</button> What you typed is kept.`,
   ended: html`${outward(`../api/v2/auth/login?next=${encodeURIComponent(window.parent === window ? location.href : window.parent.location.href)}`, "Log in", { target: "_top" })} and this page goes on by itself.`,
-  unreachable: html`<button @click=${() => poll()}>Try again</button> The next try is in ${lasting(wait)}.`,
-}[problem.kind] ?? nothing);
+}[problem.kind] ?? html`<button @click=${() => poll()}>Try again</button> The next try is in ${lasting(wait)}.`);
 
 const frame = content => html`
   <a class="skip" href="#main" @click=${event => { event.preventDefault(); heading()?.focus(); }}>Skip to the content</a>
@@ -45,7 +45,7 @@ const body = () => {
   const data = Object.fromEntries(Object.entries(feeds).map(([key, feed]) => [key, feed.data]));
   const needed = Object.keys(feeds)[0], refused = needed && feeds[needed].problem?.kind === "refused" && !feeds[needed].data;
   if (refused) return html`<h1 tabindex="-1">${page.title(query)}</h1><p class="bad" role="alert">${feeds[needed].problem.message}</p>`;
-  if (needed && data[needed] === undefined) return html`<h1 tabindex="-1">${page.title(query)}</h1><p class="dim">Loading…</p>`;
+  if (needed && data[needed] === undefined) return html`<h1 tabindex="-1">${page.title(query)}</h1>${feeds[needed].problem ? nothing : html`<p class="dim">Loading…</p>`}`;
   return page.view(data, { ...context, problems: Object.fromEntries(Object.entries(feeds).map(([key, feed]) => [key, feed.problem])) });
 };
 const draw = () => {
@@ -62,10 +62,10 @@ const poll = async () => {
   clearTimeout(timer);
   const before = worst()?.kind;
   await Promise.all(Object.values(feeds).map(feed => feed.poll()));
-  const after = worst(), failed = after && after.kind !== "refused";
-  wait = failed ? Math.min(SLOWEST, wait * 2) : page.every ?? EVERY;
+  const after = worst();
+  wait = after ? Math.min(SLOWEST, wait * 2) : page.every ?? EVERY;
   draw();  // ages grow although nothing came
-  if (before && !failed && before !== "refused") announce("The page is up to date again.");
+  if (before && !after) announce("The page is up to date again.");
   if (after?.kind !== "upgraded") timer = setTimeout(() => document.hidden || poll(), wait * 1000);
 };
 document.addEventListener("visibilitychange", () => { if (!document.hidden && worst()?.kind !== "upgraded") poll(); });

@@ -11,12 +11,13 @@ const drafts = {
 export const REASON = { name: "reason", label: "Why? It is written into the audit.", least: 3, most: 500 };
 
 // `act`: its name and what it is about; `happens`, `safe`: sentences; `fields`: {name, label, type, least, most, optional, value};
-// `button`; `danger`; `send(values)`: does it, and resolves to the sentence of what was done. Resolves to whether it was done.
+// `button`; `danger`; `send(values)`: does it, and resolves to the sentence of what was done, or to {words, more}. Without `send` there
+// is something to read alone. Resolves to whether it was done.
 export const ask = given => new Promise(resolve => {
   const box = document.createElement("dialog"), before = document.activeElement;
-  const fields = given.fields ?? [REASON], id = "dialog-title";
+  const fields = given.fields ?? (given.send ? [REASON] : []), id = "dialog-title";
   const values = Object.fromEntries(fields.map(field => [field.name, field.value ?? drafts.read(given.act, field.name)]));
-  const state = { busy: false, problem: "", done: "" };
+  const state = { busy: false, problem: "", done: "", more: nothing };
   const type = (field, text) => { values[field.name] = text; drafts.keep(given.act, field.name, text); };
   const submit = async event => {
     event.preventDefault();
@@ -24,7 +25,8 @@ export const ask = given => new Promise(resolve => {
     Object.assign(state, { busy: true, problem: "" });
     draw();
     try {
-      state.done = await given.send(Object.fromEntries(Object.entries(values).map(([name, text]) => [name, text.trim()]))) || "Done.";
+      const came = await given.send(Object.fromEntries(Object.entries(values).map(([name, text]) => [name, text.trim()]))) || "Done.";
+      Object.assign(state, typeof came === "string" ? { done: came } : { done: came.words, more: came.more });
       fields.forEach(field => drafts.keep(given.act, field.name, ""));
       announce(state.done);
     } catch (error) {  // of an act that nobody answered it is not known whether it was done
@@ -42,8 +44,9 @@ export const ask = given => new Promise(resolve => {
     ${given.happens ? html`<p class="happens">${given.happens}</p>` : nothing}${given.safe ? html`<p class="note">Safe: ${given.safe}</p>` : nothing}${given.more ?? nothing}
     ${fields.map(field)}
     <p class="problem bad" tabindex="-1" role="alert">${state.problem}</p>
-    <footer><button type="button" @click=${() => box.close()}>Cancel</button><button class=${given.danger ? "go danger-go" : "go"} ?disabled=${state.busy}>${state.busy ? "Working…" : given.button}</button></footer></form>`;
-  const told = () => html`<p>${state.done}</p><footer><button type="button" class="go" @click=${() => box.close()}>Close</button></footer>`;
+    <footer>${given.send ? html`<button type="button" @click=${() => box.close()}>Cancel</button><button class=${given.danger ? "go danger-go" : "go"} ?disabled=${state.busy}>${state.busy ? "Working…" : given.button}</button>` : close}</footer></form>`;
+  const close = html`<button type="button" class="go" @click=${() => box.close()}>Close</button>`;
+  const told = () => html`<p>${state.done}</p>${state.more}<footer>${close}</footer>`;
   const draw = () => render(html`<h2 id=${id}>${given.title}</h2>${state.done ? told() : asked()}`, box);
   box.setAttribute("aria-labelledby", id);
   box.addEventListener("close", () => { resolve(Boolean(state.done)); box.remove(); if (before?.isConnected) before.focus(); });

@@ -36,6 +36,8 @@ export const address = (page, query = {}) => {
 };
 
 export const section = (id, title, ...content) => html`<section id=${id} aria-labelledby="${id}-title"><h2 id="${id}-title">${title}</h2>${content}</section>`;
+// A part that has not come yet, or why it does not.
+export const reading = (problem, words = "Reading…") => problem ? html`<p class="bad" role="alert">${problem.message}</p>` : note(words);
 export const note = text => html`<p class="note">${text}</p>`;
 
 // Numbers that matter most: [term of the glossary, value, a word below it].

@@ -66,6 +66,7 @@ ELSEWHERE = {
         ("landing.started", "landing.recorded", "landing.done", "landing.written", "landing.noted"),
         "tests/unit/operators/test_landing.py",
     ),
+    **dict.fromkeys(("after_verdict.withdraw", "after_verdict.withdrawn"), "tests/contract/test_approval_store.py"),
     **dict.fromkeys(("approval.decide", "approval.decided", "approval.committed"), "tests/contract/test_approval_store.py"),
     **dict.fromkeys(("experiment.applied", "experiment.looked"), "tests/unit/operators/test_experiment.py"),
     **dict.fromkeys(("scores.recorded", "scores.written"), "tests/unit/scoring/test_table.py"),

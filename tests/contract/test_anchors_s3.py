@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.backends.aws.access import SessionAccess
-from include.backends.s3.anchors import S3Anchors, open_anchors
+from include.backends.s3.anchors import RIGHTS, S3Anchors, open_anchors
 from include.backends.s3.bucket import Bucket
 from include.core.control import audit, audit_hash
 from include.core.errors import PermanentError, SpecError, UnreachableError
@@ -124,3 +124,8 @@ def test_a_chain_written_anew_is_found_by_what_the_bucket_holds(
     assert verify(control, root).intact
     verdict = verify(control, root, read_places([anchors]))
     assert (verdict.first, verdict.certain) == (4, 3)
+
+
+def test_the_page_names_the_rights_that_a_refusal_names() -> None:
+    page = (Path(__file__).parents[2] / "docs/audit.md").read_text()
+    assert ", ".join(f"`{each}`" for each in RIGHTS[:-1]) + f" and `{RIGHTS[-1]}` there, and nothing that deletes" in page

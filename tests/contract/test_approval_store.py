@@ -15,13 +15,16 @@ from include.core import fault
 from include.core.control import ControlStore
 from include.core.errors import ConflictError, GateClosed
 from include.governance.audit import history
+from include.rollout.after_verdict import Found, withdraw
+from include.rollout.approval_gate import Standing
 from include.rollout.approvals import approval, expire
-from include.rollout.history import read_rollout
+from include.rollout.history import Rollout, read_rollout
 from include.rollout.machine import enter_stage
 from include.rollout_state.approval import Person
-from include.routing.route import read_route
-from tests.support.approval import ANN, BOB, MODEL, asking, at_the_gate, later, say, store_of_versions
+from include.routing.route import Route, read_route, set_route
+from tests.support.approval import ANN, BOB, MODEL, PASS, asking, at_the_gate, later, say, store_of_versions
 from tests.support.databases import postgres, url  # noqa: F401  (fixtures)
+from tests.support.waiting import CANARY, waiting_spec
 
 TWO = asking(persons=2)
 
@@ -99,6 +102,70 @@ def test_a_yes_at_the_deadline_is_in_time_or_too_late_and_never_both(
     assert yes in ("ConflictError", "GateClosed")
     assert read_rollout(control, rollout.id).state == "rolled_back"
     assert approved(control) == 0
+
+
+TURNED = Found(CANARY, "turned", {**PASS, "answer": "roll_back", "reasons": ["errors were the challenger's"]})
+
+
+def at_its_canary(control: ControlStore) -> tuple[Rollout, int, Standing]:
+    """One person is asked, and the rollout stands in the canary of which the judge has a word."""
+    with control.transaction() as connection:
+        set_route(connection, MODEL, Route(champion=1))
+    rollout, epoch, waits = at_the_gate(control, waiting_spec())
+    assert rollout_stage(control, rollout) == CANARY
+    return rollout, epoch, waits
+
+
+def test_a_yes_the_next_stage_and_the_judge_at_the_same_moment_have_one_outcome(control: ControlStore) -> None:
+    rollout, epoch, waits = at_its_canary(control)
+    yes, enters, back = at_once(
+        lambda: say(control, waits, ANN),
+        lambda: enter_stage(control, rollout, waits.gate, epoch),
+        lambda: withdraw(control, rollout, TURNED, epoch),
+    )
+    after, route = read_rollout(control, rollout.id), read_route(control, MODEL)[1]
+    if enters == "done":  # the yes was first, and then the stage: the canary that was judged is over
+        assert (yes, after.stage, after.live, route.weight) == ("done", waits.gate, True, 100)
+    else:
+        assert (back, after.state, route.weight, route.champion) == ("done", "rolled_back", 0, rollout.champion)
+    assert (yes == "done") == (approved(control) == 1)
+    assert control.broken_audit_rows() == []
+
+
+def test_a_yes_and_the_judge_at_the_same_moment_end_rolled_back(control: ControlStore) -> None:
+    rollout, epoch, waits = at_its_canary(control)
+    at_once(lambda: say(control, waits, ANN), lambda: withdraw(control, rollout, TURNED, epoch))
+    after = read_rollout(control, rollout.id)
+    assert (after.state, read_route(control, MODEL)[1].weight) == ("rolled_back", 0)
+    assert "the judge withdrew its verdict on canary_50: errors were the challenger's" in after.reason
+    assert [row.action for row in history(control, MODEL, limit=50)].count("rollout.roll_back") == 1
+    with pytest.raises(GateClosed):
+        enter_stage(control, rollout, waits.gate, epoch)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("point", ["after_verdict.withdraw", "after_verdict.withdrawn"])
+def test_killed_anywhere_and_looked_at_again_it_is_rolled_back_once(control: ControlStore, point: str) -> None:
+    rollout, epoch, _ = at_its_canary(control)
+    control.engine.dispose()
+
+    def body() -> None:
+        fault.arm(fault.Fault(point, "kill"))
+        withdraw(ControlStore(control.url), rollout, TURNED, epoch)
+
+    child = multiprocessing.get_context("fork").Process(target=body)
+    child.start()
+    child.join(120)
+    assert child.exitcode == -signal.SIGKILL
+    assert read_rollout(control, rollout.id).live  # the transaction is one: nothing of it was done
+    assert withdraw(control, rollout, TURNED, epoch)
+    assert withdraw(control, rollout, TURNED, epoch)
+    assert [row.action for row in history(control, MODEL, limit=50)].count("rollout.roll_back") == 1
+    assert read_rollout(control, rollout.id).state == "rolled_back"
+
+
+def rollout_stage(control: ControlStore, rollout: Rollout) -> str:
+    return read_rollout(control, rollout.id).stage
 
 
 @pytest.mark.thorough

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,10 +37,31 @@ SHOWN = {
 }  # fmt: skip
 
 
+NEVER, BROKEN = "never_trained_1", "broken_1"
+LONG = "a_" + "very_" * 11 + "long_1"  # as long as a name may be, but for two letters
+HOSTILE = """<b>Ünï & "co"</b> 🦉"""
+LIKE = "from datetime import date\n\nfrom benchmarks.console.spec import spec_of\n\nSPEC = spec_of({name!r}, date(2024, 1, 1))"
+
+
+def add_odd_models(home: Path) -> None:
+    """One that never trained, one whose spec does not load, and one whose name and owner leave a page little room."""
+    specs = {
+        NEVER: LIKE.format(name=NEVER),
+        BROKEN: "SPEC = half a file",
+        LONG: f"{LIKE.format(name=LONG)}.model_copy(update={{'owner': {HOSTILE!r}, 'description': 'x' * 300}})",
+    }
+    for name, text in specs.items():
+        folder = home / "bench_models" / name
+        folder.mkdir()
+        (folder / "__init__.py").touch()
+        (folder / "spec.py").write_text(text + "\n")
+
+
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     home = tmp_path_factory.mktemp("walk") / "home"
     make_home(home, SIZE)
+    add_odd_models(home)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -126,6 +148,71 @@ def test_a_tab_that_was_left_open_over_an_upgrade_says_so_and_keeps_what_it_show
     until(lambda: "was upgraded" in browser.text("main [role=alert]"))
     assert browser.text("#partitions") == before
     assert "Reload" in browser.text("main [role=alert] button")
+
+
+AWAY = """
+const real = window.fetch;
+window.fetch = async (...asked) => {
+  const headers = { "X-Slipstream-Console": document.documentElement.dataset.version, "Content-Type": "application/json" };
+  const told = { error: "The control store does not answer.", seen: null, safe: "nothing was changed.", next: "start it." };
+  return new Response(JSON.stringify(told), { status: 503, headers });
+};
+window.back = () => { window.fetch = real; };
+"""
+
+
+def test_a_store_that_is_away_is_named_what_is_shown_stays_and_an_act_says_that_nothing_was_done(walk: Walk) -> None:
+    browser = walk.browser
+    walk.go(Look("op", "dark", 600), PAGES["model"])
+    before = browser.text("#versions")
+    browser.run(AWAY)
+    _poll(browser)
+    until(lambda: "The control store does not answer" in browser.text("main .banner"))
+    assert "What is shown is as of" in browser.text("main .banner")
+    assert "Try again" in browser.text("main .banner button")
+    assert browser.text("#versions") == before
+    browser.run("[...document.querySelectorAll('main button')].find(each => each.innerText === 'Train now…').click()")
+    browser.type("dialog [name=reason]", "new labels")
+    browser.click("dialog button.go")
+    until(lambda: "Nothing was changed: The control store does not answer" in browser.text("dialog .problem"))
+    browser.press(ESCAPE)
+    browser.run("window.back()")
+    _poll(browser)
+    until(lambda: browser.text("main .banner") == "")
+    browser.errors()
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (f"model?name={NEVER}", ["None registered yet.", "0 published", "Nothing is served yet."]),
+        (f"quality?name={NEVER}", ["None of its sources has landed"]),
+        (f"lineage?name={NEVER}", ["has no version yet", "training DAG makes the first"]),
+        (f"costs?name={NEVER}", ["No version was counted yet"]),
+        (
+            f"model?name={BROKEN}",
+            ["Its spec cannot be loaded.", "What serves goes on", "SyntaxError", "Not known without its spec."],
+        ),
+        (f"quality?name={BROKEN}", ["cannot be imported"]),
+        (f"model?name={LONG}", [LONG, HOSTILE]),
+        (f"features?find={LONG}", [LONG, "nothing is published yet"]),
+        ("quality", [LONG, NEVER, "at least 29 d"]),
+    ],
+)
+def test_models_without_a_version_without_a_spec_and_with_long_names_are_understood(
+    walk: Walk, path: str, words: list[str]
+) -> None:
+    browser = walk.browser
+    for theme, width in (("dark", 600), ("light", 1400)):
+        walk.go(Look("op", theme, width), path)
+        said = browser.text("main")
+        assert [each for each in words if each not in said] == [], said
+        assert browser.run("return document.documentElement.scrollWidth - window.innerWidth") <= 0
+        assert [each for each in walk.axe() if each["impact"] in ("serious", "critical")] == []
+    if BROKEN in path and "model" in path:
+        held = "return [...document.querySelectorAll('.acts button:disabled')].map(each => each.innerText)"
+        assert {"Train now…", "Take in days…", "Roll back…"} <= set(browser.run(held))
+    browser.errors()  # the refused answers are in the console's log
 
 
 def test_rows_in_quarantine_are_looked_at_and_an_act_says_why_airflow_refused_it(walk: Walk) -> None:

@@ -7,14 +7,13 @@ import random
 import sys
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from include.core.digest import PROJECT
 from tests.support import programs
 from tests.support.warm import prepare_process
 
-RECORD = PROJECT / ".slipstream" / "hands.json"
+RECORD = PROJECT / "docs" / "hands.json"  # kept with the sources: rows are run one by one, on whatever machine
 PAGE = PROJECT / "docs" / "guarantees.md"
 
 
@@ -22,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_process()
     options = _options(arguments)
     programs.require("tests.hands")
+    from tests.chaos.matrix import this_run
     from tests.hands import cells, record
     from tests.hands.run import run_cells
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{len(chosen)} cells", flush=True)
     began = time.monotonic()
     verdicts = run_cells(chosen, warm=not options.sample, spread=True, minutes=options.minutes, home=options.home)
-    new = record.counted(verdicts)
+    new = record.counted(verdicts, this_run())
     whole = record.total(new)
     left = f", {len(chosen) - len(verdicts)} not begun" if len(verdicts) < len(chosen) else ""
     print(f"\n{whole.trials} trials, {whole.lost} lost, {whole.doubled} doubled, {whole.silent} silent, "
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not options.sample:
         book = record.merge(record.read(options.record), new)
         record.write(book, options.record)
-        text = record.section(book, datetime.now(UTC).date().isoformat())
+        text = record.section(book)
         record.put_into_page(text, options.page)
         record.keep_in_chaos_book(text)
     return 1 if any(verdict.findings for verdict in verdicts) else 0

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.hands.cells import ACTIONS, EVENTS, STATES, absent, tasks_of
 from tests.hands.specs import KINDS
 from tests.hands.trial import Verdict
 
 MARK, NEXT = "## What an operator's hand may do", "## What is not guaranteed, and why"
+
+COUNTS = ("trials", "lost", "doubled", "silent", "declared", "idle")
 
 
 @dataclass
@@ -22,6 +26,7 @@ class Tally:
     silent: int = 0
     declared: int = 0
     idle: int = 0
+    of: str = ""  # the commit and the day of the run
 
     def text(self) -> str:
         found = f"{self.trials}: {self.lost}/{self.doubled}/{self.silent}"
@@ -31,10 +36,11 @@ class Tally:
 Book = dict[str, dict[str, Tally]]  # by "kind.task", then by action
 
 
-def counted(verdicts: Iterable[Verdict]) -> Book:
+def counted(verdicts: Iterable[Verdict], run: str = "") -> Book:
+    """`run`: the commit and the day of it, which the cells keep."""
     book: Book = {}
     for verdict in verdicts:
-        tally = book.setdefault(f"{verdict.cell.kind}.{verdict.cell.task}", {}).setdefault(verdict.cell.action, Tally())
+        tally = book.setdefault(f"{verdict.cell.kind}.{verdict.cell.task}", {}).setdefault(verdict.cell.action, Tally(of=run))
         tally.trials += 1
         for kind in ("lost", "doubled", "silent"):
             setattr(tally, kind, getattr(tally, kind) + (verdict.count(kind) > 0))
@@ -46,7 +52,7 @@ def counted(verdicts: Iterable[Verdict]) -> Book:
 def read(path: Path) -> Book:
     if not path.exists():
         return {}
-    body: Mapping[str, Mapping[str, Mapping[str, int]]] = json.loads(path.read_text())
+    body: Mapping[str, Mapping[str, Mapping[str, Any]]] = json.loads(path.read_text())
     return {row: {action: Tally(**tally) for action, tally in cells.items()} for row, cells in body.items()}
 
 
@@ -58,23 +64,30 @@ def merge(book: Book, newer: Book) -> Book:
 def write(book: Book, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     body = {row: {action: asdict(one) for action, one in cells.items()} for row, cells in book.items()}
-    path.write_text(json.dumps(body, indent=1))
+    path.write_text(json.dumps(body, indent=1) + "\n")
 
 
 def total(book: Book) -> Tally:
     whole = Tally()
-    for tally in (tally for cells in book.values() for tally in cells.values()):
-        for name, value in asdict(tally).items():
-            setattr(whole, name, getattr(whole, name) + value)
+    for tally in _tallies(book):
+        for name in COUNTS:
+            setattr(whole, name, getattr(whole, name) + getattr(tally, name))
     return whole
 
 
-def section(book: Book, date: str) -> str:
-    return "\n".join(_lines(book, date))
+def _tallies(book: Book) -> Iterator[Tally]:
+    return (tally for cells in book.values() for tally in cells.values())
 
 
-def _lines(book: Book, date: str) -> Iterator[str]:
-    whole = total(book)
+def section(book: Book) -> str:
+    return "\n".join(_lines(book))
+
+
+def _lines(book: Book) -> Iterator[str]:
+    whole, runs = total(book), Counter[str]()
+    for tally in _tallies(book):
+        runs[tally.of] += tally.trials
+    dated = "; ".join(f"{number} of {run}" for run, number in sorted(runs.items(), key=lambda each: each[0][-10:]))
     yield f"""{MARK}
 
 `make hands` does, under a real Airflow, what a person may do in its UI, to each DAG at each task; the rows come from the
@@ -85,7 +98,8 @@ of each candidate, a route that says what the rollouts say. **Lost**: asked for 
 that nobody drives; a rollback that nobody was told. The gateway is taken at its word, and a stage passes as soon as the
 trial lets it: the judge has trials of its own.
 
-{whole.trials} trials, {date}: {whole.lost} lost, {whole.doubled} doubled, {whole.silent} silent. A cell says
+{whole.trials} trials: {whole.lost} lost, {whole.doubled} doubled, {whole.silent} silent. Each cell shows its latest run
+({dated}). A cell says
 `trials: lost/doubled/silent`; `d`: green because a person marked it so, which Airflow takes at its word (not for a rollout:
 its run is red unless promoted); `–` after the figures: the state does not come up; `·`: not run yet. Each cell is tried in
 one of the states below, in turns; with `--whole` in every one.

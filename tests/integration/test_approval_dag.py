@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +100,7 @@ def test_a_no_in_the_consoles_api_ends_the_run(world: World, services: Services)
     run = world.start(DAG, version=SECOND + 1)
     run.wait("approve", "deferred")
     path = f"{world.platform.url('airflow')}/slipstream/api/models/{MODEL}/approval"
-    headers = {"Authorization": f"Bearer {token(world, 'op')}"}
+    headers = {"Authorization": f"Bearer {world.token('op')}"}
     shown = httpx.get(path, headers=headers, timeout=60).json()["waiting"]
     body = {"version": SECOND + 1, "answer": "reject", "reason": "the slice of January", "seen": shown["seen"]}
     done = httpx.post(path, headers=headers, json=body, timeout=60)
@@ -126,12 +125,6 @@ def asked_again(run: Run, task: str) -> bool:
     return not detail["response_received"] and run.task(task)["state"] == "deferred"
 
 
-def token(world: World, user: str) -> str:
-    password = json.loads((world.platform.airflow / "passwords.json").read_text())[user]
-    body = {"username": user, "password": password}
-    return str(httpx.post(f"{world.platform.url('airflow')}/auth/token", json=body, timeout=60).json()["access_token"])
-
-
 def settled(run: Run, task: str) -> bool:
     """Whether the scheduler knows that the task's process is over: an answer before that has Airflow 3.3.2 try the task again
     ("state mismatch", apache/airflow#72716), which asks again."""
@@ -147,4 +140,4 @@ def answer(world: World, run: Run, task: str, user: str, chosen: str = "Approve"
     wait_for(lambda: settled(run, task), f"{task} waits, and the scheduler knows it")
     url = f"{world.platform.url('airflow')}/api/v2{run.path}/taskInstances/{task}/-1/hitlDetails"
     body = {"chosen_options": [chosen], "params_input": {"reason": reason}}
-    return httpx.patch(url, json=body, headers={"Authorization": f"Bearer {token(world, user)}"}, timeout=60)
+    return httpx.patch(url, json=body, headers={"Authorization": f"Bearer {world.token(user)}"}, timeout=60)

@@ -42,6 +42,7 @@ def test_a_caller_asks_why_and_plain_callers_do_not_wait(tmp_path: Path) -> None
         assert why["contributions"]["heat"] == pytest.approx(0.1, abs=1e-6)
         assert why["contributions"]["colour"] == pytest.approx(0, abs=1e-9)
         assert set(post(world, f"/predict/{NAME}", {**body, "explain": 1}).json()["explanation"]) >= {"rest", "contributions"}
+        _over_the_protocol(world, why)
         _many(world, body)
         metrics = httpx.get(f"{world.url}/metrics").text
         assert f'slipstream_explanations_total{{model="{NAME}",result="computed"}}' in metrics
@@ -49,6 +50,27 @@ def test_a_caller_asks_why_and_plain_callers_do_not_wait(tmp_path: Path) -> None
         assert "explain" in document["components"]["schemas"]["Predict"]["oneOf"][0]["properties"]
     finally:
         world.stop()
+
+
+def _over_the_protocol(world: World, why: dict[str, object]) -> None:
+    """The same of the same row over the Open Inference Protocol, by the client of ours; and nothing for who does not ask."""
+    rows = [{"heat": 0.5, "colour": "red", "size": 2.0}, {"heat": None, "colour": None, "size": None}]
+    client = world.client()
+    try:
+        told = client.explain(NAME, 1, rows)
+        assert told[0] == why
+        assert told[1]["base"] == why["base"]
+        answer = client.predict(NAME, {"place": "oslo"}, {"colour": "red", "size": 2.0}, explain=True)
+        assert answer["explanation"] == why
+    finally:
+        client.close()
+    tensor = {"name": "features", "shape": [1, 3], "datatype": "FP32", "data": [0.5, 1, 2]}
+    plain = post(world, f"/v2/models/{NAME}/infer", {"inputs": [tensor]}).json()
+    assert [output["name"] for output in plain["outputs"]] == ["score"]
+    metadata = httpx.get(f"{world.url}/v2/models/{NAME}").json()
+    assert [output["name"] for output in metadata["outputs"]] == ["score"]
+    assert metadata["parameters"]["explanations"]["features"] == ["heat", "colour", "size"]
+    assert post(world, f"/v2/models/{NAME}/infer", {"inputs": [tensor], "parameters": {"explain": 3}}).status_code == 400
 
 
 def _many(world: World, body: dict[str, object]) -> None:

@@ -17,6 +17,7 @@ from include.core.settings import Settings
 from include.governance.mirror import behind, catch_up, follow
 from include.governance.package import Package
 from include.governance.registry import mirror, register, resource
+from include.versions.given_up import give_up_in
 from include.versions.record import Stage
 from operators.server_hooks import MlflowHook
 from tests.support.mlflow_server import PASSWORD, mlflow_server
@@ -162,6 +163,22 @@ def test_a_deleted_model_is_reported_with_its_cure_and_comes_back_with_the_next_
     again = register(control, registry, loop.package(days=25), epoch)
     assert again.version != record.version
     assert registry.client.get_registered_model(MODEL).aliases == {"candidate": str(again.version)}
+
+
+def test_a_version_that_was_given_up_says_so_and_its_files_are_gone(url: str, control: ControlStore, tmp_path: Path) -> None:
+    registry, package = registry_at(url, control), Loop.under(tmp_path).package(days=17)
+    record = register(control, registry, package, control.take(resource(MODEL), "t"))
+    assert registry.client.list_artifacts(record.run_id)
+    said = {"rule": "data.retention.versions", "last": record.created_at, "by": "t", "dossier": "", "kept": {}}
+    with control.transaction() as connection:
+        give_up_in(connection, MODEL, record.version, said)
+    assert [each.model for each in behind(control)] == [MODEL]
+    assert follow(control, lambda: registry, MODEL) == ""
+    assert behind(control) == []
+    version = registry.client.get_model_version(MODEL, str(record.version))
+    assert version.tags["given_up"].endswith("by data.retention.versions")
+    assert registry.client.list_artifacts(record.run_id) == []
+    assert follow(control, lambda: registry, MODEL) == "", "once more changes nothing"
 
 
 def test_what_the_server_was_not_there_for_is_caught_up(url: str, control: ControlStore, tmp_path: Path) -> None:

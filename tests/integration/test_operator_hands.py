@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from include.core.digest import PROJECT
+from tests.hands.__main__ import PAGE, RECORD
 from tests.hands.cells import ACTIONS, EVENTS, STATES, absent, matrix, sample, tasks_of
-from tests.hands.record import MARK, NEXT, counted, merge, put_into_page, section, total
+from tests.hands.record import MARK, NEXT, counted, merge, put_into_page, read, section, total, write
 from tests.hands.run import models_for
 from tests.hands.specs import KINDS, dag_of
 from tests.hands.toys import JOBS
@@ -55,19 +56,26 @@ def test_a_job_that_a_trial_cannot_hold_is_noticed() -> None:
 
 def test_the_page_takes_the_section_and_the_newer_run_of_a_cell_counts(tmp_path: Path) -> None:
     first, *others = matrix(["scoring"])
-    old = counted([Verdict(first, findings=["lost: it"]), *map(Verdict, others)])
-    book = merge(old, counted([Verdict(first)]))
+    old = counted([Verdict(first, findings=["lost: it"]), *map(Verdict, others)], "aaa, 2026-01-01")
+    write(old, record := tmp_path / "hands.json")
+    book = merge(read(record), counted([Verdict(first)], "bbb, 2026-01-02"))
     assert (total(book).trials, total(book).lost) == (len(others) + 1, 0)
     page = tmp_path / "page.md"
     page.write_text(f"# Page\n\n{NEXT}\n\n- much\n")
     for _ in range(2):
-        put_into_page(section(book, "2026-01-01"), page)
+        put_into_page(section(book), page)
     text = page.read_text()
     assert text.count(MARK) == text.count(NEXT) == 1
     assert "| scoring score | 1: 0/0/0 |" in text
     assert "| rollout open | · |" in text
+    assert f"({len(others)} of aaa, 2026-01-01; 1 of bbb, 2026-01-02)" in text
     assert text.startswith("# Page")
     assert text.endswith("- much\n")
+
+
+def test_the_page_has_what_the_record_has() -> None:
+    """The record is kept with the page: rows that one machine runs leave those of another as they are."""
+    assert section(read(RECORD)) in PAGE.read_text()
 
 
 def test_the_sample_is_of_the_matrix() -> None:

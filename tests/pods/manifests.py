@@ -110,6 +110,7 @@ def pod(part: str, ports: Ports, packages: Path, files: Path) -> Document:
             {"name": "packages", "mountPath": "/opt/site", "readOnly": True},
         ]
         container["command"] = _command(part, container.get("command"), ports)
+        container["env"] = [_addressed(each, settings(ports)["data"]) for each in container.get("env", [])]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": part, "labels": {"app": part}}, "spec": spec}
 
 
@@ -119,6 +120,12 @@ def _part(manifest: Document) -> str:
 
 def _mounted(name: str, folder: Path) -> Document:
     return {"name": name, "hostPath": {"path": str(folder), "type": "Directory"}}
+
+
+def _addressed(variable: Document, data: Mapping[str, str]) -> Document:
+    """A hook runs before there is a ConfigMap: the chart writes the settings into its pod."""
+    known = "value" in variable and variable["name"] in data
+    return {**variable, "value": data[variable["name"]]} if known else variable
 
 
 def _command(part: str, command: list[str] | None, ports: Ports) -> list[str]:

@@ -22,7 +22,9 @@ from include.core.errors import ApprovalMissing, ConflictError, GateClosed, NotA
 from include.core.ledger import Ledger
 from include.core.spec import ModelSpec
 from include.core.storage import LocalStorage
+from include.core.time import now
 from include.experiments.machine import start_experiment
+from include.rollout.after_verdict import Found, doubt
 from include.rollout.approval_gate import Standing
 from include.rollout.approvals import Answer, approval, ask, decide
 from include.rollout.history import Rollout, live_rollout, read_rollout
@@ -95,6 +97,18 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def test_who_moves_traffic_stands_in_the_table() -> None:
     assert sorted(_callers({"set_route"})) == sorted(WRITERS)
+
+
+def test_no_module_takes_it_under_another_name() -> None:
+    """What is called under an alias, or by its text, would be missing from the list of callers."""
+    hidden = {"set_route", "set_production"}
+    for path in _python():
+        for node in ast.walk(ast.parse(path.read_text())):
+            aliased = isinstance(node, ast.ImportFrom) and any(
+                each.name in hidden and each.asname not in (None, each.name) for each in node.names
+            )
+            assert not aliased, path
+            assert not (isinstance(node, ast.Constant) and node.value in hidden), path
 
 
 def test_who_makes_a_champion_is_one_of_them() -> None:
@@ -190,6 +204,18 @@ WAYS: dict[str, Attempt] = {
     "with another name": _decide(Person("ann", "somebody")),
     "whoever trained it says yes": _decide(TRAINER),
     "whoever trained it says yes by another id": _decide(Person("4711", "Tom")),
+    "whoever asked for it by the platform's login says yes": lambda c, ledger, r, e, s: (
+        abort(c, MODEL, **WHO), restore(c, ledger, MODEL, 3, **WHO), trained(c, 3, "platform, Sue"),
+        say(c, at_the_gate(c, asking(persons=2), 3, "hers")[2], Person("sue", "sue")),
+    ),
+    "the platform's login says yes to what it trained for another": lambda c, ledger, r, e, s: (
+        abort(c, MODEL, **WHO), restore(c, ledger, MODEL, 3, **WHO), trained(c, 3, "platform, Sue"),
+        say(c, at_the_gate(c, asking(persons=2), 3, "theirs")[2], Person("9", "platform")),
+    ),
+    "a yes given before the judge doubted it counts": lambda c, ledger, r, e, s: (
+        doubt(c, r, Found("canary_20", "doubted", {**PASS, "reasons": ["both arms fail"]}), e, now()),
+        say(c, approval_now(c, r), Person("bob", "bob")), enter_stage(c, r, "full_100", e),
+    ),
     "nobody says yes": _decide(Person("", "")),
     "somebody says yes to what it was before": _decide(Person("bob", "bob"), seen="0" * 64),
     "somebody says yes without a reason": _decide(Person("bob", "bob"), reason=" "),
@@ -201,6 +227,12 @@ WAYS: dict[str, Attempt] = {
         decide(c, MODEL, TRIED, Answer(True, Person("bob", "bob"), "fine as it was", s.seen, "console")),
     ),
 }  # fmt: skip
+
+
+def approval_now(control: ControlStore, rollout: Rollout) -> Standing:
+    standing = approval(control, rollout.id)
+    assert standing is not None
+    return standing
 
 
 def waits(control: ControlStore) -> tuple[Rollout, int, Standing]:
@@ -278,6 +310,16 @@ def test_asking_again_after_the_deadline_gives_no_more_time(control: ControlStor
         say(control, standing, Person("bob", "bob"))
 
 
+def _spoken(node: ast.AST) -> Iterator[str]:
+    """The names by which a function may be called or handed on: its own, an attribute of its module, an import under another."""
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
+    elif isinstance(node, ast.ImportFrom):
+        yield from (each.name for each in node.names if each.asname)
+
+
 def _python() -> Iterator[Path]:
     for folder in ("include", "operators", "plugins", "dags"):
         yield from (path for path in (PROJECT / folder).rglob("*.py"))
@@ -290,8 +332,5 @@ def _callers(names: set[str]) -> Iterator[str]:
         if not any(name in text for name in names):
             continue
         for function in (node for node in ast.parse(text).body if isinstance(node, ast.FunctionDef | ast.ClassDef)):
-            called = {
-                node.func.id for node in ast.walk(function) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-            }
-            if called & names:
+            if names & {name for node in ast.walk(function) for name in _spoken(node)}:
                 yield f"{path.relative_to(PROJECT)}:{function.name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import psutil
 import pytest
 
@@ -96,6 +98,13 @@ class World:
         """A manual run under a name of its own: its requests are nobody else's."""
         name = params.pop("name", "") or f"n{uuid.uuid4().hex[:8]}"
         return Run(self, dag_id, self.airflow.trigger(dag_id, name=name, **params), name)
+
+    def token(self, user: str) -> str:
+        """Of one of the platform's users, as their browser would carry it."""
+        password = json.loads((self.platform.airflow / "passwords.json").read_text())[user]
+        body = {"username": user, "password": password}
+        answer = httpx.post(f"{self.platform.url('airflow')}/auth/token", json=body, timeout=60, trust_env=False)
+        return str(answer.raise_for_status().json()["access_token"])
 
     def pid(self, component: str) -> int:
         return next(line.pid for line in status(self.platform) if line.name == component)

@@ -200,11 +200,13 @@ def _inferred(spec: ModelSpec, folder: Path) -> dict[str, Any]:
     said: dict[str, Any] = {"metadata": json.dumps(infer.metadata(scene.deployment, 1))}
     for name, (body, length) in asked.items():
         version = 2 if name == "unscorable" else 1
-        said[f"infer: {name}"] = _tried(lambda b=body, v=version, n=length: infer.infer(scene.deployment, v, _json(b), n))
+        said[f"infer: {name}"] = _tried(
+            lambda b=body, v=version, n=length: infer.infer(scene.deployment, v, _json(b), n).answer()
+        )
     whole = _json(asked["json"][0])
 
     async def batched() -> Answered:
-        return await infer.infer_batched(Batches(), scene.deployment, 1, whole, None)
+        return (await infer.infer_batched(Batches(), scene.deployment, 1, whole, None)).answer()
 
     said["infer: batched"] = _tried(lambda: asyncio.run(batched()))
     return said

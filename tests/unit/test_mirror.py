@@ -163,6 +163,9 @@ ELSEWHERE = {
     "tests/unit/operators/test_lost_rows.py": "cli/online",
     "tests/unit/operators/test_moved.py": "cli/relocate governance/relocation",
     "tests/unit/backup/test_create.py": "backup/dump backup/index backup/manifest backup/parts backup/verify",
+    "tests/unit/retention/test_versions.py": (
+        "core/given_up governance/numbers retention/released retention/version_use versions/given_up versions/hold"
+    ),
     "tests/unit/retention/test_ledger.py": (
         "retention/finding retention/holdings retention/lifecycle retention/reachable retention/run"
     ),
@@ -201,6 +204,7 @@ ELSEWHERE = {
     "tests/unit/operators/test_skew.py": "features/skew/findings",
     "tests/unit/scoring/test_scored.py": "scoring/request",
     "tests/unit/serving/models/test_deployment_manager.py": "serving/models/loading",
+    "tests/unit/serving/prediction/test_explained_tensors.py": "serving/prediction/inference",
     "tests/unit/serving/prediction/test_kinds.py": "serving/models/answers serving/prediction/rows",
     "tests/unit/plugins/test_slipstream_plugin.py": (
         "plugins/slipstream_acts plugins/slipstream_api plugins/slipstream_fleet plugins/slipstream_model"

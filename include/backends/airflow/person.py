@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
+from include.core.environment import AIRFLOW_TOKEN
 from include.core.errors import ConflictError, DataError, NotAllowedError, SlipstreamError, TransientError, UnreachableError
 
 SECONDS = 60.0
@@ -29,24 +30,35 @@ class Session:
 
     def approval(self, model: str) -> dict[str, Any] | None:
         """What waits for persons of a model, as there is to see; None where nothing does."""
-        found: dict[str, Any] = self._call("GET", model)
-        waiting: dict[str, Any] | None = found["waiting"]
+        waiting: dict[str, Any] | None = self.look(model, 0)["waiting"]
         return waiting
+
+    def look(self, model: str, version: int) -> dict[str, Any]:
+        """{"waiting": that, "nobody": why the version does not wait, where it does not}."""
+        found: dict[str, Any] = self._call("GET", model, query=f"?version={version}" if version else "")
+        return found
 
     def answer(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
         """Raises NotAllowedError, ConflictError or DataError where the answer does not count."""
         done: dict[str, Any] = self._call("POST", model, body)
         return done
 
-    def _call(self, method: str, model: str, body: dict[str, Any] | None = None) -> Any:
-        path = f"/slipstream/api/models/{quote(model, safe='')}/approval"
+    def _call(self, method: str, model: str, body: dict[str, Any] | None = None, query: str = "") -> Any:
+        path = f"/slipstream/api/models/{quote(model, safe='')}/approval{query}"
         answer = _asked(self.url, method, path, body, {"Authorization": f"Bearer {self.token}"})
         return answer.json()
 
 
 def log_in(url: str, user: str, password: str) -> Session:
     """Raises NotAllowedError for a wrong password."""
-    answer = _asked(url, "POST", "/auth/token", {"username": user, "password": password}, {})
+    try:
+        answer = _asked(url, "POST", "/auth/token", {"username": user, "password": password}, {})
+    except NotAllowedError as refused:
+        raise NotAllowedError(
+            f"Airflow does not know {user} with this password.",
+            safe=NOTHING,
+            hint="it is the password of Airflow's own login page; --user NAME says who you are there.",
+        ) from refused
     return Session(url, str(answer.json()["access_token"]))
 
 
@@ -70,9 +82,22 @@ def _refused(answer: httpx.Response, path: str) -> SlipstreamError:
     except ValueError:
         told = {}
     told = told if isinstance(told, dict) else {}
+    if "error" not in told and answer.status_code in (401, 403):
+        return _not_let_in(answer.status_code)
     words = told.get("error") or told.get("detail") or f"Airflow refused {path}: HTTP {answer.status_code}."
     kind = KINDS.get(answer.status_code, DataError)
     return kind(str(words), seen=told.get("seen"), safe=told.get("safe") or NOTHING, hint=told.get("next") or _hint(kind))
+
+
+def _not_let_in(status: int) -> SlipstreamError:
+    """Airflow's own refusal, which says no more than that it is one."""
+    if status == 401:
+        return NotAllowedError(
+            "Airflow does not take this login: the token is not valid, or has expired.",
+            safe=NOTHING,
+            hint=f"set a new one in {AIRFLOW_TOKEN.name}, or unset it: then your password is asked for.",
+        )
+    return NotAllowedError("Airflow does not let you answer this.", safe=NOTHING, hint=_hint(NotAllowedError))
 
 
 def _hint(kind: type[SlipstreamError]) -> str:

@@ -2,6 +2,7 @@
 
 registry/{model}/versions/{n}/key            claims the number for a registration key, by exclusive create
                              package.json, model.onnx, signature.json, report.html, card.md
+                             (of one that was given up the key stays, so that no number is given twice, and the card)
                  labels.json   tags and aliases
 """
 
@@ -22,7 +23,7 @@ from include.governance.card import render
 from include.governance.package import Package
 from include.governance.registry import ALIASES, Published
 from include.versions.record import Stage, VersionRecord
-from include.versions.shown import override_of
+from include.versions.shown import given_up, override_of
 
 LABELS, PACKAGE = Format("the labels of the folder registry"), Format("a version of the folder registry")
 
@@ -73,7 +74,17 @@ class FolderRegistry:
         with housekeeping(f"leftovers of registry/{model}"):
             self.storage.sweep(f"registry/{model}")
         tags = {str(r.version): {"stage": str(r.stage), "semver": r.semver, "gate": gate_tag(r)} for r in records}
+        for record in records:
+            if (gone := given_up(record)) is not None:
+                tags[str(record.version)]["given_up"] = gone.words
+                self._clear(model, record.version)
         self._write_labels(model, {"tags": tags, "aliases": dict(aliases)})
+
+    def _clear(self, model: str, version: int) -> None:
+        folder = self._folder(model, version)
+        for path in [*self.storage.list(folder)]:
+            if path not in (f"{folder}/key", f"{folder}/card.md"):
+                self.storage.delete(path)
 
     def url(self, record: VersionRecord) -> str:
         return self.storage.uri(self._folder(record.entry.model, record.version))

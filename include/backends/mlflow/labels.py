@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -18,9 +19,11 @@ from include.core.errors import DataError, SlipstreamError, TransientError
 from include.core.settings import Settings
 from include.governance.labels import ALIASES
 from include.versions.record import Stage, VersionRecord
-from include.versions.shown import override_of, promoted_by
+from include.versions.shown import given_up, override_of, promoted_by
 
 OURS = frozenset({*ALIASES.values(), "challenger"})  # aliases that people set beside these are left alone
+GONE = "given_up"  # the tag of a version that was
+PROXIED = "mlflow-artifacts:"  # of artifacts that the server itself keeps
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
 STALE = "were matched"  # its server's words (SQLAlchemy's) for a row that another request changed meanwhile; as HTTP 400
 SAFE = "what serves is not touched: the control store decides, and the files are in the ledger"
@@ -46,6 +49,8 @@ class MlflowLabels(MlflowRest):
         """
         held, now = self.versions(model), self.aliases(model)
         for record in records:
+            if given_up(record) is not None and GONE not in held.get(record.version, {GONE: ""}):
+                self._clear(record)  # before the tag that says so: a kill between them does it again
             for name, value in _labels(record).items():
                 if record.version in held and held[record.version].get(name) != value:
                     self._tag(model, record.version, name, value)
@@ -83,6 +88,15 @@ class MlflowLabels(MlflowRest):
     def _tag(self, model: str, version: int, name: str, value: str) -> None:
         body = {"name": model, "version": str(version), "key": name, "value": value}
         self._call("POST", "/model-versions/set-tag", json=body)
+
+    def _clear(self, record: VersionRecord) -> None:
+        """Remove what its run holds as files, where MLflow's server keeps them; a run that is gone, or whose files lie elsewhere,
+        is left alone."""
+        run = self._call("GET", "/runs/get", params={"run_id": record.run_id}, absent_ok=True)
+        place = run["run"]["info"].get("artifact_uri", "") if run is not None else ""
+        if place.startswith(PROXIED):
+            path = urlsplit(place).path.lstrip("/")
+            self._call("DELETE", f"{self.url}/api/2.0/mlflow-artifacts/artifacts/{path}", absent_ok=True)
 
     def _point(self, model: str, now: Mapping[str, int], aliases: Mapping[str, int]) -> None:
         for alias in OURS & now.keys() - aliases.keys():
@@ -130,4 +144,5 @@ def _labels(record: VersionRecord) -> dict[str, str]:
     if (override := override_of(record)) is not None:
         verdict = f"{override.words} ({verdict})"
     by = {"promoted_by": ", ".join(names)} if (names := promoted_by(record)) else {}
-    return {"stage": str(record.stage), "semver": record.semver, "gate": verdict[:4000], **by}
+    gone = {GONE: told.words} if (told := given_up(record)) is not None else {}
+    return {"stage": str(record.stage), "semver": record.semver, "gate": verdict[:4000], **by, **gone}

@@ -25,6 +25,11 @@ from include.core.time import now, timestamp, zoned
 from include.governance.anchors import Anchor, Held
 
 _NAME = re.compile(r"(?P<seq>\d{12,})-(?P<hash>[0-9a-f]{64})\.json")
+# What the login needs on the bucket. Without ListBucket S3 says of an object that is not there that it may not be seen.
+RIGHTS = (
+    "s3:GetBucketObjectLockConfiguration", "s3:PutObject", "s3:PutObjectRetention", "s3:GetObject", "s3:GetObjectRetention",
+    "s3:ListBucket", "s3:ListBucketVersions",
+)  # fmt: skip
 _UNLOCKED = frozenset({"404", "ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration"})
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _TAKEN = frozenset({"412", "PreconditionFailed"})
@@ -107,8 +112,7 @@ class S3Anchors:
         return reaching(
             f"the anchors of the audit chain at {self.name}",
             safe="the audit chain and its seals are as they were; the next run tries again.",
-            hint="the login needs s3:GetBucketObjectLockConfiguration, s3:PutObject, s3:PutObjectRetention, s3:GetObject, "
-            "s3:GetObjectRetention and s3:ListBucketVersions there.",
+            hint=f"the login needs {', '.join(RIGHTS)} there.",
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from include.core.spec.approval import Approval
 from include.core.spec.base import Cron, DailyCron, Frozen, Name, OptionalReference, Reference
 from include.core.spec.cost import Cost
-from include.core.spec.data import Data, Retention
+from include.core.spec.data import Data, Retention, VersionsKept
 from include.core.spec.dtypes import Dtype
 from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.experiments import Experiment, Guardrail, Metric
@@ -90,6 +90,7 @@ __all__ = [
     "Streams",
     "Training",
     "Triggers",
+    "VersionsKept",
     "View",
     "Warehouse",
     "Workers",

@@ -17,6 +17,18 @@ from include.core.time import MICROSECOND, ONE_DAY
 _LENGTH = TypeAdapter(timedelta)
 
 
+class VersionsKept(Frozen):
+    """Which versions of a model are kept. `slipstream gc` gives up the others, unless somebody may still need them: the record of
+    such a version stays, with its numbers; its files go, and it can never be served again (docs/retention.md)."""
+
+    days: int = Field(ge=1, le=36_500)
+    """For how many days a version is kept after it was last of use: registered, in production, in a rollout or an experiment, or
+    offered by a person. At least as many as monitoring reads back; 183 with `profile="regulated"`."""
+
+    keep: int = Field(10, ge=1, le=100_000)
+    """The newest so many are kept, however old they are."""
+
+
 class Retention(Frozen):
     """How long what is this owner's is kept: `slipstream gc` removes what is older. By default all of it is kept."""
 
@@ -29,6 +41,9 @@ class Retention(Frozen):
     predictions_days: int | None = Field(None, ge=1, le=36_500)
     """The prediction log of the days before the last so many is removed, whatever `SLIPSTREAM_KEEP_PREDICTIONS` says. It must be
     as many as the model's steps read."""
+
+    versions: VersionsKept | None = None
+    """Which versions are kept, of a model. By default all are, with whatever they were made from."""
 
 
 class Data(Frozen):

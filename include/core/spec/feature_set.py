@@ -105,6 +105,7 @@ class FeatureSet(Frozen):
             "features.entities": self.features.entities,
             "features.labels": self.features.labels,
             "features.request": self.features.request,
+            "data.retention.versions": self.data.retention.versions,
         }
         yield from (f"{field}: is a model's; a feature set has views alone" for field, value in given.items() if value)
         if self.features.sets:

@@ -108,7 +108,7 @@ class ModelSpec(Frozen):
         if self.profile == "regulated":
             for section, values in regulated(self.evaluation, self.rollout, self.profile_exceptions, self.managed).items():
                 self.__dict__[section] = getattr(self, section).model_copy(update=values)
-        if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout)]:
+        if wrong := [*problems(self.profile, self.profile_exceptions, self.rollout, self.data.retention)]:
             raise ValueError("; ".join(wrong))
         return self
 
@@ -129,8 +129,7 @@ class ModelSpec(Frozen):
     def _consistent(self) -> Self:
         problems = [
             *self._unmanaged(), *self._unfit(), *self._untried(), *self._unscored(), *self._unasked(),
-            *self.streams.problems(self.data.sources, self.features.own),
-            *clashes(self),
+            *self.streams.problems(self.data.sources, self.features.own), *self._given_up_early(), *clashes(self),
         ]  # fmt: skip
         if self.retraining.price == "cost" and self.cost.error is None:
             problems.append('retraining.price: "cost" follows from what an error costs in money, and cost.error is not given')
@@ -207,6 +206,12 @@ class ModelSpec(Frozen):
             yield f"data.sources: there are none, and {', '.join(given)} stand on them; give both or neither"
         if not features.request:
             yield "features.request: is needed where there are no data.sources: every input comes with the request then"
+
+    def _given_up_early(self) -> Iterator[str]:
+        """A version is kept for as long as windows in which it answered are judged again."""
+        kept, read = self.data.retention.versions, self.monitoring.window_days * (self.monitoring.label_wait + 2)
+        if kept is not None and kept.days < read:
+            yield f"data.retention.versions: days={kept.days} is less than monitoring reads back: {read}"
 
     def _untried(self) -> Iterator[str]:
         """What is wrong between experiments and the rest."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from include.core.spec.approval import Approval
+from include.core.spec.data import Retention
 from include.core.spec.evaluation import Evaluation, Robustness
 from include.core.spec.explanations import Explanations
 from include.core.spec.privacy import MembershipCheck
@@ -16,6 +17,7 @@ RANK: Mapping[str, int] = {"standard": 0, "regulated": 1}
 EXCEPTIONS = ("explanations", "fairness", "privacy", "retention", "robustness", "slices")  # what a reason may stand in place of
 SHORTEST = 20  # characters of a reason
 APPROVAL = Approval(before="traffic", persons=2)
+LOGS = 183  # days: the six months of the AI Act's articles 19 and 26
 
 
 def regulated(
@@ -33,7 +35,7 @@ def regulated(
     return found
 
 
-def problems(profile: Profile, exceptions: Mapping[str, str], rollout: Rollout) -> Iterator[str]:
+def problems(profile: Profile, exceptions: Mapping[str, str], rollout: Rollout, retention: Retention) -> Iterator[str]:
     """What is wrong with the profile of a spec, whatever else is: no spec is loaded with less."""
     if exceptions and profile == "standard":
         yield 'profile_exceptions: there is nothing to except from, for profile is "standard"'
@@ -48,3 +50,14 @@ def problems(profile: Profile, exceptions: Mapping[str, str], rollout: Rollout) 
         yield 'rollout.approval: profile="regulated" asks two persons before any traffic; leave it out, or ask for more'
     if rollout.experiment:
         yield 'rollout.experiment: it gives traffic before the rollout is approved, which profile="regulated" rules out'
+    yield from _forgotten_early(retention)
+
+
+def _forgotten_early(retention: Retention) -> Iterator[str]:
+    """An answer that is still in the log can be explained by the version that gave it."""
+    kept, logged = retention.versions, max(LOGS, retention.predictions_days or 0)
+    if kept is not None and kept.days < logged:
+        yield (
+            f'data.retention.versions: days={kept.days} is less than profile="regulated" keeps: {logged} (six months of logs, or '
+            "retention.predictions_days); leave it out, or keep them longer"
+        )

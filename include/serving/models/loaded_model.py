@@ -28,6 +28,7 @@ from include.retrieval.version import FILES, Retrieval, open_retrieval
 from include.serving.models.answers import Answers, Output, is_plain
 from include.serving.models.computing import Computing, open_computing
 from include.serving.models.patient import Patient
+from include.versions.given_up import require_kept
 from include.versions.queries import stored
 
 Signed = tuple[str, tuple[str, ...]]  # a kind of problem, as `problem.kind` in the spec, and the names of the outputs
@@ -140,6 +141,7 @@ def load_model(control: ControlStore, ledger: Ledger, spec: ModelSpec, version: 
     Raises DataError or IntegrityError for a model that must not serve, TransientError if a store does not answer.
     """
     record = stored(control, spec.name, version)
+    require_kept(control, spec.name, version)
     result = trained = ledger.resolve(Ref.from_json(record["train"]))
     signature = json.loads(ledger.fetch(result, "signature.json", scratch).read_bytes())
     result, name = _variant(ledger, record, result)

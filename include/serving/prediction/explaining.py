@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
@@ -128,20 +128,33 @@ class Explaining:
     async def explanation(self, row: Row, wanted: bool | int, until: float) -> dict[str, Any]:
         """What is put beside an answer: by how much each feature moved it from the background's mean; or why that is not told."""
         model = row.deployment.models.get(row.record.version if row.record.version is not None else -1)
-        if model is None:
-            return self._without("no_version")
-        if model.remote is not None:
-            return self._without("remote")
-        if model.background is None:
-            return self._without("no_background")
         try:
-            shares = await self._shares(model, model.background, model.encoded([row.by(model.version)]), until)
-        except _Refused as refused:
-            return self._without(refused.why)
+            if model is None:
+                raise self._unexplained("no_version")
+            shares = await self.shares(model, lambda: model.encoded([row.by(model.version)]), until)
+        except Unexplained as error:
+            return {"missing": error.why, "why": WHY[error.why]}
+        return self._told(model, shares, wanted)
+
+    async def shares(self, model: LoadedModel, row: Callable[[], Encoded], until: float) -> Shares:
+        """By how much each feature of that row moved the version's answer. `until`: by the event loop's clock.
+
+        Raises Unexplained.
+        """
+        if (why := never(model)) or model.background is None:
+            raise self._unexplained(why)
+        try:
+            return await self._shares(model, model.background, row(), until)
+        except Unexplained as error:
+            raise self._unexplained(error.why) from None
         except Exception as error:  # noqa: BLE001 - a model's runtime may raise anything, and the answer itself is there
             log.warning("an answer of %s was not explained: %r", self._name, error)
-            return self._without("failed")
-        return self._told(model, shares, wanted)
+            raise self._unexplained("failed") from None
+
+    def output_of(self, shares: Shares) -> tuple[int, str]:
+        """The place and the name of the output that the answer is about."""
+        place = self._problem.explained(shares.answer)
+        return place, self._problem.outputs[place]
 
     async def _shares(self, model: LoadedModel, background: Encoded, own: Encoded, until: float) -> Shares:
         key = (model.version, model.digest, _digest(own))
@@ -152,7 +165,7 @@ class Explaining:
         under_way = self._waiting.get(key)
         if under_way is None:
             if len(self._waiting) >= self._asked.waiting or not self.budget.allows():
-                raise _Refused("busy")
+                raise Unexplained("busy")
             under_way = asyncio.ensure_future(self._compute(key, model, background, own))
             self._waiting[key] = under_way
             under_way.add_done_callback(lambda done: self._ended(key, done))
@@ -160,7 +173,7 @@ class Explaining:
             async with asyncio.timeout_at(until):
                 return await asyncio.shield(under_way)
         except TimeoutError:
-            raise _Refused("late") from None
+            raise Unexplained("late") from None
 
     async def _compute(self, key: Hashable, model: LoadedModel, background: Encoded, own: Encoded) -> Shares:
         loop = asyncio.get_running_loop()
@@ -176,27 +189,36 @@ class Explaining:
             done.exception()  # told to those who wait; nobody may wait any more
 
     def _told(self, model: LoadedModel, shares: Shares, wanted: bool | int) -> dict[str, Any]:
-        place = self._problem.explained(shares.answer)
+        place, output = self.output_of(shares)
         names = [each.name for each in model.encoder.inputs]
         found = sorted(zip(names, shares.values[:, place].tolist(), strict=True), key=lambda each: -abs(each[1]))
         most = len(found) if wanted is True else int(wanted)
         told: dict[str, Any] = {
-            "of": self._problem.outputs[place], "base": float(shares.base[place]), "contributions": dict(found[:most]),
+            "of": output, "base": float(shares.base[place]), "contributions": dict(found[:most]),
             "method": shares.method,
         }  # fmt: skip
         if most < len(found):
             told["rest"] = float(sum(value for _, value in found[most:]))
         return told
 
-    def _without(self, why: str) -> dict[str, Any]:
+    def _unexplained(self, why: str) -> Unexplained:
         self._metrics.explained.add(self._name, why)
-        return {"missing": why, "why": WHY[why]}
+        return Unexplained(why)
 
 
-class _Refused(Exception):
+class Unexplained(Exception):
+    """`why`: a name of WHY."""
+
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+def never(model: LoadedModel) -> str:
+    """Why no answer of the version is ever explained, as a name of WHY; empty where they are."""
+    if model.remote is not None:
+        return "remote"
+    return "no_background" if model.background is None else ""
 
 
 class _Waiting:

@@ -4,13 +4,15 @@
 as it has numbers); a model that takes columns has none. Named columns carry raw values, one tensor an input: BOOL, BYTES for a
 text, FP32 [n, k] for a vector. In both, null (in JSON) and NaN (in JSON or binary) say that a value is
 unknown, and it becomes what training made of it: the input's default, else NaN. What comes back is in
-include/serving/prediction/outputs.py. These calls test and embed a version: they follow no weights and are not in the
-prediction log.
+include/serving/prediction/outputs.py, and what explains it in include/serving/prediction/explained_tensors.py. These calls
+test and embed a version: they follow no weights and are not in the prediction log.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Any
 
@@ -24,6 +26,8 @@ from include.serving.http.asgi import DIGITS, HttpRequest
 from include.serving.http.request_error import RequestError
 from include.serving.models.deployment import Deployment
 from include.serving.models.loaded_model import LoadedModel, ModelError, Unanswered
+from include.serving.prediction import explained_tensors
+from include.serving.prediction.explanation_names import OUTPUTS
 from include.serving.prediction.micro_batch import Batches
 from include.serving.prediction.outputs import described, names, ports, tensors
 from include.serving.prediction.remote_batches import RemoteBatches
@@ -33,6 +37,7 @@ from include.serving.prediction.tensor import (
     Answered,
     InferRequest,
     Tensor,
+    Values,
     asked_outputs,
     decode_request,
     encode_response,
@@ -55,7 +60,13 @@ def metadata(deployment: Deployment, version: int) -> dict[str, Any]:
         "platform": "onnxruntime_onnx" if model.remote is None else model.remote.platform,
         "inputs": _tensors(model, inputs),
         "outputs": ports(model.answers),
-        "parameters": {"version": version, "digest": model.digest, "columns": columns, **described(model.answers)},
+        "parameters": {
+            "version": version,
+            "digest": model.digest,
+            "columns": columns,
+            **described(model.answers),
+            **explained_tensors.described(spec.serving.explain, model),
+        },
     }
 
 
@@ -79,26 +90,63 @@ def find_version(deployment: Deployment, text: str | None) -> int:
     return version
 
 
-def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Answered:
+@dataclass(frozen=True)
+class Inferred:
+    """What a version said, before it is written as an answer. `asked`: of each output, whether as raw bytes."""
+
+    deployment: Deployment
+    version: int
+    request: InferRequest
+    rows: Encoded
+    scores: Floats
+    asked: Mapping[str, bool]
+    latency_us: float
+
+    @property
+    def model(self) -> LoadedModel:
+        return self.deployment.models[self.version]
+
+    @property
+    def explains(self) -> bool:
+        """Whether the caller waits for explanations as well."""
+        return not explained_tensors.NAMES.isdisjoint(self.asked)
+
+    def answer(self, explained: Mapping[str, Values] | None = None) -> Answered:
+        """`explained`: the tensors of the explanations, where there are any."""
+        values: dict[str, Any] = {
+            "model_name": self.deployment.spec.name,
+            "model_version": str(self.version),
+            "parameters": {"latency_us": self.latency_us},
+        }
+        if self.request.id:
+            values["id"] = self.request.id
+        given: dict[str, Values] = {**tensors(self.model.answers, self.scores)}
+        if not explained:
+            return encode_response(values, given, self.asked)
+        about = explained_tensors.about(self.deployment.spec.serving.explain, self.model)
+        return encode_response(values, {**given, **explained}, self.asked, about)
+
+
+def infer(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> Inferred:
     """Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
         scores = deployment.models[version].score_rows(rows)
     except ModelError as error:
         raise _unscorable(error) from None
-    return _encoded_answer(deployment, version, request, scores, started)
+    return _inferred(deployment, version, request, rows, scores, started)
 
 
 async def infer_batched(
     batches: Batches | RemoteBatches, deployment: Deployment, version: int, body: bytes, header_length: int | None
-) -> Answered:
+) -> Inferred:
     """The same, in one run with what else arrives in this iteration of the event loop. Raises RequestError."""
     request, rows, started = _decoded(deployment, version, body, header_length)
     try:
         scores = await batches.score(deployment.models[version], rows)
     except ModelError as error:
         raise _unscorable(error) from None
-    return _encoded_answer(deployment, version, request, scores, started)
+    return _inferred(deployment, version, request, rows, scores, started)
 
 
 def _decoded(deployment: Deployment, version: int, body: bytes, header_length: int | None) -> tuple[InferRequest, Encoded, int]:
@@ -115,15 +163,16 @@ def _unscorable(error: ModelError) -> RequestError:
     return RequestError(422, f"This version cannot score these rows: {error.what}.", field="inputs")
 
 
-def _encoded_answer(deployment: Deployment, version: int, request: InferRequest, scores: Floats, started: int) -> Answered:
-    values: dict[str, Any] = {
-        "model_name": deployment.spec.name,
-        "model_version": str(version),
-        "parameters": {"latency_us": (perf_counter_ns() - started) / 1000},
-    }
-    answers = deployment.models[version].answers
-    asked = asked_outputs(request, names(answers))
-    return encode_response({**values, "id": request.id} if request.id else values, tensors(answers, scores), asked)
+def _inferred(
+    deployment: Deployment, version: int, request: InferRequest, rows: Encoded, scores: Floats, started: int
+) -> Inferred:
+    latency_us = (perf_counter_ns() - started) / 1000
+    explains = deployment.spec.serving.explain is not None
+    more = OUTPUTS if explains else ()
+    asked = asked_outputs(request, names(deployment.models[version].answers), more)
+    if explained_tensors.wished(request, explains=explains):
+        asked = explained_tensors.added(request, asked)
+    return Inferred(deployment, version, request, rows, scores, asked, latency_us)
 
 
 def _check_inputs(request: InferRequest, max_rows: int) -> None:

@@ -90,7 +90,7 @@ class Predictor:
         self._refuse_unknown = bool(spec.features.views) and spec.serving.unknown_entity == "refuse"
         choices = 2 if self._answers is None else self._answers.choices
         self._precomputed = spec.scoring.defaults
-        self._explaining = Explaining(spec, metrics) if contract.explains else None
+        self.explaining = Explaining(spec, metrics) if contract.explains else None
         self._explore = Exploration(spec.serving.explore, spec.name, unit, choices)
         self._reader = reader
         self._metrics, self._unit, self._shadow = metrics, unit, shadow
@@ -381,8 +381,8 @@ class Predictor:
                 self._metrics.degraded.add(self._name, reason)
 
     def _respond(self, requests: list[PendingRequest], rows: list[Row]) -> None:
-        if self._explaining is not None:
-            self._explaining.attach(requests, rows)
+        if self.explaining is not None:
+            self.explaining.attach(requests, rows)
         answer, place = self._answer_of, 0
         for request in requests:
             if not request.batch:

@@ -35,7 +35,7 @@ KEYS_ALLOWED = "text of at most 1000 characters, or a whole number of 64 bits"
 EXPLAIN = "explain"
 _EXPLAIN: Any = bool | Annotated[int, msgspec.Meta(ge=1, le=1000)]
 _EXPLAIN_ALLOWED = "true, false, or how many features to name at most: 1 to 1000"
-_UNEXPLAINED = "no such field: answers of this model are not explained (serving.explain in its spec)"
+UNEXPLAINED = "no such field: answers of this model are not explained (serving.explain in its spec)"
 _ALLOWED = {
     "float": "a finite number, or null if unknown",
     "int": "a whole number, or null if unknown",
@@ -171,7 +171,7 @@ class Contract:
         names = {"": ["id", "entity", "features", "event_time", *self.more], "entity": list(self.keys)}
         names["features"] = [feature.name for feature in self.spec.features.sent]
         if full == EXPLAIN or full.endswith(f"].{EXPLAIN}"):
-            return self.more.get(EXPLAIN, _UNEXPLAINED)
+            return self.more.get(EXPLAIN, UNEXPLAINED)
         if unknown:
             return names.get(parent, msgspec.UNSET)
         leaf = full.rpartition(".")[2]

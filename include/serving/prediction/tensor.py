@@ -22,6 +22,7 @@ DTYPES: dict[str, str] = {
     "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 BYTES = "BYTES"
+Values = NDArray[Any]  # of a tensor: float32, float64, or objects that are texts
 Answered = tuple[bytes, int | None]  # a response's body, and the length of its JSON part if binary data follow
 MAX_ROWS = 10_000
 
@@ -172,41 +173,61 @@ def _texts(tensor: Tensor, raw: memoryview, count: int) -> list[str]:
     return values
 
 
-def encode_response(values: dict[str, Any], tensors: Mapping[str, NDArray[np.float32]], binary: Mapping[str, bool]) -> Answered:
-    """The body, and the length of its JSON part where binary data follow. `tensors` FP32 [n] or [n, k], in this order.
+def encode_response(
+    values: dict[str, Any],
+    tensors: Mapping[str, Values],
+    binary: Mapping[str, bool],
+    about: Mapping[str, dict[str, Any]] | None = None,
+) -> Answered:
+    """The body, and the length of its JSON part where binary data follow. `tensors` [n] or [n, k], in this order.
 
-    `binary`: of each output that was asked for, whether as raw bytes.
+    `binary`: of each output that was asked for, whether as raw bytes. `about`: parameters of outputs. A number
+    that is not known is null in JSON, and NaN in bytes.
     """
     outputs, rest = [], b""
     for name, as_bytes in binary.items():
-        tensor = tensors[name]
-        output: dict[str, Any] = {"name": name, "shape": list(tensor.shape), "datatype": "FP32"}
+        tensor, said = tensors[name], (about or {}).get(name, {})
+        output: dict[str, Any] = {"name": name, "shape": list(tensor.shape), "datatype": _OF_DTYPE[tensor.dtype.char]}
         if as_bytes:
-            raw = tensor.astype("<f4").tobytes()
+            raw = _raw(tensor)
             rest += raw
-            outputs.append({**output, "parameters": {"binary_data_size": len(raw)}})
+            outputs.append({**output, "parameters": {"binary_data_size": len(raw), **said}})
         else:
-            outputs.append({**output, "data": tensor.ravel().tolist()})
+            outputs.append({**output, **({"parameters": said} if said else {}), "data": tensor.ravel().tolist()})
     header = msgspec.json.encode({**values, "outputs": outputs})
     return (header + rest, len(header)) if any(binary.values()) else (header, None)
 
 
-def asked_outputs(request: InferRequest, names: Sequence[str]) -> dict[str, bool]:
-    """The outputs that are asked for, all of them where none is named, and of each whether as raw bytes. Raises RequestError."""
+_OF_DTYPE = {"f": "FP32", "d": "FP64", "O": BYTES}
+
+
+def _raw(tensor: Values) -> bytes:
+    """Little-endian, in order; each text with its length before it."""
+    if tensor.dtype.char != "O":
+        return tensor.astype(DTYPES[_OF_DTYPE[tensor.dtype.char]]).tobytes()
+    texts = [str(text).encode() for text in tensor.ravel()]
+    return b"".join(struct.pack("<I", len(text)) + text for text in texts)
+
+
+def asked_outputs(request: InferRequest, names: Sequence[str], more: Sequence[str] = ()) -> dict[str, bool]:
+    """The outputs that are asked for, all of them where none is named, and of each whether as raw bytes. Raises RequestError.
+
+    `more`: what is given where it is named, and only then.
+    """
     asked: dict[str, bool | None] = {}
     for output in request.outputs or ():
-        if output.name not in names:
-            raise RequestError(400, "Unknown output.", field="outputs.name", value=output.name, allowed=list(names))
+        if output.name not in names and output.name not in more:
+            raise RequestError(400, "Unknown output.", field="outputs.name", value=output.name, allowed=[*names, *more])
         if asked.get(output.name) is None:
-            asked[output.name] = _truth(output.parameters, "binary_data")
+            asked[output.name] = truth(output.parameters, "binary_data")
     found = asked or dict.fromkeys(names)
     if None not in found.values():
         return {name: bool(said) for name, said in found.items()}
-    default = bool(_truth(request.parameters, "binary_data_output"))
+    default = bool(truth(request.parameters, "binary_data_output"))
     return {name: default if said is None else said for name, said in found.items()}
 
 
-def _truth(parameters: dict[str, Any] | None, name: str) -> bool | None:
+def truth(parameters: dict[str, Any] | None, name: str) -> bool | None:
     """A parameter that is true or false; None where it is not said. Raises RequestError."""
     value = (parameters or {}).get(name)
     if value is not None and not isinstance(value, bool):

@@ -14,7 +14,7 @@ export const backfill = (owner, days, refresh, click = token()) => ask({
   fields: [{ name: "first", label: "First partition", value: days.at(-1)?.day ?? "", least: 4, most: 30 }, { name: "last", label: "Last partition", value: days[0]?.day ?? "", least: 4, most: 30 }, REASON],
   send: async given => {
     const done = await post(path(owner, "backfill"), { ...given, token: click });
-    return `${done.first} to ${done.last}: ${started(done)}`;
+    return started(done, `${done.first} to ${done.last}: `);
   },
 }).then(refresh);
 
@@ -29,7 +29,7 @@ export const look = async (owner, day, allowed, refresh) => {
   const list = html`<ul class="plain">${found.held.map(row)}</ul>${found.problem ? html`<p class="bad">${found.problem}</p>` : ""}`;
   const why = allowed ? "None of them passes today's rules. Land a corrected partition, or correct the rule in expectations.py." : "You may look, not release: Airflow's right to run the features DAG is needed.";
   if (!found.release || !allowed) {
-    await ask({ act: `look/${owner}/${day}`, title: `In quarantine: ${owner}, ${day}`, happens: found.release && allowed ? "" : why, more: list, fields: [], button: "Done", send: async () => "Nothing was changed." });
+    await ask({ act: `look/${owner}/${day}`, title: `In quarantine: ${owner}, ${day}`, happens: found.release && allowed ? "" : why, more: list, });
     return;
   }
   await ask({
@@ -38,7 +38,7 @@ export const look = async (owner, day, allowed, refresh) => {
     safe: "rows that still break a rule stay in quarantine.",
     send: async given => {
       const done = await post(path(owner, "release"), { ...given, day, token: click });
-      return `${count(done.rows, "row")} will be released. ${started(done)}`;
+      return started(done, `${count(done.rows, "row")} will be released. `);
     },
   });
   refresh();

@@ -2,12 +2,14 @@
 import { post } from "../api.js";
 import { ask, REASON } from "../dialog.js";
 import { html } from "../lib.js";
+import { outward } from "../parts.js";
 
 const path = (model, rest) => `models/${encodeURIComponent(model.model)}/${rest}`;
 const titled = word => word[0].toUpperCase() + word.slice(1);
 // A button is there for everybody: disabled, it says whose right it takes.
-export const button = (allowed, words, act, { danger = false, needs = "run", title = "" } = {}) => html`<button class=${danger ? "danger" : ""} ?disabled=${!allowed}
-  title=${allowed ? title : `You may look, not ${needs}: Airflow's right to run the model's DAG is needed.`} @click=${act}>${words}</button>`;
+// `idle`: why there is nothing for it to do, whoever asks.
+export const button = (allowed, words, act, { danger = false, needs = "run", title = "", idle = "" } = {}) => html`<button class=${danger ? "danger" : ""} ?disabled=${!allowed || idle !== ""}
+  title=${allowed ? idle || title : `You may look, not ${needs}: Airflow's right to run the model's DAG is needed.`} @click=${act}>${words}</button>`;
 
 export const rollBack = (model, refresh) => ask({
   act: `rollback/${model.model}`, title: `Roll back ${model.model}`, danger: true, button: "Roll back",
@@ -76,7 +78,10 @@ export const computeAgain = async (model, refresh) => {
 
 // One click is one run, however often it is sent.
 export const token = () => Array.from(crypto.getRandomValues(new Uint8Array(12)), each => each.toString(16).padStart(2, "0")).join("");
-export const started = done => `Airflow runs ${done.dag} (${done.run}).${done.paused ? " The DAG is switched off: the run waits until it is switched on." : ""}`;
+export const started = (done, before = "") => ({
+  words: `${before}Airflow runs ${done.dag} (${done.run}).${done.paused ? " The DAG is switched off: the run waits until it is switched on." : ""}`,
+  more: html`<p>${outward(`../dags/${encodeURIComponent(done.dag)}/runs/${encodeURIComponent(done.run)}`, "The run in Airflow", { target: "_top" })}</p>`,
+});
 const run = (model, verb, refresh, given) => {
   const click = token();
   return ask({ act: `${verb}/${model.model}`, ...given, send: async typed => started(await post(path(model, verb), { ...typed, ...given.fixed, token: click })) }).then(refresh);

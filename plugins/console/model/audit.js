@@ -1,12 +1,13 @@
 // Who did what with the model: the audit's rows in words.
 import { html } from "../lib.js";
 import { note, table, time } from "../parts.js";
+import { staged } from "../words.js";
 
 const WORDS = {
   "experiment.start": detail => `started the experiment ${detail.name} of version ${detail.treatment}`, "experiment.decided": detail => `the experiment ${detail.name} ended: ${detail.answer}`,
   "experiment.stopped": detail => `stopped the experiment ${detail.name}: ${detail.reasons.join("; ")}`, "experiment.interrupted": detail => `interrupted the experiment ${detail.name}: ${detail.reasons.join("; ")}`,
   "rollout.open": detail => `opened the rollout of version ${detail.challenger}`, "rollout.promote": detail => `promoted version ${detail.champion}` + (detail.previous ? ` over version ${detail.previous}` : ""),
-  "rollout.roll_back": detail => `rolled back: ${detail.reason || ""}`, "rollout.pause": detail => `paused the rollout in ${detail.stage}: ${detail.reason}`, "rollout.resume": detail => `resumed the rollout in ${detail.stage}: ${detail.reason}`,
+  "rollout.roll_back": detail => `rolled back: ${detail.reason || ""}`, "rollout.pause": detail => `paused the rollout in ${staged(detail.stage)}: ${detail.reason}`, "rollout.resume": detail => `resumed the rollout in ${staged(detail.stage)}: ${detail.reason}`,
   "rollout.alert": detail => `paged: ${detail.reasons.join("; ")}`, "rollout.restore": detail => `offered version ${detail.version} again: ${detail.reason}` + (detail.despite.length ? ` (although ${detail.despite.join("; ")})` : ""),
   "rollout.restore_now": detail => `returned to version ${detail.to}` + (detail.from ? ` from version ${detail.from}` : "") + `: ${detail.reason}`, "rollout.return": detail => `returned from version ${detail.from} to version ${detail.to}: ${detail.reason || ""}`,
   register: detail => `registered version ${detail.version} (${detail.semver}) as ${detail.stage}`, stage: detail => `moved version ${detail.version} to ${detail.to || detail.stage || "another stage"}`,

@@ -22,6 +22,6 @@ export const features = (model, context) => {
   return section("features", "Features", held?.problem ? html`<p class="bad">${held.problem}</p>` : nothing,
     found ? found.features.length ? table("The model's features", [{ term: "feature", head: true }, { term: "view" }, { term: "dtype" }, { term: "age" }, { term: "promise" }, { term: "missing", n: true }, { term: "values" }],
       found.features.map(each => [html`<span title=${each.description}>${each.feature}</span>`, html`<span title="by ${each.keys.join(", ")}; version ${each.version}">${each.view}</span>`, each.dtype,
-        html`<span class=${each.stale ? "bad" : nothing} title=${each.newest}>${lasting(each.age)}${each.stale ? " stale" : ""}</span>`, lasting(each.promise), share(each.profile.null_share), values(each.profile)])) : note("It computes none of its own.") : held?.problem ? nothing : note("Reading the newest published day…"),
+        html`<span class=${each.stale ? "bad" : nothing} title=${each.newest}>${lasting(each.age)}${each.stale ? " stale" : ""}</span>`, lasting(each.promise), share(each.profile.null_share), values(each.profile)])) : Object.keys(found.broken).length ? nothing : note("It computes none of its own.") : held?.problem ? nothing : note("Reading the newest published day…"),
     found ? html`${Object.entries(found.broken).map(([name, why]) => html`<p class="bad">${name}: ${why}</p>`)}<p><button @click=${() => read(model, context)}>Read again</button></p>` : nothing);
 };

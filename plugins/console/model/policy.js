@@ -1,12 +1,12 @@
 // What the policy decided, all of it, page by page; and what it would do next.
 import { get } from "../api.js";
 import { html, nothing } from "../lib.js";
-import { note, section, table, tag } from "../parts.js";
+import { note, reading, section, table, tag } from "../parts.js";
 import { day } from "../words.js";
 
 const sign = each => each.reason ? (each.open ? tag("not yet", "dim") : tag("speaks for training", "accent")) : tag(each.open ? "open" : "closed");
-export const coming = outlook => {
-  if (!outlook) return section("outlook", "What the policy would do next", note("Reading…"));
+export const coming = (outlook, problem) => {
+  if (!outlook) return section("outlook", "What the policy would do next", reading(problem));
   if (!outlook.action) return section("outlook", "What the policy would do next", note("Nothing was decided yet."));
   return section("outlook", "What the policy would do next",
     html`<p>As of ${day(outlook.as_of)}: ${tag(outlook.action)} ${outlook.words}</p>`,
@@ -24,7 +24,7 @@ const older = async (path, context, last) => {
   context.redraw();
 };
 export const decisions = (path, found, context) => {
-  if (!found) return section("decisions", "Decisions", note("Reading…"));
+  if (!found) return section("decisions", "Decisions", reading(context.problems.decisions));
   const held = context.state.decisions, newest = found.decisions, seen = new Set(newest.map(each => each.as_of));
   const rows = [...newest, ...(held?.rows || []).filter(each => !seen.has(each.as_of))], more = held ? held.more : found.more;
   return section("decisions", "Decisions", rows.length ? table("Decisions, the newest first", [{ term: "window_end", head: true }, { term: "decision" }, { title: "why" }],

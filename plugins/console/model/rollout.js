@@ -1,8 +1,8 @@
 // The rollout, stage by stage: what was decided, and of the running one how far its evidence is, rail by rail.
 import { chart } from "../chart.js";
 import { html, nothing, repeat } from "../lib.js";
-import { inward, note, outward, section, table, tag, tiles, time } from "../parts.js";
-import { count, many, plain, share, three, until } from "../words.js";
+import { inward, note, outward, reading, section, table, tag, tiles, time } from "../parts.js";
+import { count, many, plain, share, staged, three, until } from "../words.js";
 
 const decided = entry => {
   const numbers = entry.evidence.numbers || {}, words = (entry.evidence.reasons || []).join("; ") || entry.evidence.reason || "";
@@ -21,7 +21,7 @@ const step = (model, name, live) => {
   const at = model.rollout, failed = verdict?.evidence.answer === "roll_back" || (at.state === "rolled_back" && at.stage === name);
   const now = at.live && at.stage === name, state = failed ? "failed" : now ? "now" : events.length ? "done" : "";
   const [mark, said] = STATES[state] || ["", ""];
-  return html`<li class=${state} aria-current=${now ? "step" : nothing}><b><span aria-hidden="true">${mark} </span>${plain(name)}${/\d/.test(name) ? " %" : ""}<span class="unseen"> ${said}</span></b>
+  return html`<li class=${state} aria-current=${now ? "step" : nothing}><b><span aria-hidden="true">${mark} </span>${staged(name)}<span class="unseen"> ${said}</span></b>
     ${verdict ? decided(verdict) : now ? running(live) : html`<span class="dim">${events.length ? "entered" : "–"}</span>`}</li>`;
 };
 
@@ -36,7 +36,7 @@ const rails = live => live.rails?.length ? [table("Rails and their boundaries", 
     each.used === null ? "–" : html`<meter max="1" low="0.5" high="0.8" optimum="0" value=${Math.min(1, each.used)} aria-label="used up"></meter><span class=${each.used > .8 ? "bad" : nothing}>${share(each.used)}</span>`])),
   html`<div class="charts">${repeat(live.rails, each => each.name, rail)}</div>`] : nothing;
 
-const stage = live => live?.begun ? html`<h3>The stage ${plain(live.stage)} now</h3>
+const stage = live => live?.begun ? html`<h3>The stage ${staged(live.stage)} now</h3>
   ${tiles([["requests", many(live.requests), `of ${many(live.needed)} needed; champion ${many(live.champion.requests)}`], ["entities", many(live.entities), `champion ${many(live.champion.entities)}`],
     ["errors", many(live.errors), `champion ${many(live.champion.errors)}`],
     ["deadline", live.deadline ? html`<time datetime=${live.deadline}>${until(live.deadline)}</time>` : "stands still", live.deadline ? `then: ${plain(live.at_deadline)}` : "while it is paused"]])}
@@ -46,8 +46,8 @@ const stage = live => live?.begun ? html`<h3>The stage ${plain(live.stage)} now<
 const asked = approval => approval?.waiting ? html`<p class="warn"><strong>Waits for ${count(approval.waiting.missing, "person")}</strong> before it goes on: ${inward("approvals", {}, "look and answer")}.
   ${approval.said.filter(each => each.person).map(each => html`<span class="dim">${each.person.name} ${each.event} it ${time(each.at)}: ${each.reason}. </span>`)}</p>` : nothing;
 
-export const rollout = (model, live, approval) => model.rollout.id ? section("rollout", "Rollout",
+export const rollout = (model, live, approval, problem) => model.rollout.id ? section("rollout", "Rollout",
   html`<p>Version ${model.rollout.challenger} ${tag(model.rollout.state)} <span class="dim">${model.rollout.live ? "since " : ""}${time(model.rollout.live ? model.rollout.created_at : model.rollout.updated_at)}</span>
     ${outward(`api/models/${model.model}/rollouts/${model.rollout.id}`, "evidence against its boundaries")}</p>`,
   live?.paused ? html`<p class="warn">Paused by ${live.paused.actor} ${time(live.paused.at)}: ${live.paused.reason}</p>` : model.rollout.reason ? html`<p class="bad">${model.rollout.reason}</p>` : nothing,
-  asked(approval), html`<ol class="steps">${model.stages.map(name => step(model, name, live))}</ol>`, model.rollout.live ? stage(live) : nothing) : section("rollout", "Rollout", note("None yet."));
+  asked(approval), html`<ol class="steps">${model.stages.map(name => step(model, name, live))}</ol>`, model.rollout.live ? (live || !problem ? stage(live) : reading(problem)) : nothing) : section("rollout", "Rollout", note("None yet."));

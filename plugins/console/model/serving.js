@@ -12,9 +12,9 @@ export const summary = model => {
   const boosted = champion && measured(champion) && champion.baselines.boosted;
   return tiles([
     ["champion", champion ? `version ${champion.version}` : "none", champion ? champion.semver : "no champion yet"],
-    ["metric", champion ? measured(champion) ? three(champion.metrics[model.metric]) : "not evaluated" : "–", `${model.metrics[0].title}${boosted ? `; gradient boosting ${three(boosted[model.metric])}` : ""}`],
+    ["metric", champion ? measured(champion) ? three(champion.metrics[model.metric]) : "not evaluated" : "–", `${model.metrics[0]?.title ?? ""}${boosted ? `; gradient boosting ${three(boosted[model.metric])}` : ""}`],
     ["decision", decision ? decision.action : "–", decision ? `as of ${day(decision.as_of)}` : "no decision yet"],
-    ["freshness", model.partitions.newest || "–", `${many(model.partitions.days)} published`],
+    ["newest", model.partitions.newest || "–", `${many(model.partitions.days)} published`],
   ]);
 };
 

@@ -1,7 +1,7 @@
 // The monitored windows: performance with its interval beside what the holdout promised, drift against its alarm, what was decided.
 import { chart } from "../chart.js";
 import { html, nothing } from "../lib.js";
-import { note, outward, section, table, tag } from "../parts.js";
+import { note, outward, reading, section, table, tag } from "../parts.js";
 import { count, many, share, three } from "../words.js";
 
 const spread = each => 1.96 * (each.error || 0);
@@ -38,7 +38,6 @@ const rows = windows => table("Monitored windows, the newest first",
     each.action ? html`${tag(each.action)} <span class="note">${each.decision}</span>` : "–", each.report ? outward(each.report, "report") : nothing]));
 
 export const watched = (windows, problem) => section("windows", "Watched window by window",
-  problem ? html`<p class="bad">${problem.message}</p>` : nothing,
-  windows === undefined ? note("Reading the windows…") : windows.length ? [drawing(windows),
+  windows === undefined ? reading(problem, "Reading the windows…") : windows.length ? [drawing(windows),
     note(`First: ${windows[0].metric} on landed labels with its 95 % interval, dashed what the champion's holdout promised. Second: the farthest column's drift as a share of its alarm.`),
     html`<details id="windows-table"><summary>${count(windows.length, "window")} as a table, with their reports</summary>${rows(windows)}</details>`] : note("No window was monitored yet."));

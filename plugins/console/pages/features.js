@@ -26,8 +26,8 @@ const owner = (name, entries, context) => {
     } catch (error) { context.state.problem = error.message; delete profiles[name]; }
     context.redraw();
   };
-  return section(`of-${name}`, name, html`<p class="dim">${first.kind.replace("_", " ")} of ${first.team}; ${count(entries.length, "feature")}; published until ${first.day || "never"}; from ${first.sources.join(", ")}.${first.tags.length ? ` Tags: ${first.tags.join(", ")}.` : ""}
-      ${inward("quality", { name }, "Data quality")}${first.kind === "model" ? html` · ${inward("lineage", { name }, "Lineage")}` : nothing} · ${outward(`/dags/${name}_features`, "DAG", { target: "_top" })}
+  return section(`of-${name}`, name, html`<p class="dim">${first.kind.replace("_", " ")} of ${first.team}; ${count(entries.length, "feature")}; ${first.day ? `newest partition ${first.day}` : "nothing is published yet"}; from ${first.sources.join(", ")}.${first.tags.length ? ` Tags: ${first.tags.join(", ")}.` : ""}
+      ${inward("quality", { name }, "Data quality")}${first.kind === "model" ? html` · ${inward("lineage", { name }, "Lineage")}` : nothing} · ${outward(`../dags/${name}_features`, "DAG", { target: "_top" })}
       <button @click=${ask} aria-label="Values of the features of ${name}">Values</button></p>`, table(`Features of ${name}`, COLUMNS, rows(entries, profiles[name])));
 };
 const search = event => { event.preventDefault(); location.assign(address("features", { find: new FormData(event.target).get("find").trim() })); };
@@ -37,7 +37,7 @@ export const view = ({ features }, context) => {
   return html`<h1 tabindex="-1">Features</h1>
     <form class="filters" role="search" @submit=${search}><label class="wide">Find<input type="search" name="find" .value=${context.query.find || ""} maxlength="100" placeholder="an owner, a team, a view, a feature"></label><button class="go">Search</button></form>
     ${context.state.problem ? html`<p class="bad" role="alert">${context.state.problem}</p>` : nothing}
-    ${byOwner.size ? html`<p class="dim">${features.owners > byOwner.size ? `Owners ${features.offset + 1} to ${to} of ${features.owners}.` : count(byOwner.size, "owner")}</p>${[...byOwner].map(([name, entries]) => owner(name, entries, context))}` : note("There are no features of that name that you may see.")}
+    ${byOwner.size ? html`<p class="dim">${features.owners > byOwner.size ? `Owners ${features.offset + 1} to ${to} of ${features.owners}.` : count(byOwner.size, "owner")}</p>${[...byOwner].map(([name, entries]) => owner(name, entries, context))}` : note(context.query.find ? "There are no features of that name that you may see." : "There are no features that you may see.")}
     <p class="pager">${features.offset ? html`<a href=${address("features", { find: context.query.find })}>First</a>` : nothing}${features.next !== null ? html`<a href=${address("features", { find: context.query.find, offset: features.next })}>Next owners</a>` : nothing}</p>
     ${Object.entries(features.broken).map(([name, why]) => html`<p class="bad">${name}: ${why}</p>`)}`;
 };

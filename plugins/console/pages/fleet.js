@@ -1,7 +1,7 @@
 // All models that the reader may see: how each is, worst first; sorted, and filtered by text, owner and health.
 import { html, nothing, repeat } from "../lib.js";
 import { inward, line, note, tableHead, tag, tiles, time } from "../parts.js";
-import { count, day, many, plain, share, three } from "../words.js";
+import { count, day, many, money, plain, share, staged, three } from "../words.js";
 
 export const title = () => "Models";
 export const feeds = () => ({ fleet: "fleet" });
@@ -27,15 +27,15 @@ const sorted = (models, by, down) => {
 const chosen = (models, { text = "", owner = "", health = "" }) => models.filter(each => (!owner || each.owner === owner) && (!health || each.health === health)
   && text.toLowerCase().split(/\s+/).every(word => `${each.model} ${each.owner} ${each.description} ${each.health}`.toLowerCase().includes(word)));
 
-const money = (amount, cost) => typeof amount === "number" ? html`<span title=${cost.words}>${amount.toPrecision(3)} ${cost.unit}</span>` : html`<span class="dim" title=${cost.words || nothing}>unknown</span>`;
+const priced = (amount, cost) => typeof amount === "number" ? html`<span title=${cost.words}>${money(amount, cost.unit)}</span>` : html`<span class="dim" title=${cost.words || nothing}>unknown</span>`;
 const cells = each => [
   inward("model", { name: each.model }, each.model), html`<span title=${each.why}>${tag(each.health)}</span>`, each.champion ? html`<span title=${each.semver}>${each.champion}</span>` : "none",
   html`<span class="fresh">${day(each.data_until)}</span> ${each.late ? html`<span class="bad">late</span>` : nothing}<span class="note" title="${many(each.published)} published, last ${each.published_at}"> ${each.published_at ? time(each.published_at) : nothing}</span>`,
   html`<span title=${each.window.performance || nothing}>${each.window.metric && typeof each.window.value === "number" ? html`<span class="dim">${plain(each.window.metric)}</span> ` : nothing}${three(each.window.value)}</span>`, three(each.window.expected),
   html`<span class=${each.window.drift_verdict === "drift" ? "bad" : nothing}>${share(moved(each))}${each.window.drift_verdict === "drift" ? " drift" : ""}</span>`,
   each.decision.action ? html`<span title=${each.decision.words}>${tag(each.decision.action)} <span class="note fresh">${day(each.decision.as_of)}</span></span>` : "–",
-  each.rollout.id ? html`version ${each.rollout.challenger} in ${plain(each.rollout.stage)} ${each.rollout.state === "running" ? nothing : tag(each.rollout.state)}` : "–",
-  each.alerts.length ? html`<span class="bad" title=${each.alerts.join("; ")}>${each.alerts.length}</span>` : "0", money(each.cost.training, each.cost), money(each.cost.thousand, each.cost), each.owner,
+  each.rollout.id ? html`version ${each.rollout.challenger} in ${staged(each.rollout.stage)} ${each.rollout.state === "running" ? nothing : tag(each.rollout.state)}` : "–",
+  each.alerts.length ? html`<span class="bad" title=${each.alerts.join("; ")}>${each.alerts.length}</span>` : "0", priced(each.cost.training, each.cost), priced(each.cost.thousand, each.cost), each.owner,
 ];
 
 const filters = (models, query, choose) => {
@@ -49,7 +49,7 @@ const filters = (models, query, choose) => {
 export const view = ({ fleet }, { query, choose }) => {
   const by = VALUE[query.by] ? query.by : "health", down = query.down === "yes", shown = sorted(chosen(fleet.models, query), by, down);
   const sort = key => choose({ by: key, down: key === by && !down ? "yes" : "" });
-  if (!fleet.models.length) return html`<h1 tabindex="-1">Models</h1>${note("There is no model that you may see. Adding a folder under include/models/ makes one.")}`;
+  if (!fleet.models.length) return html`<h1 tabindex="-1">Models</h1>${note(html`There is no model that you may see. <code>slipstream new NAME</code> makes one: a folder of a place of SLIPSTREAM_MODELS, by default include/models/.`)}`;
   return html`<h1 tabindex="-1">Models</h1>
     ${tiles([["models", many(fleet.models.length)], ...WORST.filter(each => fleet.counts[each]).map(each => [`health_${each}`, many(fleet.counts[each]), "", { failing: "bad", worse: "bad", drift: "warn", stale: "warn" }[each]])])}
     ${filters(fleet.models, query, choose)}<p class="note" role="status">${shown.length === fleet.models.length ? count(shown.length, "model") : `${many(shown.length)} of ${count(fleet.models.length, "model")}`}</p>

@@ -1,4 +1,5 @@
 // The lineage of a version as a picture that one can walk: from raw files to predictions, each node opened, verified, listed.
+import { dossier } from "../dossiers.js";
 import { html, nothing } from "../lib.js";
 import { details, open } from "../lineage/details.js";
 import { picture } from "../lineage/picture.js";
@@ -19,5 +20,5 @@ const choose = (graph, context) => html`<div class="filters"><label>Version<sele
 
 export const view = ({ graph, models }, context) => graph ? html`
   <h1 tabindex="-1">${graph.model}: lineage of version ${graph.version}</h1>
-  <p class="dim">From the raw data, left, to the predictions, right. Arrow keys walk from node to node, Enter opens one. ${inward("model", { name: graph.model }, "The model")} · ${inward("lineage", {}, "Other models")}</p>
+  <p class="dim">From the raw data, left, to the predictions, right. Arrow keys walk from node to node, Enter opens one. ${inward("model", { name: graph.model }, "The model")} · ${inward("lineage", {}, "Other models")} · ${dossier(graph.model, graph.version, graph.dossiers.kept)}</p>
   ${choose(graph, context)}${picture(graph, context, node => open(node, graph, context))}${list(graph, context)}${section("opened", "Opened", details(graph, context))}` : index(models);

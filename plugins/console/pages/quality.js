@@ -11,16 +11,17 @@ export const feeds = query => query.name ? { owner: one(query) } : { all: "quali
 
 // -- all of them
 
-const COLUMNS = [{ term: "model", title: "owner of the data", head: true }, { term: "verdict", title: "last verdict" }, { term: "freshness" }, { term: "late", n: true },
+const COLUMNS = [{ term: "model", title: "owner of the data", head: true }, { term: "verdict", title: "last verdict" }, { term: "newest" }, { term: "late", n: true },
   { term: "open_partitions", n: true }, { term: "quarantined", n: true }, { title: "failed, of the last 30 verdicts", n: true }];
 const verdict = last => last ? html`${tag(last.passed ? "passed" : "failed")} <span class="dim">on ${last.day}, ${time(last.at)}</span>` : html`<span class="dim">none kept</span>`;
 const worst = each => (each.failed ? 4 : 0) + (each.late_seconds > 0 ? 2 : 0) + (each.open ? 1 : 0);
 const line = each => [html`${inward("quality", { name: each.owner }, each.owner)} <span class="note">${each.kind.replace("_", " ")}, ${each.team}</span>`, verdict(each.last), html`<span title="due: ${each.due || "nothing yet"}">${each.newest || "none"}</span>`,
-  each.late_seconds > 0 ? html`<span class="bad">${lasting(each.late_seconds)}</span>` : "–", each.open ? html`<span class="warn">${each.open}</span>` : "0",
+  each.late_seconds > 0 ? html`<span class="bad">${each.late_at_least ? "at least " : ""}${lasting(each.late_seconds)}</span>` : "–", each.open ? html`<span class="warn">${each.open}</span>` : "0",
   html`<span title="of ${many(each.rows)} rows in the last ${count(each.judged, "verdict")}">${many(each.quarantined)}</span>`, each.failed ? html`<span class="bad">${each.failed}</span>` : "0"];
 const everything = (all, context) => {
   const text = (context.query.find || "").toLowerCase(), found = all.owners.filter(each => `${each.owner} ${each.team}`.toLowerCase().includes(text));
   const sorted = [...found].sort((a, b) => worst(b) - worst(a) || a.owner.localeCompare(b.owner));
+  if (!all.owners.length && !Object.keys(all.broken).length) return html`<h1 tabindex="-1">Data quality</h1>${note("There is no model and no feature set that you may see.")}`;
   return html`<h1 tabindex="-1">Data quality</h1>
     <div class="filters"><label>Find<input type="search" name="find" .value=${context.query.find || ""} @input=${event => context.choose({ find: event.target.value })} placeholder="a model, a feature set, a team"></label></div>
     ${sorted.length ? table("Data quality by model and feature set, the worst first", COLUMNS, sorted.map(line)) : note("Nothing of that name that you may see.")}
@@ -41,7 +42,7 @@ const failures = found => {
 const held = found => Object.entries(found.sources).filter(([, each]) => each.quarantined);
 const days = (owner, context) => owner.days.map(each => [each.day,
   html`${tag(each.state, STATES[each.state])} <span class="note">${each.state === "published" ? "" : each.words}${each.absent.length ? ` Not landed: ${each.absent.join(", ")}.` : ""}</span>`,
-  each.verdict ? html`${tag(each.verdict.passed ? "passed" : "failed")} <span class="dim">${time(each.verdict.at)}</span> ${each.verdict.docs ? outward(`files/${each.verdict.docs}`, "data docs") : nothing}` : html`<span class="dim">${each.no_verdict}</span>`,
+  each.verdict ? html`${tag(each.verdict.passed ? "passed" : "failed")} <span class="dim">${time(each.verdict.at)}</span> ${each.verdict.docs ? outward(`files/${each.verdict.docs}`, "data docs") : nothing}` : html`<span class="dim">${each.no_verdict || "none yet"}</span>`,
   each.verdict ? failures(each.verdict) : nothing,
   each.verdict && held(each.verdict).length ? html`${held(each.verdict).map(([name, source]) => html`<div>${many(source.quarantined)} of ${many(source.rows)} in ${name}</div>`)}
     <button @click=${() => look(owner.owner, each.day, owner.may.take_in, context.refresh)} aria-label="Look… at the rows in quarantine of ${each.day}">Look…</button>` : each.verdict ? "0" : nothing]);

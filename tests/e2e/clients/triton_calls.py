@@ -73,6 +73,10 @@ def main(address: str, model: str) -> None:
     pending = [client.async_infer(model, features(3, binary=True)[1], model_version="2") for _ in range(5)]
     assert all(each.get_result().as_numpy("score").shape == (3,) for each in pending)
 
+    told = client.infer(model, features(2, binary=True)[1], parameters={"explain": False})
+    assert [output["name"] for output in told.get_response()["outputs"]] == ["score"]
+    refused(client.infer, model, features(1, binary=True)[1], parameters={"explain": True}, says="not explained")
+
     refused(client.infer, "nobody", features(1, binary=True)[1], says="not served here")
     refused(client.infer, model, features(1, binary=True)[1], model_version="77", says="no such version")
     refused(client.get_model_metadata, "nobody", says="not served here")

@@ -92,7 +92,7 @@ def test_a_person_logs_in_sees_it_and_answers_for_exactly_that(
         assert words in out
     login, look, answer = airflow.asked
     assert login[1:3] == ("/auth/token", {"username": "ann", "password": "secret"})
-    assert look[:2] == ("GET", f"/slipstream/api/models/{MODEL}/approval")
+    assert look[:2] == ("GET", f"/slipstream/api/models/{MODEL}/approval?version=2")
     said = {"version": 2, "answer": "approve", "reason": "the slices", "seen": SEEN, "via": "command line"}
     assert answer[2:] == (said, "Bearer ticket")
     assert "user" not in answer[2]  # no name travels but in the token
@@ -124,7 +124,7 @@ def test_the_platforms_own_login_is_never_used(slipstream: Slipstream, airflow: 
     monkeypatch.setattr("getpass.getpass", lambda prompt: "")
     airflow.answers["/auth/token"] = (401, {"detail": "Invalid credentials"})
     status, _, err = slipstream("approve", MODEL, "2", "--reason", "fine", "--user", "admin")
-    assert (status, "Invalid credentials" in err) == (5, True)
+    assert (status, "Airflow does not know admin with this password." in err) == (5, True)
     assert airflow.asked[0][2] == {"username": "admin", "password": ""}
 
 
@@ -132,7 +132,8 @@ def test_the_platforms_own_login_is_never_used(slipstream: Slipstream, airflow: 
     ("answered", "kind", "words"),
     [
         ((403, {"error": "tom triggered the training", "seen": None, "safe": "nothing", "next": "ask"}), NotAllowedError, "tom"),
-        ((401, {"detail": "Not authenticated"}), NotAllowedError, "Not authenticated"),
+        ((401, {"detail": "Not authenticated"}), NotAllowedError, "not valid, or has expired"),
+        ((403, {"detail": "Forbidden"}), NotAllowedError, "does not let you answer"),
         ((409, {"error": "it has changed"}), ConflictError, "changed"),
         ((404, {"error": "no such model"}), DataError, "no such model"),
         ((500, b"<html>"), DataError, "HTTP 500"),
@@ -145,6 +146,25 @@ def test_a_refusal_is_told_in_the_servers_words(
     airflow.answers["POST"] = answered
     with pytest.raises(kind, match=words):
         Session(airflow.url, "t").answer(MODEL, {"version": 2})
+
+
+def test_whoever_comes_late_hears_how_it_ended(airflow: Server, slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPSTREAM_AIRFLOW_TOKEN", "mine")
+    why = "its rollout is over, rolled back (while approval was awaited, the judge withdrew its verdict)"
+    for told, words in ({"nobody": why}, why), ({}, "nothing of it waits"):  # an API server of an earlier release says no more
+        airflow.answers["GET"] = (200, {"waiting": None, "said": [], **told})
+        status, _, err = slipstream("approve", MODEL, "2", "--reason", "fine")
+        assert (status, f"Version 2 of {MODEL} waits for nobody: {words}." in err) == (5, True)
+
+
+def test_a_doubt_of_the_judge_is_read_before_one_answers(
+    airflow: Server, slipstream: Slipstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIPSTREAM_AIRFLOW_TOKEN", "mine")
+    doubt = {"name": "canary_5:2013-01-04", "stage": "canary_5", "at": "2013-01-04T10:11:12", "words": "both arms fail"}
+    airflow.answers["GET"] = (200, {"waiting": {**WAITS, "doubts": [doubt]}, "said": []})
+    status, out, _ = slipstream("approve", MODEL, "2", "--reason", "fine")
+    assert (status, "doubted since 2013-01-04T10:11 UTC: canary_5, both arms fail" in out) == (0, True)
 
 
 def test_an_airflow_that_is_away_is_said() -> None:

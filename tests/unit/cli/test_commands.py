@@ -230,6 +230,7 @@ def test_predict_without_a_gateway_answers_in_process_and_says_so(slipstream: Sl
     assert status == 0, err
     assert "late = 1 (score 0.8808) by version 2" in out  # the sigmoid of the mean of 6, 0 and 0
     assert "in this process (the gateway at http://127.0.0.1:1 does not answer" in out
+    assert "not explained: it is the gateway that explains" in slipstream("predict", MODEL, *asked, "--explain")[1]
 
 
 @pytest.mark.parametrize(
@@ -260,6 +261,14 @@ def test_predict_says_an_answer_by_its_kind(problem: Problem, said: dict[str, An
     spec = SPEC.model_copy(update={"problem": problem})
     answer = {"id": "", **said, "version": 2, "arm": "champion", "degraded": [], "through": "through it"}
     assert command._words(spec, answer) == f"{words} by version 2 (champion) through it"
+
+
+def test_predict_says_what_moved_an_answer() -> None:
+    told = {"of": "score", "base": 0.24, "contributions": {"hour": 0.05, "carrier": -0.0123}, "rest": 0.001}
+    assert command._why(told) == [
+        "score is 0.24 on the average; here", "  hour        +0.05", "  carrier     -0.0123", "  all others  +0.001",
+    ]  # fmt: skip
+    assert command._why(None) == []
 
 
 def test_trace_prints_the_tree_and_fails_when_it_is_broken(slipstream: Slipstream, loop: Loop) -> None:

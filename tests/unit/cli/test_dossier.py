@@ -11,6 +11,9 @@ import pytest
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, audit
+from include.core.storage import LocalStorage
+from include.governance.dossier.envelope import as_page
+from include.overview.dossier.shelf import shelf, take_down
 from tests.support.toy_ledger import MODEL
 from tests.unit.cli.conftest import Slipstream
 
@@ -125,6 +128,19 @@ def test_openssl_reads_the_public_key(slipstream: Slipstream, key: str, tmp_path
     told = subprocess.run(["openssl", "pkey", "-pubin", "-in", str(pem), "-noout", "-text"], capture_output=True, text=True)
     assert key[:6] == told.stdout.split("pub:")[1].strip().replace(":", "")[:6]
     assert slipstream("dossier", "verify", str(made(slipstream, tmp_path)), "--key", str(pem))[0] == 0
+
+
+def test_one_that_is_kept_is_where_the_console_finds_it(
+    slipstream: Slipstream, key: str, control: ControlStore, tmp_path: Path
+) -> None:
+    made(slipstream, tmp_path)
+    assert shelf(control, MODEL) == {}
+    path = made(slipstream, tmp_path, "--html", "--keep")
+    (held,) = shelf(control, MODEL)[2]
+    data = take_down(control, LocalStorage(tmp_path / "store"), MODEL, 2)
+    assert (as_page(data), held.signed) == (path.read_bytes(), True)
+    made(slipstream, tmp_path, "--unsigned", "--keep")
+    assert [each.signed for each in shelf(control, MODEL)[2]] == [False, True]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_what_learned_from_the_rows_and_is_in_production_is_trained_again_where_
     assert cli.main(asked) == Exit.DONE
     (said,) = json.loads(capsys.readouterr().out)["retrained"]
     ((dag, name, conf),) = runs
-    assert (dag, conf) == (f"{MODEL}_training", {})
+    assert (dag, conf) == (f"{MODEL}_training", {"asked_by": getpass.getuser()})
     assert name in said
     assert name.startswith("forget__")
     monkeypatch.setattr("include.cli.context.CliContext.airflow", lambda _: None)

@@ -38,6 +38,8 @@ CALLS: dict[str, list[tuple[str, list[str], int]]] = {
         ("status", ["status"], 0),
         ("predict", ["predict", MODEL, "--entity", "origin=JFK", "--features", "hour=0"], 0),
         ("versions", ["versions", MODEL], 0),
+        ("hold VERSION", ["hold", MODEL, "1", "--reason", "case 7"], 0),
+        ("hold", ["hold", MODEL], 0),
         ("backtest", ["backtest", MODEL], 0),
         ("scores", ["scores", MODEL, "--check"], 0),
         ("rollout plan", ["rollout", "plan", MODEL], 0),

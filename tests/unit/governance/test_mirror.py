@@ -131,12 +131,18 @@ def test_one_that_has_waited_for_a_stuck_one_goes_ahead_and_gives_no_word_for_wh
     control: ControlStore, registry: FolderRegistry
 ) -> None:
     promote(control)
-    with advisory_lock(control, module.resource(MODEL)):  # somebody holds the place, and may write an older state and be killed
+    with module.alone(control, MODEL, timeout=1):  # somebody holds the place, and may write an older state and be killed
         mirror(control, registry, MODEL, timeout=0.05)
         assert shown(registry) == {"champion": 2}
         assert "may be stuck" in behind(control)[0].problem
     assert catch_up(control, lambda: registry) == {MODEL: ""}
     assert behind(control) == []
+
+
+@pytest.mark.parametrize("model", ["flights", "model165"])  # of the second both names come to one of SQLite's 64 lock files
+def test_who_holds_a_models_registrations_does_not_wait_for_itself(control: ControlStore, model: str) -> None:
+    with advisory_lock(control, resource(model)), module.alone(control, model, timeout=0.05) as acquired:
+        assert acquired
 
 
 def test_a_model_that_an_earlier_version_of_this_software_wrote_counts_as_behind(

@@ -16,7 +16,9 @@ from include.core.control import ControlStore, versions
 from include.core.errors import GateClosed, TransientError
 from include.core.spec import Approval
 from include.core.time import timestamp
+from include.rollout.after_verdict import Found
 from include.rollout.approvals import Answer, approval, approvals_of, decide
+from include.rollout.endpoint_evidence import Pace
 from include.rollout.history import Rollout, read_rollout
 from include.rollout.machine import enter_stage, open_rollout, promote, record_verdict
 from include.rollout.pause import pause
@@ -100,6 +102,21 @@ def again(run: Run, task: Any, deferred: TaskDeferred, said: dict[str, Any]) -> 
     with pytest.raises(TaskDeferred) as more:
         answered(run, task, deferred, said)
     return more.value
+
+
+def test_a_dossier_of_what_is_asked_is_kept_before_anybody_is_shown_it(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[int, str, int]] = []
+
+    def keep(services: Services, rollout: Rollout, actor: str, asked: str) -> None:
+        kept.append((rollout.challenger, asked, len(SHOWN)))
+
+    monkeypatch.setattr("operators.persons.keep_dossier", keep)
+    _, rollout, _ = waits(services, full())
+    standing = approval(services.control, rollout.id)
+    assert standing is not None
+    assert kept == [(2, standing.seen, 0)]
 
 
 def test_a_stage_asks_in_airflow_and_waits_without_a_slot(services: Services) -> None:
@@ -236,3 +253,78 @@ def test_a_spec_that_asks_persons_shows_it_in_the_graph(services: Services) -> N
     early, late = tasks(before="traffic"), tasks(before="full")
     assert early.index("smoke") < early.index("approve") < early.index("shadow")
     assert late.index("canary_50") < late.index("approve") < late.index("full_100")
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """The judge says it of the canary, whenever it is asked."""
+    decision = {"answer": "roll_back", "reasons": ["9 of the first 9 errors were the challenger's"]}
+
+    def look(*given: Any) -> Found | None:
+        rollout = read_rollout(given[0], given[3].id)
+        return Found("canary_50", what, decision) if rollout.live and rollout.stage == "canary_50" else None  # type: ignore[arg-type]
+
+    monkeypatch.setattr("include.rollout.after_verdict.after_verdict", look)
+
+
+def test_a_canary_that_turns_bad_ends_the_wait_with_its_reason(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, rollout, deferred = waits(services, full())
+    judged(monkeypatch, "turned")
+    monkeypatch.setattr("include.rollout.after_verdict.PACE", Pace(0.0))
+    found = SimpleNamespace(response_received=False, responded_by_user=None)
+    monkeypatch.setattr("operators.approval_trigger.get_hitl_detail_content_detail", lambda ti_id: found)
+    said = fired(ApprovalTrigger(**{**deferred.trigger.serialize()[1], "poll_seconds": 0.0}))  # type: ignore[index]
+    assert said == {"answer": "turned"}
+    with pytest.raises(GateClosed, match="is rolled back: while approval was awaited, the judge withdrew its verdict") as ended:
+        answered(run, full(), deferred, said)
+    assert "nobody needs to answer any more" in str(ended.value)
+    assert read_route(services.control, MODEL)[1] == Route(champion=1)
+    assert read_rollout(services.control, rollout.id).state == "rolled_back"
+
+
+def test_a_yes_that_comes_as_the_canary_turns_bad_lets_nothing_on(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, rollout, deferred = waits(services, full())
+    standing = approval(services.control, rollout.id)
+    assert standing is not None
+    for name in ("ann", "bob"):
+        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+    judged(monkeypatch, "turned")
+    with pytest.raises(GateClosed, match="before it went on, the judge withdrew its verdict"):
+        answered(run, full(), deferred, {"answer": "approved"})
+    assert read_route(services.control, MODEL)[1] == Route(champion=1)
+
+
+def test_a_doubt_is_shown_by_the_next_try_while_there_is_one(
+    services: Services, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, rollout, deferred = waits(services, full())
+    judged(monkeypatch, "doubted")
+    with pytest.raises(TransientError, match="or what the judge says of it, has changed"):
+        answered(run, full(), deferred, {"answer": "doubted"})
+    assert "would not let version 2 pass canary_50 today" in caplog.text
+    waits(services, full(), run)
+    assert "the judge would not let it pass" in SHOWN[-1]["body"]
+    last = run.task(full())
+    context = run.context("full_100", try_number=3)
+    context["ti"].max_tries = 3
+    with pytest.raises(TaskDeferred) as more:  # a killed process needs a try, too: Airflow's page stays as it is
+        last.persons_answered(context, event={"answer": "changed"}, **deferred.kwargs)
+    assert "answer in the console" in caplog.text
+    after = approval(services.control, rollout.id)
+    assert after is not None
+    assert more.value.trigger.question["seen"] == after.seen != more.value.kwargs["shown"]  # type: ignore[attr-defined,index]
+
+
+def test_a_pause_after_the_canary_hears_of_it_too(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    approve = ApprovalOperator(task_id="approve", model=MODEL)
+    run, rollout, deferred = waits(services, approve)
+    standing = approval(services.control, rollout.id)
+    assert standing is not None
+    for name in ("ann", "bob"):
+        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+    pause(services.control, MODEL, actor="ann", reason="wait")
+    paused = again(run, approve, deferred, {"answer": "approved"})
+    assert paused.trigger.function == "include.rollout.after_verdict:resumed"  # type: ignore[attr-defined]
+    judged(monkeypatch, "turned")
+    with pytest.raises(GateClosed, match="while it was paused, the judge withdrew"):
+        answered(run, approve, paused, {"answer": "turned"})
+    assert read_rollout(services.control, rollout.id).state == "rolled_back"

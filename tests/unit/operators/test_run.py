@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from include.core.errors import DataError
 from include.core.partition import DAILY, Cadence
-from operators.run import as_of, run_partition
+from operators.run import as_of, run_partition, trainer
 
 HOURLY, BERLIN, WEEKLY = Cadence(timedelta(hours=1)), Cadence(zone="Europe/Berlin"), Cadence(timedelta(days=7))
 
@@ -64,3 +65,26 @@ def test_what_names_none_is_refused_with_the_form(cadence: Cadence, day: str | N
 def test_without_a_moment_it_is_as_of_the_end_of_the_newest_partition() -> None:
     assert as_of(context(), HOURLY.parse("2013-01-02T06:00")) == datetime.fromisoformat("2013-01-02T07:00")
     assert as_of(context(), BERLIN.parse("2013-03-31")) == datetime.fromisoformat("2013-03-31T22:00")
+
+
+def asked(run_type: str = "scheduled", by: str | None = None, event: Any = None, **conf: Any) -> Any:
+    run = SimpleNamespace(run_type=run_type, triggering_user_name=by, conf=conf)
+    return {"dag_run": run, "params": {}, **({"triggering_asset_events": {"asset": [event]}} if event is not None else {})}
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        (asked("manual", "tom"), "tom"),
+        (asked("backfill", "tom"), "tom"),
+        (asked(), ""),
+        (asked("asset_triggered", event=SimpleNamespace(extra={}, source_dag_id="shop_monitoring")), ""),
+        (asked("asset_triggered", event=SimpleNamespace(extra={}, source_dag_id=None)), None),  # by its API
+        (asked("operator_triggered"), None),
+        (asked("manual", "platform", asked_by="sue"), "platform, sue"),
+        (asked("manual", "sue", asked_by="sue"), "sue"),
+        (asked("manual", "tom", asked_by=" "), "tom"),  # whoever triggered it stays who they are
+    ],
+)
+def test_who_asked_for_a_training_is_who_airflow_names_and_whom_it_hides(given: Any, known: str | None) -> None:
+    assert trainer(given) == known

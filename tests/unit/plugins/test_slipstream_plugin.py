@@ -48,6 +48,7 @@ GETS = [
     *(f"/api/models/{MODEL}/{part}" for part in ("live", "decisions", "outlook", "compare?before=1&after=2")),
     "/api/approvals",
     f"/api/models/{MODEL}/approval",
+    f"/api/models/{MODEL}/dossiers",
 ]
 HANDS = [f"/api/models/{MODEL}/rollout/{verb}" for verb in ("pause", "resume", "abort")]
 VERBS = ("rollback", "restore", "invalidate", "train", "roll_out", "approval")
@@ -62,7 +63,7 @@ def test_nobody_gets_in_without_a_login(site: Site) -> None:
 
 def test_a_viewer_reads_and_changes_nothing(site: Site) -> None:
     with site.client("viewer") as viewer:
-        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 200, 404, 404, *[200] * 8]
+        assert [viewer.get(path).status_code for path in GETS] == [200, 200, 200, 200, 200, 200, 404, 404, *[200] * 9]
         assert {path: viewer.post(path, json={"reason": "because"}).status_code for path in POSTS} == dict.fromkeys(POSTS, 403)
     assert read_route(site.control, MODEL)[1].champion == 2
 

@@ -10,7 +10,7 @@ import pytest
 from airflow.exceptions import DagNotFound, DagRunAlreadyExists
 
 from include.core.control import ControlStore
-from include.core.errors import DataError
+from include.core.errors import ConflictError, DataError
 from include.governance.audit import history
 from plugins import slipstream_runs as runs
 from plugins import slipstream_training as training
@@ -70,6 +70,8 @@ def test_a_moment_that_is_none_and_a_version_that_is_none_start_nothing(
 ) -> None:
     with pytest.raises(DataError):
         training.train(MODEL, training.Training(reason="because", token=TOKEN, as_of="soon"), ADA)
+    with pytest.raises(ConflictError, match="has not come"):
+        training.train(MODEL, training.Training(reason="because", token=TOKEN, as_of="2150-01-01"), ADA)
     with pytest.raises(DataError, match="no version 7"):
         training.roll_out(MODEL, training.Offer(reason="its turn", token=TOKEN, version=7), ADA)
     assert (asked, history(control, MODEL, limit=5)) == ([], [])

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from include.backends.folder.registry import FolderRegistry
 from include.core.control import ControlStore
 from include.core.request import Json
 from include.core.spec import Evaluation, ModelSpec, MultiClass, Ranking, Regression
+from include.governance.registry import register, resource
 from include.monitoring.windows import keep
 from include.overview.standing import overview
+from include.rollout.machine import enter_stage, open_rollout
 from include.routing.gateways import Identity, Report, report
 from include.routing.route import Route, set_route
 from plugins.slipstream_view import metric_columns, model_view, windows
@@ -48,6 +51,21 @@ def test_the_table_of_versions_has_the_metrics_of_the_kind() -> None:
     assert shown(problem=Regression(scale=5), evaluation=Evaluation()) == ["mean absolute error", "root mean squared error"]
     assert shown(problem=MultiClass(classes=("a", "b")), evaluation=Evaluation())[:2] == ["log loss", "accuracy"]
     assert shown(problem=Ranking(query="order_id", item="shop"), evaluation=Evaluation())[0] == "NDCG@10"
+
+
+def test_a_model_whose_spec_cannot_be_loaded_is_shown_as_the_stores_know_it(tmp_path: Path) -> None:
+    loop, control = Loop.under(tmp_path), ControlStore(f"sqlite:///{tmp_path / 'control.db'}")
+    control.create_tables()
+    assert model_view(loop.ledger, control, None, overview(control, SPEC.name))["metrics"] == []
+    epoch = control.take(resource(SPEC.name), "t")
+    register(control, FolderRegistry(loop.ledger.storage), loop.package(), epoch)
+    rollout = open_rollout(control, SPEC, 1, request="r", actor="t", epoch=control.take(f"rollout/{SPEC.name}", "t"))
+    enter_stage(control, rollout, "smoke", control.take(f"rollout/{SPEC.name}", "t"))
+    shown, usual = (model_view(loop.ledger, control, spec, overview(control, SPEC.name)) for spec in (None, SPEC))
+    assert shown.keys() == usual.keys()
+    assert (shown["owner"], shown["stages"], len(shown["versions"])) == ("", ["smoke"], 1)
+    assert shown["metric"] in {each["name"] for each in shown["metrics"]}
+    assert shown["metrics"][0]["name"] in shown["versions"][0]["metrics"]
 
 
 def test_who_serves_is_told_gateway_by_gateway_and_why_one_does_not_follow(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,10 @@ from include.backends.folder.registry import FolderRegistry
 from include.core.control import ControlStore
 from include.core.request import Ref
 from include.core.settings import Settings
+from include.core.spec import ModelSpec
 from include.core.time import now
 from include.data.published import publish, resource
+from include.governance.mirror import follow
 from include.governance.registry import register
 from include.governance.registry import resource as registrations
 from include.governance.seals import write_seal
@@ -44,6 +46,9 @@ class World:
     loop: Loop
     control: ControlStore
     jobs: Jobs = field(default_factory=Jobs)
+    spec: ModelSpec = SPEC
+    later: timedelta = timedelta(0)  # how much later than now it is for gc
+    dossier: Callable[[str, int], str] | None = None
 
     @property
     def storage(self) -> Path:
@@ -69,7 +74,16 @@ class World:
     def place(self) -> Place:
         settings = Settings.from_env({"SLIPSTREAM_HOME": str(self.home)})
         jobs: Callable[[], object] = lambda: self.jobs  # noqa: E731
-        return Place(settings, self.control, self.loop.ledger, jobs, lambda _: SPEC, (MODEL,), now, "tests")  # type: ignore[arg-type]
+        return Place(
+            settings, self.control, self.loop.ledger, jobs, lambda _: self.spec, (MODEL,), self.now, "tests",  # type: ignore[arg-type]
+            dossier=self.dossier, show=self.show,
+        )  # fmt: skip
+
+    def now(self) -> datetime:
+        return now() + self.later
+
+    def show(self, model: str) -> None:
+        assert follow(self.control, lambda: FolderRegistry(self.loop.ledger.storage), model) == ""
 
     def gc(self, bounds: Bounds | None = None, *, dry_run: bool = False, keep: int | None = None) -> Report:
         return collect(self.place(), bounds or Bounds(), keep, dry_run=dry_run)

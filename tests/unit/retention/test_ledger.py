@@ -13,12 +13,16 @@ from include.core.errors import DataError, IntegrityError, UnreachableError
 from include.core.ledger import Attempt
 from include.core.request import Outcome, Ref, Request
 from include.core.settings import Settings
+from include.costs.version import COSTS
 from include.data.published import publish, resource
 from include.governance.audit import history
 from include.governance.lineage import trace
+from include.monitoring.alarm import VERDICTS as ALARMS
+from include.monitoring.windows import WINDOWS
 from include.retention.holdings import holdings
 from include.retention.ledger import Bounds, digest_of_kept
 from include.retention.lifecycle import State, state_of
+from include.retention.reachable import named
 from include.validation.kept import VERDICTS
 from tests.support.aged import killed_at
 from tests.support.toy_ledger import MODEL
@@ -99,6 +103,19 @@ def test_what_is_only_told_to_people_of_a_result_does_not_keep_it(world: World) 
     world.pass_days(31)
     assert {each.step for each in world.gc(AT_ONCE).done} == {"condemned", "withdrawn", "removed"}
     assert not any(key in path and path.endswith(".onnx") for path in world.files())
+
+
+def test_documents_that_copy_a_window_for_the_console_keep_no_result(world: World) -> None:
+    loop = world.loop
+    gone = loop.commit("monitor", {"of": "gone"}, {}, {"window": "a/b"}, {"report.html": b"<p>"})
+    key, generation = "/".join(gone.uri.split("/")[1:3]), 0
+    report = loop.ledger.resolve(gone).files["report.html"].path
+    assert WINDOWS.save(world.control, f"window/{MODEL}/x", MODEL, {"window": "a/b", "report": report})
+    assert ALARMS.save(world.control, f"monitored/{key}/{generation}", MODEL, {"as_of": "b", "alarms": {}})
+    told = named(world.control, loop.ledger.storage)
+    assert ((key, generation) in told.places, key in told.keys) == (False, False)
+    assert COSTS.save(world.control, "cost/x", MODEL, {"of": report})
+    assert (key, generation) in named(world.control, loop.ledger.storage).places, "what decides of it keeps it"
 
 
 def test_an_old_generation_of_a_needed_key_goes_and_the_needed_one_stays(world: World) -> None:

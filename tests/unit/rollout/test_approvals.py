@@ -95,7 +95,7 @@ def test_a_no_takes_the_traffic_back_with_its_reason_and_nothing_opens_it_again(
     route, state = read_route(control, MODEL)[1], read_rollout(control, rollout.id)
     assert (route.champion, route.weight, state.state) == (1, 0, "rolled_back")
     assert state.reason == "rejected by bob: the slice of January"
-    with pytest.raises(ConflictError, match="no rollout is live"):
+    with pytest.raises(ConflictError, match=r"its rollout is over, rolled back \(rejected by bob: the slice of January\)"):
         say(control, standing, CARL)
     with pytest.raises(GateClosed):
         enter_stage(control, rollout, standing.gate, epoch)

@@ -15,6 +15,7 @@ from include.core.time import precise
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from include.rollout import stage_evaluation as evaluation
+from include.rollout.after_verdict import resumed
 from include.rollout.baseline import LABELS
 from include.rollout.evidence_look import begin_stage, look
 from include.rollout.history import entered, live_rollout, paused_for
@@ -128,11 +129,11 @@ def test_a_pause_holds_the_promotion_and_not_the_rollback(settled: str, control:
     assert pause(control, "toy", actor="ada", reason="lunch again").state == "paused"
     write_answers(control, tmp_path, generation, 2500)
     assert evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5") is None
-    assert evaluation.resumed(rollout=settled) is None
+    assert resumed(rollout=settled) is None
     with pytest.raises(ConflictError, match=r"(?s)is paused: lunch.*slipstream rollout resume toy"):
         record_verdict(control, rollout, "canary_5", {"answer": "promote"}, 1)
     resume(control, "toy", actor="ada", reason="back")
-    assert evaluation.resumed(rollout=settled) is True
+    assert resumed(rollout=settled) is True
     decided = evaluation.evaluate_stage(rollout=settled, model="toy", stage="canary_5")
     assert decided is not None
     assert decided["answer"] == "promote"

@@ -46,3 +46,9 @@ def test_explanations_are_described_where_a_model_gives_them() -> None:
         "rest",
         "missing",
     }
+    assert plain["Infer"]["properties"]["parameters"] == {"type": "object"}
+    assert explained["Infer"]["properties"]["parameters"]["properties"] == {"explain": {"type": ["boolean", "null"]}}
+    named = explained["Infer"]["properties"]["outputs"]["items"]["properties"]["name"]["enum"]
+    assert named == [
+        "score", "explanation.contributions", "explanation.base", "explanation.of", "explanation.missing",
+    ]  # fmt: skip

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,65 +11,16 @@ import numpy as np
 import pytest
 
 from include.core.errors import SpecError
-from include.core.spec import Binary, Evaluation, Explain, Explanations, ModelSpec, Regression, Serving
+from include.core.spec import Evaluation, Explain, Explanations, ModelSpec, Regression, Serving
 from include.explanations.shapley import Shares
 from include.model_contract.batch import Floats
-from include.routing.route import Route
 from include.serving.http.request_error import RequestError
 from include.serving.prediction.coalescing import PendingRequest
 from include.serving.prediction.explaining import Budget, Kept
 from include.serving.prediction.request_types import Contract
 from tests.support.binary_serving import Scene
+from tests.support.explained_serving import BACKGROUND, Curved, likely
 from tests.support.kinds_serving import FILMS, STARS, Says, around
-
-BACKGROUND = np.random.default_rng(4).random((20, 3)).astype(np.float32)
-
-
-class Curved:
-    """A score in which all three inputs interact. Rows that are put together wait while it is held."""
-
-    def __init__(self) -> None:
-        self.runs, self.free = 0, threading.Event()
-        self.free.set()
-
-    def score(self, features: Floats) -> Floats:
-        if len(features) >= len(BACKGROUND):
-            self.free.wait(20)
-            self.runs += 1
-        known = np.nan_to_num(features, nan=0.125)
-        said: Floats = (0.2 + 0.6 * known[:, 0] * np.tanh(known[:, 1] + known[:, 2] / 24)).clip(0, 1).astype(np.float32)
-        return said
-
-
-def shares_of(rows: Floats) -> Any:
-    first = rows[:, 1] * rows[:, 0] * 0.5
-    return np.column_stack([first, 0.75 - first, np.full(len(rows), 0.25)])
-
-
-likely = Says(shares_of)
-
-
-@pytest.fixture
-def explained(spec: ModelSpec, tmp_path: Any) -> Any:
-    made: list[Scene] = []
-
-    def make(scorer: Any, problem: Any = None, background: Any = BACKGROUND, **explain: Any) -> Scene:
-        changed = spec.model_copy(update={"problem": problem or Binary()})
-        scene = Scene(
-            changed,
-            tmp_path / f"s{len(made)}",
-            Route(champion=1),
-            {1: scorer},
-            explain=Explain(**{"time_limit": timedelta(seconds=30), **explain}),
-        )
-        model = replace(scene.deployment.models[1], background=background)
-        scene.deployment = replace(scene.deployment, models={1: model})
-        made.append(scene)
-        return scene
-
-    yield make
-    for each in made:
-        each.log.close()
 
 
 async def told(scene: Scene, body: Any) -> Any:
@@ -183,7 +132,7 @@ def test_beyond_its_bounds_the_answer_comes_without_and_says_why(explained: Any)
     async def run() -> None:
         curved.free.clear()
         late = asyncio.ensure_future(told(scene, asked(1, explain=True)))
-        while not scene.predictor._explaining._waiting:
+        while not scene.predictor.explaining._waiting:
             await asyncio.sleep(0)
         busy = await told(scene, asked(2, explain=True))
         assert (busy["explanation"]["missing"], busy["score"] > 0, busy["degraded"]) == ("busy", True, [])

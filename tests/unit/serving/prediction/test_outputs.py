@@ -19,7 +19,7 @@ from tests.support.kinds_serving import ALONE, STARS, Make, Says, around, ask, s
 def inferred(scene: Scene, *sizes: float) -> list[dict[str, Any]]:
     rows = [[0.5, value, 1.0] for value in sizes]
     tensor = {"name": "features", "shape": [len(rows), 3], "datatype": "FP32", "data": rows}
-    body, length = infer.infer(scene.deployment, 1, json.dumps({"inputs": [tensor]}).encode(), None)
+    body, length = infer.infer(scene.deployment, 1, json.dumps({"inputs": [tensor]}).encode(), None).answer()
     assert length is None
     outputs: list[dict[str, Any]] = json.loads(body)["outputs"]
     return outputs
@@ -92,7 +92,7 @@ GOOD = {
 
 def test_a_model_of_columns_is_asked_by_its_columns(scene: Make) -> None:
     made = named(scene)
-    body, _ = infer.infer(made.deployment, 1, columns(**GOOD), None)  # type: ignore[arg-type]
+    body, _ = infer.infer(made.deployment, 1, columns(**GOOD), None).answer()  # type: ignore[arg-type]
     assert json.loads(body)["outputs"][0]["data"] == [3 + 0.5 + 3, 0 - 2, 1 + 7]
     assert [(each["name"], each["datatype"], each["shape"]) for each in infer.metadata(made.deployment, 1)["inputs"]] == [
         ("title", "BYTES", [-1]),
