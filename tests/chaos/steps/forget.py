@@ -176,6 +176,9 @@ def places_of(kept: SubjectWorld, world: World) -> list[str]:
     from include.forgetting.search import Wanted, in_control, in_folder, in_online, in_storage
 
     wanted = Wanted.of(TOLD)
+    carried = {"redis.json": world.on.online == "redis", "control.db": world.on.control == "postgres"}
+    for name in (name for name, is_there in carried.items() if is_there):
+        (world.home / name).unlink(missing_ok=True)  # in which the harness has brought the stores' rows here
     found = [
         *in_storage(kept.storage, wanted, world.scratch / "search"),
         *in_folder(world.home, wanted),  # the root is in it, with its temporary files
