@@ -192,7 +192,9 @@ def _looked(scope: Scope, seen: Found, models: list[Learned]) -> Iterator[str]:
 
 def _did(done: Done, runs: list[str]) -> Iterator[str]:
     yield f"Request {done.request}."
-    if not done.anything:
+    if done.again:
+        yield "Nothing of the subject was found this time. By all times of this request together:"
+    elif not done.anything:
         yield "No row of the subject was found anywhere: that is recorded, and it is on the list of those who are forgotten."
     yield f"{done.rows} rows went, from {len(done.files)} files and {len(done.results)} results of the ledger."
     yield (

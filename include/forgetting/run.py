@@ -91,6 +91,7 @@ class Done:
     left: list[str] = field(default_factory=list)
     """What stores keep of what was there, none of which can be found through them: in words, with what ends it."""
     attempts: int = 1
+    number: int = 1
     learned: list[Learned] = field(default_factory=list)
     complete: bool = True
     proof: str = ""
@@ -105,6 +106,12 @@ class Done:
     def counts(self) -> dict[str, Json]:
         """What was taken out of stores, which nothing there tells afterwards."""
         return {name: getattr(self, name) for name in COUNTS}
+
+    @property
+    def again(self) -> bool:
+        """Whether it was carried out before, and this time there was nothing: rows are those of all times."""
+        taken = (each if isinstance(each, int) else sum(each.values()) for each in (getattr(self, name) for name in COUNTS))
+        return self.number > 1 and self.attempts == 1 and not self.found.rows and not any(taken) and self.anything
 
     @property
     def anything(self) -> bool:
@@ -168,7 +175,7 @@ class _Run:
     mode: str
 
     def carry_out(self, graph: Graph, found: Found, reason: str) -> Done:
-        done = Done(self.record.name, found, **self.record.counts, attempts=self.record.attempts)
+        done = Done(self.record.name, found, **self.record.counts, attempts=self.record.attempts, number=self.record.number)
         for number in range(PASSES):
             if number:
                 graph = Graph.of(self.place.ledger, self.scope.names)

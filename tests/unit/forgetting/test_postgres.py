@@ -120,7 +120,7 @@ def test_nothing_is_in_a_dump_nor_in_the_bytes_of_its_files(world: SubjectWorld,
     assert world.control.broken_audit_rows() == []
 
 
-@pytest.mark.lives
+@pytest.mark.thorough
 def test_two_at_once_and_one_beside_a_gc_are_refused(world: SubjectWorld, database: Database) -> None:
     for name in ("forget", "gc"):
         with advisory_lock(database.control, name) as alone:
@@ -129,7 +129,7 @@ def test_two_at_once_and_one_beside_a_gc_are_refused(world: SubjectWorld, databa
                 world.forget()
 
 
-@pytest.mark.lives
+@pytest.mark.thorough
 def test_what_an_open_transaction_may_still_read_is_said_and_nobody_waits(
     world: SubjectWorld, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,7 +147,7 @@ def test_what_an_open_transaction_may_still_read_is_said_and_nobody_waits(
     assert {path.partition("/")[0] for path in database.holding(WANTED)} <= {"pg_wal"}
 
 
-@pytest.mark.lives
+@pytest.mark.thorough
 def test_a_row_of_the_audit_chain_that_quotes_the_subject_is_named_and_stays(world: SubjectWorld) -> None:
     with world.control.transaction() as connection:
         world.control.append_audit(connection, "a person", "release", MODEL, {"deep": [{"reason": f"it was {WHO}"}]})

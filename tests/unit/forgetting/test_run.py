@@ -144,7 +144,7 @@ def test_done_again_it_finds_nothing_and_changes_nothing_but_its_record(world: S
     world.forget()
     before = world.files()
     again = world.forget()
-    assert (again.found.rows, again.complete, again.online, again.superseded) == (0, True, {MODEL: 0}, 0)
+    assert (again.found.rows, again.complete, again.online, again.superseded, again.again) == (0, True, {MODEL: 0}, 0, True)
     changed = {path for path, digest in world.files().items() if before.get(path) != digest}
     assert all(path.startswith("forgetting/") or "_redactions" in path for path in changed), changed
 
@@ -245,7 +245,8 @@ def only_day(world: SubjectWorld) -> Ref:
 
 def test_however_many_attempts_it_takes_it_is_carried_out_once(world: SubjectWorld) -> None:
     """And what those that were cut off took out is counted."""
-    for point in ("forget.found", "forget.online", "forget.predictions", "forget.purged", "forget.pending", "forget.proven"):
+    points = ("forget.found", "forget.online", "forget.purged", "forget.pending", "forget.predictions", "forget.proven")
+    for point in points[-effort(2, len(points)) :]:
         with killed_at(point):
             world.forget()
     done = world.forget()
@@ -255,7 +256,7 @@ def test_however_many_attempts_it_takes_it_is_carried_out_once(world: SubjectWor
     assert chained(world.control, record)
     proof = json.loads(world.storage.read(path))
     assert (proof["online"], proof["predictions"], proof["published"]) == ({MODEL: 1}, {MODEL: 3}, done.published)
-    assert (proof["attempts"], len(proof["published"]), len(proof["scores"])) == (5, 3, 1)
+    assert (proof["attempts"], len(proof["published"]), len(proof["scores"])) == (effort(2, 4), 3, 1)
     assert not record.under_way
     world.forget()
     assert len(record.proofs()) == 2, "asked again it is another time"
