@@ -8,9 +8,10 @@ from include.core.adapters import ADAPTERS, adapter
 from include.core.settings import Settings
 from include.core.subject import Subject
 from include.forgetting.tables import scrubbed_text
+from include.forgetting.texts import is_text
 
 Scrub = Callable[[str, str], tuple[str, int]]  # of a file's name and its text: what is left of it, and how many values went
-Eraser = Callable[[Settings, str, Scrub], tuple[int, list[str]]]
+Eraser = Callable[[Settings, str, Scrub, Callable[[str], bool]], tuple[int, list[str]]]
 
 
 def clean_server(settings: Settings, models: Iterable[str], subject: Subject) -> tuple[int, list[str]]:
@@ -22,6 +23,6 @@ def clean_server(settings: Settings, models: Iterable[str], subject: Subject) ->
     erase: Eraser = adapter(name)
     count, left = 0, list[str]()
     for model in models:
-        changed, kept = erase(settings, model, lambda file, text: scrubbed_text(file, text, subject))
+        changed, kept = erase(settings, model, lambda file, text: scrubbed_text(file, text, subject), is_text)
         count, left = count + changed, [*left, *kept]
     return count, left

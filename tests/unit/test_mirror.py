@@ -226,7 +226,6 @@ ELSEWHERE = {
         "cli/forgotten core/forgotten core/subject forgetting/control_rows forgetting/files forgetting/find forgetting/graph "
         "forgetting/models forgetting/record forgetting/results forgetting/stores"
     ),
-    "tests/unit/forgetting/test_postgres.py": "forgetting/control_files",
     "tests/integration/test_forget_mlflow.py": "backends/mlflow/erase",
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
     "tests/unit/rollout_state/test_approval.py": "core/spec/approval",

@@ -17,9 +17,9 @@ from mlflow.exceptions import MlflowException
 
 from include.backends.mlflow.client import check_reachable, explained, open_client
 from include.core import fault
+from include.core.errors import PermanentError
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
-from include.forgetting.texts import is_text
 
 Scrub = Callable[[str, str], tuple[str, int]]
 PAGE = 1000
@@ -28,19 +28,28 @@ WEIGHTS = (".onnx", ".bin", ".pt", ".safetensors")  # what was learned: the vers
 GC = "delete it (mlflow runs delete --run-id {0}), then `mlflow gc --run-ids {0}` where its database is"
 
 
-def erase(settings: Settings, model: str, scrub: Scrub) -> tuple[int, list[str]]:
+def erase(settings: Settings, model: str, scrub: Scrub, is_text: Callable[[str], bool]) -> tuple[int, list[str]]:
     """How many texts changed, and what may hold a value none the less, in words. Doing it again finds nothing.
 
-    Raises UnreachableError, and PermanentError for a login that is refused.
+    :param is_text: whether a file of some name is one that `scrub` reads
+    Raises UnreachableError, and PermanentError for a login that is refused, or another "no".
     """
     client = open_client(settings)
     check_reachable(settings.mlflow_url)
-    work = _Work(client, settings.mlflow_url, scrub)
-    with explained(settings.mlflow_url):
-        for run in _runs(client, model):
-            work.clean_run(run)
-        for version in _versions(client, model):
-            work.clean_version(version)
+    work = _Work(client, settings.mlflow_url, scrub, is_text)
+    try:
+        with explained(settings.mlflow_url):
+            for run in _runs(client, model):
+                work.clean_run(run)
+            for version in _versions(client, model):
+                work.clean_version(version)
+    except MlflowException as error:
+        raise PermanentError(
+            f"MLflow at {settings.mlflow_url} refused: {error.error_code}.",
+            seen=str(error)[:200],
+            safe="what was put out stays so.",
+            hint="its server's log says more; then give the request again.",
+        ) from error
     return work.changed, work.left
 
 
@@ -49,6 +58,7 @@ class _Work:
     client: MlflowClient
     url: str
     scrub: Scrub
+    is_text: Callable[[str], bool]
     changed: int = 0
     left: list[str] = field(default_factory=list)
 
@@ -78,7 +88,7 @@ class _Work:
     def _artifacts(self, run: str) -> None:
         odd = []
         for path in _files(self.client, run):
-            if is_text(path) or path.endswith("/MLmodel"):
+            if self.is_text(path) or path.endswith("/MLmodel"):
                 with scratch_folder() as folder:
                     self._artifact(run, path, folder)
             elif not path.endswith(WEIGHTS):
