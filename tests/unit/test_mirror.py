@@ -233,7 +233,7 @@ ELSEWHERE = {
     "tests/unit/cli/test_approve.py": "backends/airflow/person",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
     "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
-    "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",
+    "tests/unit/operators/test_persons.py": "operators/approval_trigger operators/judged_again rollout/approval_request",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
     "tests/unit/core/expression/test_checked.py": "core/expression/functions core/expression/tree core/expression/typed",
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",
