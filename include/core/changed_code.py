@@ -24,25 +24,33 @@ class ChangedCode:
 
     def __init__(self, models: str) -> None:
         self._models, self._lock = models, threading.Lock()
-        self._seen: dict[str, Stamp] = {}
+        self._seen: dict[str, tuple[str, Path, Stamp]] = {}  # the package it is imported as, and its folder as it was
 
     def look(self, name: str) -> bool:
         """Before a folder is imported. Whether it is another than at the last look; it is then imported anew."""
+        with self._lock:
+            known = self._seen.get(name)
+            if known is None:
+                self._note(name)
+                return False
+            package, folder, before = known
+            if (stamp := frozenset(_files(folder))) == before:
+                return False
+            if stamp:
+                self._seen[name] = package, folder, stamp
+            else:  # it is gone, perhaps to another place
+                del self._seen[name]
+            invalidate_caches()
+            forget(package)
+            return True
+
+    def _note(self, name: str) -> None:
         try:
             folder, place = folder_of(name, self._models), place_of(name, self._models)
         except SpecError:  # loading it says so
-            return False
-        if folder is None or place is None:
-            return False
-        stamp = frozenset(_files(folder))
-        with self._lock:
-            known = self._seen.get(name)
-            self._seen[name] = stamp
-            if known is None or known == stamp:
-                return False
-            invalidate_caches()
-            forget(f"{place.package}.{name}")
-        return True
+            return
+        if folder is not None and place is not None:
+            self._seen[name] = f"{place.package}.{name}", folder, frozenset(_files(folder))
 
 
 def _files(folder: Path) -> Iterator[tuple[str, int, int]]:

@@ -156,7 +156,7 @@ def test_a_quarantine_is_released_once_its_rule_is_mended(acts: Acts) -> None:
 
 def requests(acts: Acts) -> int:
     """How many of the challenger's answers the page says were seen in this stage."""
-    found = re.search(r"([\d,]+) of 400 requests", acts.browser.text("#rollout"))
+    found = re.search(r"([\d,]+)(?: of 400 requests| requests, 400 were needed)", acts.browser.text("#rollout"))
     return int(found[1].replace(",", "")) if found else 0
 
 

@@ -13,14 +13,14 @@ const text = value => value || "–";
 
 const part = (found, draw) => found.problem ? html`<p class="bad">${found.problem}</p>` : draw(found);
 const data = found => html`<p>${found.same ? "The same training set, byte for byte." : `${count(found.unchanged, "partition")} the same, ${count(found.partitions.length, "partition")} not.`}</p>
-  ${table("What the training sets count", [{ title: "count", head: true }, { title: "before", n: true }, { title: "after", n: true }], found.facts.map(fact => [fact.name.replaceAll("_", " "), fact.before ?? "–", fact.after ?? "–"]))}
+  ${table("What the training sets count", [{ title: "count", head: true }, { term: "before", n: true }, { term: "after", n: true }], found.facts.map(fact => [fact.name.replaceAll("_", " "), fact.before ?? "–", fact.after ?? "–"]))}
   ${found.partitions.length ? html`<details><summary>${count(found.partitions.length, "partition")} with their digests</summary>${changes("Partitions that differ", found.partitions)}</details>` : nothing}`;
 const parameters = found => html`<p>${count(found.unchanged, "parameter")} the same${found.changed.length ? ":" : ", none changed."}</p>${changes("Parameters that differ", found.changed, text)}`;
 const code = found => html`<p>Commit ${short(found.commit.before)} before, ${short(found.commit.after)} after. ${found.same ? "The code's digest is the same." : "The code's digest differs."}
   ${found.known ? nothing : "Which modules differ is not known: a release before kept no list of them."}</p>${changes("Modules that differ, by digest", found.modules)}`;
 const features = found => found.inputs.length || found.views.length ? html`${changes("Inputs of the model that differ", found.inputs, text)}${changes("Views that differ, by version", found.views)}` : html`<p>The same inputs, and the same versions of their views.</p>`;
 const metrics = found => html`<p>${found.same_holdout ? "On the same holdout." : "Each on its own holdout: two measurements, not one comparison."}</p>
-  ${table("Metrics side by side", [{ term: "metric", head: true }, { title: "before", n: true }, { title: "after", n: true }, { title: "difference", n: true }],
+  ${table("Metrics side by side", [{ term: "metric", head: true }, { term: "before", n: true }, { term: "after", n: true }, { term: "difference", n: true }],
     found.rows.map(row => [row.name.replaceAll("_", " "), three(row.before), three(row.after), typeof row.before === "number" && typeof row.after === "number" ? (row.after >= row.before ? "+" : "−") + Math.abs(row.after - row.before).toFixed(4) : "–"]))}`;
 
 const ask = async (path, context, before, after) => {

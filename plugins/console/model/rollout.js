@@ -11,7 +11,7 @@ const decided = entry => {
   return html`<span class="dim">${compared + apart + (compared && entry.evidence.answer === "promote" ? "" : words)}</span>`;
 };
 const enough = live => live.needed ? html`<meter max=${live.needed} value=${Math.min(live.requests, live.needed)} aria-label="requests seen of those needed"></meter>
-  <span class="dim">${many(live.requests)} of ${many(live.needed)} requests</span>` : html`<span class="dim">${count(live.requests || 0, "request")}</span>`;
+  <span class="dim">${live.requests > live.needed ? `${count(live.requests, "request")}, ${many(live.needed)} were needed` : `${many(live.requests)} of ${many(live.needed)} requests`}</span>` : html`<span class="dim">${count(live.requests || 0, "request")}</span>`;
 const running = live => live === undefined ? html`<span class="dim">reading the evidence…</span>` : live.paused
   ? html`<span class="warn">paused by ${live.paused.actor}</span>${live.begun ? enough(live) : nothing}` : live.begun ? enough(live) : html`<span class="dim">${live.words || "entered"}</span>`;
 
@@ -31,7 +31,7 @@ const rail = each => html`<div>${chart({
   sentence: each.limit === null ? `${each.seen} of ${many(each.of)} so far; no count could reach a boundary yet.` : `${each.seen} of ${many(each.of)} so far; ${each.limit} would end the rollout: ${share(each.used)} used up.`,
   lines: [{ label: "seen", kind: "steps", color: "--accent", values: each.hits }, { label: "boundary", kind: "dashed", color: "--bad", values: each.limits }],
 })}<p class="note">${each.name}</p></div>`;
-const rails = live => live.rails?.length ? [table("Rails and their boundaries", [{ term: "rail", head: true }, { title: "seen", n: true }, { title: "of", n: true }, { term: "boundary", n: true }, { term: "nearness" }],
+const rails = live => live.rails?.length ? [table("Rails and their boundaries", [{ term: "rail", head: true }, { term: "rail_seen", n: true }, { term: "rail_of", n: true }, { term: "boundary", n: true }, { term: "nearness" }],
   live.rails.map(each => [each.name, many(each.seen), many(each.of), each.limit === null ? "out of reach" : many(each.limit),
     each.used === null ? "–" : html`<meter max="1" low="0.5" high="0.8" optimum="0" value=${Math.min(1, each.used)} aria-label="used up"></meter><span class=${each.used > .8 ? "bad" : nothing}>${share(each.used)}</span>`])),
   html`<div class="charts">${repeat(live.rails, each => each.name, rail)}</div>`] : nothing;

@@ -12,7 +12,7 @@ export const feeds = query => query.name ? { owner: one(query) } : { all: "quali
 // -- all of them
 
 const COLUMNS = [{ term: "model", title: "owner of the data", head: true }, { term: "verdict", title: "last verdict" }, { term: "newest" }, { term: "late", n: true },
-  { term: "open_partitions", n: true }, { term: "quarantined", n: true }, { title: "failed, of the last 30 verdicts", n: true }];
+  { term: "open_partitions", n: true }, { term: "quarantined", n: true }, { term: "failed", n: true }];
 const verdict = last => last ? html`${tag(last.passed ? "passed" : "failed")} <span class="dim">on ${last.day}, ${time(last.at)}</span>` : html`<span class="dim">none kept</span>`;
 const worst = each => (each.failed ? 4 : 0) + (each.late_seconds > 0 ? 2 : 0) + (each.open ? 1 : 0);
 const line = each => [html`${inward("quality", { name: each.owner }, each.owner)} <span class="note">${each.kind.replace("_", " ")}, ${each.team}</span>`, verdict(each.last), html`<span title="due: ${each.due || "nothing yet"}">${each.newest || "none"}</span>`,

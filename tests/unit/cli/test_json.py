@@ -36,7 +36,7 @@ STREAM = ["--csv", "stream.csv", "--label", "y", "--price", ".05", "--window", "
 CALLS: dict[str, list[tuple[str, list[str], int]]] = {
     "what changes little": [
         ("status", ["status"], 0),
-        ("predict", ["predict", MODEL, "--entity", "origin=JFK", "--features", "hour=0"], 0),
+        ("predict", ["predict", MODEL, "--entity", "origin=JFK", "--features", "hour=0", "--explain"], 0),
         ("versions", ["versions", MODEL], 0),
         ("hold VERSION", ["hold", MODEL, "1", "--reason", "case 7"], 0),
         ("hold", ["hold", MODEL], 0),

@@ -68,5 +68,7 @@ def test_a_file_that_came_or_went_counts_and_half_a_spec_is_an_error_until_it_is
     assert code.look("ant")
     assert load_spec("ant", PLACE).name == "ant"
     shutil.rmtree(zoo / "ant")
-    assert not code.look("ant")
+    assert [code.look("ant"), code.look("ant")] == [True, False], "it is gone"
+    with pytest.raises(SpecError, match="no model 'ant'"):
+        load_spec("ant", PLACE)
     assert not code.look("../bear")
