@@ -154,7 +154,7 @@ def test_the_record_the_proof_and_the_audit_chain_name_nobody_and_vouch_for_each
     (record,) = records(world.storage)
     proof = json.loads(world.storage.read(done.proof))
     assert (proof["by"], proof["reason"], proof["keys"], proof["mode"]) == ("a person", "ticket 4711", ["customer"], "remove")
-    assert proof["learned"] == [{"model": MODEL, "version": 1, "semver": "1.0.0", "stage": "Candidate"}]
+    assert proof["learned"] == [{"model": MODEL, "version": 1, "semver": "1.0.0", "stage": "Candidate", "given_up": ""}]
     assert all(each["before"] != each["after"] for each in (*proof["files"], *proof["results"]))
     assert [row.action for row in history(world.control) if row.action.startswith("forget")] == ["forget.done", "forget.begin"]
     assert chained(world.control, record)
