@@ -22,9 +22,9 @@ import pytest
 
 from include.core.digest import PROJECT
 from include.versions.queries import records
+from tests.e2e.console_acts import LOOK, MODEL, PATIENCE, Acts, acting, day
 from tests.support.airflow_world import Run
 from tests.support.browser import Browser, missing, until
-from tests.support.console_acts import LOOK, MODEL, PATIENCE, Acts, acting, day
 from tests.support.console_walk import Look, Walk
 
 pytestmark = [
