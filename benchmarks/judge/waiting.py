@@ -43,7 +43,7 @@ def crossings(name: str, wait: Wait, stages: int) -> Ints:
 
 def _simulate(wait: Wait, stages: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     ends = slice_ends(SLICES + DOUBLINGS * OCTAVE)
-    requests = np.diff(np.round(ends * wait.requests).astype(np.int64), prepend=0)
+    requests: Ints = np.diff(np.round(ends * wait.requests).astype(np.int64), prepend=np.int64(0)).astype(np.int64)
     own = rng.binomial(requests, wait.share, (stages, len(requests)))
     rate = np.where(ends > wait.since, min(1.0, wait.base * wait.ratio), wait.base)
     hits = rng.binomial(own, rate)

@@ -16,7 +16,7 @@ from include.cli.arguments import version_number
 from include.cli.context import CliContext, open_context
 from include.core.environment import AIRFLOW_TOKEN
 from include.core.errors import ConflictError
-from include.versions.queries import at_version
+from include.versions.queries import require_version
 
 if TYPE_CHECKING:
     from include.backends.airflow.person import Session
@@ -53,7 +53,7 @@ def decide(options: argparse.Namespace, verdict: str) -> int:
     version = version_number(options.version, options.model)
     if (control := context.control_if_there) is not None:  # else it is Airflow's side that knows
         with control.transaction() as connection:
-            at_version(connection, options.model, version)
+            require_version(connection, options.model, version)
     session = _session(context, options)
     found = session.look(options.model, version)
     shown = found["waiting"]

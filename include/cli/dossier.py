@@ -1,7 +1,8 @@
 """`slipstream dossier`: one signed file of all that is known of a version, which a third party checks without a platform.
 
 `slipstream dossier MODEL [VERSION]` makes it, `slipstream dossier verify FILE` checks it, `slipstream dossier key` tells the
-public key. Making needs the control store and the ledger; checking needs neither.
+public key. Making needs the control store and the ledger; checking needs neither. A model that is called `verify` or `key` is
+named by `--model`.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ SHAPES: Shapes = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("what", metavar="MODEL|verify|key", help="the model; or verify: check a file; or key: the public key that signs")
+    place = "the model; or verify: check a file; or key: the public key that signs"
+    add("what", nargs="?", metavar="MODEL|verify|key", help=place)
     add("which", nargs="?", metavar="VERSION|FILE", help="the version (by default that in production), or the file")
+    add("--model", metavar="NAME", help="the model by its name, also where that is verify or key; then comes the VERSION alone")
     add("--out", type=Path, help="where to write it; by default MODEL-vVERSION.dossier.json, or .html, here")
     add("--html", action="store_true", help="as a page that embeds the JSON, to be read and printed")
     add("--keep", action="store_true", help="keep it in the storage root too, where the console shows it")
@@ -67,18 +70,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Of `verify`, FOUND if anything does not hold."""
+    if options.model is not None:
+        if options.which is not None:
+            raise InputError(
+                "With --model there is one more word than a version.", seen=f"{options.what} {options.which}",
+                safe="nothing was written.", hint=f"slipstream dossier --model {options.model} [VERSION]",
+            )  # fmt: skip
+        return _make(options, options.model, options.what)
+    if options.what is None:
+        raise InputError("Of which model?", safe="nothing was written.", hint="slipstream dossier MODEL [VERSION]")
     if options.what == "verify":
         return _verify(options)
-    return _key(options) if options.what == "key" else _make(options)
+    return _key(options) if options.what == "key" else _make(options, options.what, options.which)
 
 
-def _make(options: argparse.Namespace) -> int:
+def _make(options: argparse.Namespace, model: str, version: str | None) -> int:
     from include.overview.dossier.gather import gather
     from include.overview.dossier.keep import store
     from include.overview.models import require_model
 
     context = open_context()
-    require_model(options.what, context.settings.models, lambda: context.control_if_there)
+    require_model(model, context.settings.models, lambda: context.control_if_there)
     key = signing_key(context.settings.home, context.settings.environ)
     if key is None and not options.unsigned:
         raise InputError(
@@ -87,14 +99,14 @@ def _make(options: argparse.Namespace) -> int:
             hint=f"`slipstream dossier key --new` makes one in this home, the connection {CONNECTION} holds one that is shared; "
             "--unsigned makes a dossier that says that nobody signed it.",
         )
-    body = gather(context, options.what, _version(options.which), context.actor)
+    body = gather(context, model, _version(version), context.actor)
     ending = "html" if options.html else "json"
-    path: Path = options.out or Path(f"{options.what}-v{body['version']}.dossier.{ending}")
+    path: Path = options.out or Path(f"{model}-v{body['version']}.dossier.{ending}")
     data = issue(context.control, body, None if options.unsigned else key, context.actor)
     _write(path, as_page(data) if options.html else data)
     dossier, kept = read(data), store(context, data).path if options.keep else ""
     value = {
-        "file": str(path), "model": options.what, "version": body["version"], "digest": dossier.digest,
+        "file": str(path), "model": model, "version": body["version"], "digest": dossier.digest,
         "key": _key_of(dossier), "intact": body["lineage"]["intact"], "missing": body["missing"],
         "kept": kept,
     }  # fmt: skip
@@ -119,7 +131,8 @@ def _verify(options: argparse.Namespace) -> int:
     from include.governance.anchors import read_places
 
     if not options.which:
-        raise InputError("Which dossier is to be verified?", hint="slipstream dossier verify FILE --key PUBLIC")
+        hint = f"slipstream dossier verify FILE --key PUBLIC{_as_model('verify')}"
+        raise InputError("Which dossier is to be verified?", safe="nothing was verified.", hint=hint)
     dossier = read(_data(Path(options.which)))
     if options.files is not None and not options.files.is_dir():
         raise InputError(
@@ -165,6 +178,11 @@ def _trusted(options: argparse.Namespace, dossier: Dossier) -> list[str]:
 
 
 def _key(options: argparse.Namespace) -> int:
+    if options.which is not None:
+        raise InputError(
+            "`slipstream dossier key` takes no version and no file.", seen=options.which, safe="nothing was made.",
+            hint=f"slipstream dossier key [--new] [--pem]{_as_model('key', options.which)}",
+        )  # fmt: skip
     context = open_context()
     home, environ = context.settings.home, context.settings.environ
     key = rotate(home, environ) if options.new else signing_key(home, environ)
@@ -179,6 +197,11 @@ def _key(options: argparse.Namespace) -> int:
     words = [pem_of(key.public).rstrip()] if options.pem else [key.public]
     answer(options, value, [*words, *(f"{each['key']}  signed before, since {each['since'][:19]}" for each in former)])
     return 0
+
+
+def _as_model(name: str, version: str = "[VERSION]") -> str:
+    """What to say instead, of a model that is called as a word of this command is."""
+    return f"; of a model of that name: slipstream dossier --model {name} {version}"
 
 
 def _former(context: CliContext, public: str, *, note: bool) -> list[dict[str, str]]:

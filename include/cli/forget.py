@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from include.forgetting.search import Hit
 
 SHOWN = 20
+DID = ("request", "online", "predictions", "complete", "left", "attempts", "proof", "digest")
 _ROWS = "by path, the rows in it"
 SHAPES: Shapes = {
     "": {
@@ -35,6 +36,8 @@ SHAPES: Shapes = {
         "online": "rows that were removed online, by owner; null without --yes",
         "predictions": "records of the prediction log that were overwritten, by model; null without --yes",
         "complete": "whether nothing was found at the end, and all could be read; null without --yes",
+        "left": "what stores keep of what was there, each with what ends it; null without --yes",
+        "attempts": "how many were needed, those with it that were cut off; null without --yes",
         "proof": "where the proof lies; null without --yes", "digest": "the proof's SHA-256, which the audit chain has",
         "retrained": "the training runs that were started, or how to start them",
         "hits": "with --verify: `place` and `how` of each place that still holds a value; null without",
@@ -101,7 +104,7 @@ def _look(options: argparse.Namespace, place: Place, scope: Scope) -> int:
     from include.forgetting.run import look
 
     seen, models = look(place, scope)
-    nothing = dict.fromkeys(("request", "online", "predictions", "complete", "proof", "digest", "hits"))
+    nothing = dict.fromkeys((*DID, "hits"))
     answer(options, {**_said(scope, seen, models), **nothing, "changed": False, "retrained": []}, _looked(scope, seen, models))
     return found(seen.unread)
 
@@ -111,7 +114,7 @@ def _forget(options: argparse.Namespace, context: CliContext, place: Place, scop
 
     done = forget(place, scope, mode="mask" if options.mask else "remove", reason=options.reason)
     runs = [*_retrained(options, context, scope, done)]
-    did = {name: getattr(done, name) for name in ("request", "online", "predictions", "complete", "proof", "digest")}
+    did = {name: getattr(done, name) for name in DID}
     shown = {**_said(scope, done.found, done.learned), **did, "changed": True, "retrained": runs, "hits": None}
     answer(options, shown, _did(done, runs))
     return found(not done.complete)
@@ -119,7 +122,7 @@ def _forget(options: argparse.Namespace, context: CliContext, place: Place, scop
 
 def _verify(options: argparse.Namespace, context: CliContext, scope: Scope) -> int:
     hits = [*_hits(context, scope)]
-    nothing = dict.fromkeys(("request", "online", "predictions", "complete", "proof", "digest"))
+    nothing = dict.fromkeys(DID)
     seen = {"files": {}, "results": {}, "unread": {}, "learned": [], "retrained": [], "changed": False}
     shown = {"owners": sorted(scope.names), "keys": sorted(scope.given), **seen, **nothing, "hits": hits}
     answer(options, shown, _searched(hits, scope))
@@ -189,17 +192,29 @@ def _looked(scope: Scope, seen: Found, models: list[Learned]) -> Iterator[str]:
 
 def _did(done: Done, runs: list[str]) -> Iterator[str]:
     yield f"Request {done.request}."
-    if not done.anything:
+    if done.again:
+        yield "Nothing of the subject was found this time. By all times of this request together:"
+    elif not done.anything:
         yield "No row of the subject was found anywhere: that is recorded, and it is on the list of those who are forgotten."
     yield f"{done.rows} rows went, from {len(done.files)} files and {len(done.results)} results of the ledger."
-    yield f"Online {sum(done.online.values())} rows; of the prediction log {sum(done.predictions.values())} records; "
-    yield f"{done.answers} answers that were kept and {done.events} events that were set aside."
+    yield (
+        f"Online {sum(done.online.values())} rows; of the prediction log {sum(done.predictions.values())} records; "
+        f"{done.answers} answers that were kept and {done.events} events that were set aside; values in {done.registry} texts "
+        f"of the registry and {done.control_rows} rows of the control store."
+    )
+    if done.attempts > 1:
+        yield f"It took {done.attempts} attempts: what one that was cut off took out of a store last is not counted."
     yield from _models(done.learned)
     yield from runs
     yield from (f"not read: {path}: {why}" for path, why in done.found.unread.items())
+    if done.left:
+        yield "Nothing finds it there any more, but stores still keep of it:"
+        yield from (f"  {words}" for words in done.left)
     yield f"Proof: {done.proof}, SHA-256 {done.digest}."
     if not done.complete:
         yield "It is not complete: mend what could not be read, end what writes the rows again, and run it once more."
+    else:
+        yield "Next: the same command with --verify in place of --yes searches everything for the values once more."
 
 
 def _models(models: list[Learned]) -> Iterator[str]:

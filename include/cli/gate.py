@@ -88,6 +88,9 @@ def _explained(record: ShownRecord, words: list[str], notes: list[str]) -> Itera
     yield from (f"  note: {note}" for note in notes)
     if record.override is not None:
         yield f"  {record.override.words}"
+    if record.given_up is not None:
+        yield f"It was {record.given_up.words}: it can never be rolled out again."
+        return
     if not passed:
         yield f"What it takes: slipstream gate plan {model}"
         yield f'By hand, with a reason: slipstream gate open {model} {record.version} --reason "..."'

@@ -76,7 +76,7 @@ def _place(context: CliContext) -> Place:
     )  # fmt: skip
 
 
-def _dossier(context: CliContext) -> Callable[[str, int], str] | None:
+def _dossier(context: CliContext) -> Callable[[str, int, str], str] | None:
     """Makes and keeps the dossier of a version that is about to be given up; None where there is no key to sign it with."""
     from include.governance.dossier.keys import CONNECTION, signing_key
     from include.overview.dossier.keep import keep_last
@@ -85,7 +85,7 @@ def _dossier(context: CliContext) -> Callable[[str, int], str] | None:
     key = signing_key(settings.home, settings.environ)
     if key is None:
         return None
-    return lambda model, version: keep_last(context, model, version, key, context.actor).path
+    return lambda model, version, last: keep_last(context, model, version, last, key, context.actor).path
 
 
 def _show(context: CliContext) -> Callable[[str], None]:

@@ -73,6 +73,8 @@ ADAPTERS: dict[str, str] = {
     "labels.folder": "include.backends.folder.registry:open_registry",
     # include/governance/approval.py: Approvals, a registry in which people approve versions
     "approvals.sagemaker": "include.backends.sagemaker.model_registry:open_model_registry",
+    # include/forgetting/registry_server.py: puts values out of what a registry on a server of its own holds
+    "erase.mlflow": "include.backends.mlflow.erase:erase",
     # include/training/tracking.py: delivers a training's metrics while it runs
     "tracking.mlflow": "include.backends.mlflow.tracking:tracking",
     # include/training/search/suggest.py: Tpe; include/training/search/executor.py: trials on a cluster

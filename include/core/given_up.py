@@ -26,7 +26,7 @@ _RESULT = re.compile(r"(?:.*/)?ledger/([^/]+/[^/]+)/g(\d+)/")
 
 @dataclass(frozen=True)
 class GivenUpMark:
-    """The first version whose giving up took the result along. `at`: UTC, ISO 8601. `rule`: in words."""
+    """The version whose giving up took the result along. `at`: UTC, ISO 8601. `rule`: in words."""
 
     model: str
     version: int

@@ -251,14 +251,18 @@ class Ledger:
             self._sweep(key, generation)
 
     def _sweep(self, key: str, generation: int) -> None:
-        folder = f"ledger/{key}/g{generation}"
         self.storage.sweep(f"ledger/{key}")
         result = self.result(key, generation)
         if result is not None:
             kept = {file.path for file in result.files.values()}
-            for path in self.storage.list(folder):
-                if _OUTPUT.fullmatch(path.removeprefix(f"{folder}/")) and path not in kept:
+            for path in self.outputs(key, generation):
+                if path not in kept:
                     self.storage.delete(path)
+
+    def outputs(self, key: str, generation: int) -> list[str]:
+        """The paths of the files that attempts of a generation have stored, whether its result names them or not."""
+        folder = f"ledger/{key}/g{generation}"
+        return [path for path in self.storage.list(folder) if _OUTPUT.fullmatch(path.removeprefix(f"{folder}/"))]
 
     def _store(self, attempt: Attempt, name: str, local: Path) -> StoredFile:
         digest, size = digest_file(local), local.stat().st_size

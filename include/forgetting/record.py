@@ -1,17 +1,23 @@
 """What is kept of a request to forget: who asked for it when and why, and the proof of what was done. Nobody is named in it.
 
 forgetting/{request}/request.json     the digests of the subject's keys: the list that partitions are held against
-                     found.json       while it is under way: digests of the requests and values that were found
+                     found.json       while it is under way: digests of the requests and values that were found, what was counted
+                     pending.json     the proof, until its digest is in the audit chain
                      proof-{n}.json   of each time that it was carried out; its digest is in the audit chain
+
+Attempts that are cut off, and the one that goes on after them, carry it out once: one row of the audit chain says that it began,
+one that it is done, and there is one proof.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import sqlalchemy as sa
 
 from include.core import fault
 from include.core.control import ControlStore
@@ -26,7 +32,8 @@ from include.data.suppression import FOLDER, FORMAT, REQUEST
 from include.governance.audit import Search, search
 
 PROOF = Format("the proof of a request to forget")
-FOUND = "found.json"
+FOUND, PENDING = "found.json", "pending.json"
+SAME = ("number", "files", "results", "mode", "complete", "unread", "left")  # of two proofs that say the same of what was done
 BEGIN, DONE = "forget.begin", "forget.done"
 
 
@@ -36,11 +43,28 @@ class Record:
 
     storage: Storage
     name: str
+    number: int = 1
+    """Which time of carrying it out this is."""
+    attempts: int = 1
+    """Of them, with those that were cut off."""
+    counts: dict[str, Any] = field(default_factory=dict)
+    """What those had taken out of the stores, which nothing there tells."""
 
     @classmethod
     def of(cls, storage: Storage, subject: Subject, owner: str, mode: str) -> Record:
         keys = [f"{name}={digest}" for name, digest in sorted(subject.keys.items())]
-        return cls(storage, subject.prints.of("request", owner, mode, *keys)[:16])
+        name = subject.prints.of("request", owner, mode, *keys)[:16]
+        made = cls(storage, name)
+        kept = made._found()
+        number = kept.get("number", len(made.proofs()) + 1)
+        return cls(storage, name, number, kept.get("attempts", 0) + 1, kept.get("counts", {}))
+
+    def _found(self) -> dict[str, Any]:
+        """What an attempt that was cut off had found; empty where none was."""
+        try:
+            return dict(json.loads(self.storage.read(self._at(FOUND))))
+        except FileNotFoundError:
+            return {}
 
     def _at(self, file: str) -> str:
         return f"{FOLDER}/{self.name}/{file}"
@@ -51,15 +75,21 @@ class Record:
         """Put the subject on the list, or what is there up to date; take in what an earlier attempt had found."""
         known = self.request()
         subject.ids |= set(known.get("ids", ()))
-        if self.storage.exists(self._at(FOUND)):
-            subject.learn(json.loads(self.storage.read(self._at(FOUND))))
+        if before := self._found():
+            subject.learn(before)
         began = known.get("began", timestamp())
         wanted = {**body, "request": self.name, "keys": dict(subject.keys), "until": until.isoformat(), "began": began}
         self.storage.write(self._at(REQUEST), canonical_json(FORMAT.stamp({**wanted, "ids": sorted(subject.ids)})))
+        self.count(subject, self.counts)
 
-    def note(self, subject: Subject) -> None:
+    def count(self, subject: Subject, counts: Mapping[str, Json]) -> None:
+        """Keep what was taken out of the stores so far, should this attempt be cut off."""
+        kept = {"number": self.number, "attempts": self.attempts, "counts": dict(counts)}
+        self.storage.write(self._at(FOUND), canonical_json({**subject.to_json(), **kept}))
+
+    def note(self, subject: Subject, counts: Mapping[str, Json]) -> None:
         """Keep what was found, before anything of it goes."""
-        self.storage.write(self._at(FOUND), canonical_json(subject.to_json()))
+        self.count(subject, counts)
         known = self.request()
         self.storage.write(self._at(REQUEST), canonical_json(FORMAT.stamp({**known, "ids": sorted(subject.ids)})))
 
@@ -74,17 +104,36 @@ class Record:
     # -- done ----------------------------------------------------------------------------------------------------------------
 
     def prove(self, control: ControlStore, actor: str, owner: str, proof: Mapping[str, Json]) -> tuple[str, str]:
-        """Keep the proof, and its digest in the audit chain. Returns its path and digest."""
-        data = canonical_json(PROOF.stamp(proof))
-        path, digest = self._at(f"proof-{len(self.proofs()) + 1:04d}.json"), digest_bytes(data)
-        detail = {"request": self.name, "proof": path, "digest": digest, "rows": proof["rows"], "complete": proof["complete"]}
-        with control.transaction() as connection:
-            control.append_audit(connection, actor, DONE, owner, detail)
-        fault.point("forget.chained")  # killed here, the next attempt writes another proof there, and another row
+        """Keep the proof, and its digest in the audit chain. Returns its path and digest. Of an attempt that was cut off before
+        it was kept, the proof is taken if it says the same."""
+        data, number = self._pending(canonical_json(PROOF.stamp(proof))), self.number
+        while self._differs(self._at(f"proof-{number:04d}.json"), data):
+            number += 1
+        path, digest = self._at(f"proof-{number:04d}.json"), digest_bytes(data)
+        said = json.loads(data)
+        detail = {"request": self.name, "proof": path, "digest": digest, "rows": said["rows"], "complete": said["complete"]}
+        _once(control, f"{self.name}/{number}/{digest[:16]}", actor, DONE, owner, detail)
+        fault.point("forget.chained")
         self.storage.create(path, data)
         fault.point("forget.proven")
         self.storage.delete(self._at(FOUND))
+        self.storage.delete(self._at(PENDING))
         return path, digest
+
+    def _pending(self, data: bytes) -> bytes:
+        """The proof to be kept, which lies there by now."""
+        path = self._at(PENDING)
+        if self.storage.exists(path):
+            before = self.storage.read(path)
+            kept, made = json.loads(before), json.loads(data)
+            if all(kept.get(name) == made.get(name) for name in SAME):
+                return before
+        self.storage.write(path, data)
+        fault.point("forget.pending")
+        return data
+
+    def _differs(self, path: str, data: bytes) -> bool:
+        return self.storage.exists(path) and self.storage.read(path) != data
 
     def proofs(self) -> list[str]:
         """The paths of its proofs, oldest first."""
@@ -118,10 +167,18 @@ def named(storage: Storage, name: str) -> Record:
 
 
 def begin_row(control: ControlStore, actor: str, owner: str, record: Record, keys: Sequence[str], mode: str, reason: str) -> None:
-    """The row of the audit chain that goes first: nothing goes without one."""
-    with control.transaction() as connection:
-        detail = {"request": record.name, "keys": list(keys), "mode": mode, "reason": reason}
-        control.append_audit(connection, actor, BEGIN, owner, detail)
+    """The row of the audit chain that goes first: nothing goes without one. One that goes on has its row."""
+    detail: dict[str, Json] = {"request": record.name, "keys": list(keys), "mode": mode, "reason": reason}
+    _once(control, f"{record.name}/{record.number}/begin", actor, BEGIN, owner, detail)
+
+
+def _once(control: ControlStore, key: str, actor: str, action: str, owner: str, detail: dict[str, Json]) -> None:
+    def append(connection: sa.Connection) -> dict[str, Json]:
+        control.append_audit(connection, actor, action, owner, detail)
+        return {}
+
+    resource = f"forget/{key.partition('/')[0]}"
+    control.once(f"forget/{key}", resource, control.take(resource, actor), append)
 
 
 def chained(control: ControlStore, record: Record) -> bool:

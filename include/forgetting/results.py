@@ -193,7 +193,7 @@ class Reducer:
         count = 0
         for key in sorted(keys):
             newest = self.ledger.generation(key)
-            if self.ledger.result(key, newest) is None and self.ledger.live_attempt(key, newest) is not None:
+            if self.ledger.result(key, newest) is None and self._begun(key, newest):
                 token = f"forget:{self.request}:open:g{newest}"
                 self.ledger.open_generation(key, token, f"a subject is forgotten by request {self.request}")
                 count += 1
@@ -201,10 +201,17 @@ class Reducer:
                 self._clear_away(key, generation)
         return count
 
+    def _begun(self, key: str, generation: int) -> bool:
+        """Whether an attempt is under way, or has left files that it did not commit."""
+        return self.ledger.live_attempt(key, generation) is not None or bool(self.ledger.outputs(key, generation))
+
     def _clear_away(self, key: str, generation: int) -> None:
         folder = f"ledger/{key}/g{generation}"
         for name in GIVEN_UP:
             self.ledger.storage.delete(f"{folder}/{name}")
+        if generation < self.ledger.generation(key) and self.ledger.result(key, generation) is None:
+            for path in self.ledger.outputs(key, generation):  # of attempts that were killed, or may not commit any more
+                self.ledger.storage.delete(path)
         for path in list(self.ledger.storage.list(folder)):
             if _SAID.fullmatch(path.rpartition("/")[2]):
                 text, count = scrubbed_text(path, self.ledger.storage.read(path).decode(), self.subject)

@@ -6,6 +6,7 @@ results      of the ledger, each after what it was made from; who works on one m
 published    days and scores, under fences: an attempt that would publish the rows again is refused
 served       the online store, the prediction log, answers that were kept, events that were set aside
 again        all of it once more, until nothing is found: what somebody wrote in between
+purged       the stores write their files anew: what was deleted is in free pages, logs and dumps until then
 proof        what, where, how many rows, digests before and after; its own digest in the audit chain
 """
 
@@ -21,31 +22,35 @@ from include.core import fault
 from include.core.advisory_lock import advisory_lock
 from include.core.control import ControlStore
 from include.core.entity_key import entity_key
-from include.core.errors import ConflictError
+from include.core.errors import ConflictError, SlipstreamError
 from include.core.forgotten import RAW as RAW_MARKS
 from include.core.forgotten import Forgotten, result_mark
 from include.core.json_types import Json
 from include.core.ledger import Ledger
+from include.core.scratch import sweep_scratch
 from include.core.settings import Settings
 from include.core.subject import Fingerprint, Subject, is_telling
 from include.data.suppression import REMOVE
-from include.forgetting.control_rows import clean_rows
+from include.forgetting.control_files import files_anew
+from include.forgetting.control_rows import audit_rows, clean_rows
 from include.forgetting.files import asked_later, clean_registry, drop_answers, drop_events, rewrite
 from include.forgetting.find import Finder, Found
 from include.forgetting.graph import Graph, generations
 from include.forgetting.models import Learned, learned
 from include.forgetting.record import Record, begin_row
+from include.forgetting.registry_server import clean_server
 from include.forgetting.results import Reducer
 from include.forgetting.scope import Scope
-from include.forgetting.stores import Logged, publish_again, remove_online, scores_again
+from include.forgetting.stores import Logged, publish_again, remove_online, scores_again, stands_anew
 from include.online_store.store import OnlineStore
 from include.prediction_log.shared import SharedLog
 
 LOCK, GC = "forget", "gc"  # that of include/retention/run.py: what it gives up is not to be taken in hand meanwhile
 PASSES = 4  # until nothing is found any more
+COUNTS = ("online", "predictions", "answers", "events", "registry", "control_rows", "superseded")
 NOT_REACHED = (
     "backups and copies that were carried away", "topics of Kafka and streams of Redis", "logs outside of the storage root",
-    "weights of models that learned from the rows", "files of a registry and a tracking server that lie elsewhere",
+    "weights of models that learned from the rows", "former versions of objects in a bucket", "free blocks of disks",
 )  # fmt: skip
 
 
@@ -83,6 +88,10 @@ class Done:
     registry: int = 0
     control_rows: int = 0
     superseded: int = 0
+    left: list[str] = field(default_factory=list)
+    """What stores keep of what was there, none of which can be found through them: in words, with what ends it."""
+    attempts: int = 1
+    number: int = 1
     learned: list[Learned] = field(default_factory=list)
     complete: bool = True
     proof: str = ""
@@ -92,6 +101,17 @@ class Done:
     def rows(self) -> int:
         """Of files and results, in every place where one lay."""
         return sum(each.rows for each in (*self.files, *self.results))
+
+    @property
+    def counts(self) -> dict[str, Json]:
+        """What was taken out of stores, which nothing there tells afterwards."""
+        return {name: getattr(self, name) for name in COUNTS}
+
+    @property
+    def again(self) -> bool:
+        """Whether it was carried out before, and this time there was nothing: rows are those of all times."""
+        taken = (each if isinstance(each, int) else sum(each.values()) for each in (getattr(self, name) for name in COUNTS))
+        return self.number > 1 and self.attempts == 1 and not self.found.rows and not any(taken) and self.anything
 
     @property
     def anything(self) -> bool:
@@ -118,8 +138,8 @@ def forget(place: Place, scope: Scope, *, mode: str, reason: str) -> Done:
     source are; both before anything is changed."""
     subject = Subject.of(Fingerprint(place.key), scope.given)
     subject.by_id = mode == REMOVE
-    record = Record.of(place.ledger.storage, subject, scope.owners[0].name, mode)
     with _alone(place.control):
+        record = Record.of(place.ledger.storage, subject, scope.owners[0].name, mode)
         graph = Graph.of(place.ledger, scope.names)
         finder = Finder(place.ledger, scope, subject, ids=mode != REMOVE)
         first = finder.find(graph)
@@ -127,6 +147,8 @@ def forget(place: Place, scope: Scope, *, mode: str, reason: str) -> Done:
         asked = {"owners": sorted(scope.names), "named": scope.owners[0].name, "names": sorted(scope.given), "mode": mode}
         record.begin({**asked, "reason": reason, "by": place.actor}, subject, place.now())
         fault.point("forget.begun")
+        place.ledger.storage.sweep("")  # what killed writers left beside their files, and in their scratch
+        sweep_scratch(place.settings.scratch())
         return _Run(place, scope, subject, record, mode).carry_out(graph, first, reason)
 
 
@@ -153,21 +175,23 @@ class _Run:
     mode: str
 
     def carry_out(self, graph: Graph, found: Found, reason: str) -> Done:
-        done = Done(self.record.name, found)
+        done = Done(self.record.name, found, **self.record.counts, attempts=self.record.attempts, number=self.record.number)
         for number in range(PASSES):
             if number:
                 graph = Graph.of(self.place.ledger, self.scope.names)
                 found = Finder(self.place.ledger, self.scope, self.subject, ids=self.mode != REMOVE).find(graph)
                 done.found = replace(done.found, unread=found.unread)
             units = self._requests()
-            self.record.note(self.subject)
+            self.record.note(self.subject, done.counts)
             fault.point("forget.found")
             self._files(found)
             self._results(graph, found, done)
             self._served(units, done)
             if number and not found.rows:
                 break
-        done.complete = not found.rows and not found.unread
+        self._server(done)
+        done.complete = not found.rows and not done.found.unread
+        self._purge(done)
         self._account(done)
         return self._prove(done, reason)
 
@@ -198,9 +222,10 @@ class _Run:
         for key in graph.order:
             reducer.reduce(graph, key, key in made_from)
         done.superseded += reducer.supersede(graph, derived) if found.rows or touched else 0
+        self.record.count(self.subject, done.counts)
         fault.point("forget.results")
-        done.published |= publish_again(self.place.ledger, self.place.control, self.scope.owners, f"forget {self.record.name}")
-        done.scores |= scores_again(self.place.ledger, self.place.control, self.scope.models, f"forget {self.record.name}")
+        publish_again(self.place.ledger, self.place.control, self.scope.owners, f"forget {self.record.name}")
+        scores_again(self.place.ledger, self.place.control, self.scope.models, f"forget {self.record.name}")
 
     def _touched(self, graph: Graph) -> Iterator[str]:
         """Keys of which this request has reduced a result, now or before it was cut off."""
@@ -217,14 +242,36 @@ class _Run:
         storage = self.place.ledger.storage
         for owner, count in remove_online(self.place.online, self.scope.owners, self.subject).items():
             done.online[owner] = done.online.get(owner, 0) + count
+        self.record.count(self.subject, done.counts)
         fault.point("forget.online")
         for model, (logged, hashes, ids) in units.items():
             done.predictions[model] = done.predictions.get(model, 0) + logged.redact(self.place.key, hashes, ids)
+        self.record.count(self.subject, done.counts)
         fault.point("forget.predictions")
-        done.answers += drop_answers(storage, [spec.name for spec in self.scope.models], self.subject)
+        models = [spec.name for spec in self.scope.models]
+        done.answers += drop_answers(storage, models, self.subject)
         done.events += drop_events(storage, self.scope.names, self.subject)
         done.control_rows += clean_rows(self.place.control, self.subject)
-        done.registry += clean_registry(storage, [spec.name for spec in self.scope.models], self.subject)
+        done.registry += clean_registry(storage, models, self.subject)
+        self.record.count(self.subject, done.counts)
+
+    def _server(self, done: Done) -> None:
+        """Where it does not answer the rest is done all the same, and the request is not complete."""
+        try:
+            changed, done.left = clean_server(self.place.settings, [spec.name for spec in self.scope.models], self.subject)
+            done.registry += changed
+        except SlipstreamError as error:
+            done.found.unread["the registry's server"] = error.what
+        self.record.count(self.subject, done.counts)
+
+    def _purge(self, done: Done) -> None:
+        """Nothing of it is in a store any more: now the files below them."""
+        done.left += self.place.online().purge()
+        done.left += files_anew(self.place.control)
+        if rows := audit_rows(self.place.control, self.subject):
+            shown = ", ".join(map(str, rows[:20]))
+            done.left.append(f"rows {shown} of the audit chain, where a reason or an error quotes it: the chain stays as it is.")
+        fault.point("forget.purged")
 
     def _account(self, done: Done) -> None:
         """All that this request did, also before it was cut off: its marks say it."""
@@ -232,18 +279,18 @@ class _Run:
         marks = (Forgotten.read(storage, path) for path in storage.list(RAW_MARKS))
         done.files = [mark for mark in marks if mark is not None and mark.request == self.record.name]
         done.results = [mark for key in graph.order for mark in self._marks(key) if mark.request == self.record.name]
+        done.published, done.scores = stands_anew(self.place.control, self.scope, done.results)
         done.learned = learned(self.place.control, graph, set(self._touched(graph)))
 
     def _prove(self, done: Done, reason: str) -> Done:
         proof: dict[str, Json] = {
-            "request": done.request, "owners": sorted(self.scope.names), "keys": sorted(self.scope.given), "mode": self.mode,
+            "request": done.request, "number": self.record.number, "attempts": done.attempts,
+            "owners": sorted(self.scope.names), "keys": sorted(self.scope.given), "mode": self.mode,
             "reason": reason, "by": self.place.actor, "at": self.place.now().isoformat(), "complete": done.complete,
             "rows": done.rows, "files": [_line(mark) for mark in done.files], "results": [_line(mark) for mark in done.results],
-            "published": dict(done.published), "scores": dict(done.scores), "online": dict(done.online),
-            "predictions": dict(done.predictions), "answers": done.answers, "events": done.events,
-            "registry": done.registry, "control_rows": done.control_rows,
-            "superseded": done.superseded, "learned": [each.to_json() for each in done.learned],
-            "unread": dict(done.found.unread), "not_reached": list(NOT_REACHED),
+            "published": dict(done.published), "scores": dict(done.scores), **done.counts,
+            "learned": [each.to_json() for each in done.learned], "unread": dict(done.found.unread),
+            "left": list(done.left), "not_reached": list(NOT_REACHED),
         }  # fmt: skip
         done.proof, done.digest = self.record.prove(self.place.control, self.place.actor, self.scope.owners[0].name, proof)
         return done

@@ -10,6 +10,7 @@ from include.core import fault
 from include.core.advisory_lock import exclusive
 from include.core.control import ControlStore
 from include.core.errors import SlipstreamError
+from include.core.forgotten import Forgotten
 from include.core.ledger import Ledger
 from include.core.request import Ref, Result
 from include.core.settings import Settings
@@ -26,11 +27,12 @@ from include.prediction_log.shared import SharedLog
 from include.prediction_log.units import units_of
 from include.scoring import table as scores
 
+Digests = dict[str, list[str]]  # [before, after]
 
-def publish_again(ledger: Ledger, control: ControlStore, owners: Iterable[PartitionOwner], holder: str) -> dict[str, list[str]]:
+
+def publish_again(ledger: Ledger, control: ControlStore, owners: Iterable[PartitionOwner], holder: str) -> None:
     """Every published day whose result was reduced is now what is left of it, under a fence of its own: an attempt that was
-    about to publish the rows again is refused. {owner/day: [digest before, digest after]}."""
-    found = {}
+    about to publish the rows again is refused."""
     for owner in (each.name for each in owners):
         for day, ref in published.published(control, owner, date.min, date.max).items():
             if (now := _left(ledger, ref)) is None:
@@ -40,8 +42,6 @@ def publish_again(ledger: Ledger, control: ControlStore, owners: Iterable[Partit
                     continue  # published anew meanwhile, from what is there now
                 publish(control, owner, day, ledger.ref(now), now.value["rows"], epoch)
             fault.point("forget.published")
-            found[f"{owner}/{day}"] = [ref.digest, now.digest]
-    return found
 
 
 def _left(ledger: Ledger, ref: Ref) -> Result | None:
@@ -54,17 +54,31 @@ def _left(ledger: Ledger, ref: Ref) -> Result | None:
         return None
 
 
-def scores_again(ledger: Ledger, control: ControlStore, models: Iterable[ModelSpec], holder: str) -> dict[str, list[str]]:
+def scores_again(ledger: Ledger, control: ControlStore, models: Iterable[ModelSpec], holder: str) -> None:
     """The same of the table of scores."""
-    found = {}
     for model in models:
         for standing in scores.table(control, model.name):
             if (now := _left(ledger, standing.result)) is not None:
                 with exclusive(control, scores.resource(model.name, standing.day), holder) as epoch:
                     scores.publish(control, ledger, model.name, now, epoch)
                 fault.point("forget.scores")
-                found[standing.path] = [standing.digest, now.files[scores.SCORES].digest]
-    return found
+
+
+def stands_anew(control: ControlStore, scope: Scope, marks: Iterable[Forgotten]) -> tuple[Digests, Digests]:
+    """Of the published days and of the table of scores those that are what these marks left, whoever has put them there: by
+    owner and day, and by path."""
+    results, files = dict[str, str](), dict[str, str]()
+    for mark in marks:
+        results[mark.after] = mark.before
+        files |= {after: before for before, after in (mark.files or {}).values()}
+    days = {
+        f"{owner.name}/{day}": [results[ref.digest], ref.digest]
+        for owner in scope.owners
+        for day, ref in published.published(control, owner.name, date.min, date.max).items()
+        if ref.digest in results
+    }
+    standing = (each for model in scope.models for each in scores.table(control, model.name))
+    return days, {each.path: [files[each.digest], each.digest] for each in standing if each.digest in files}
 
 
 def remove_online(store: Callable[[], OnlineStore], owners: Sequence[PartitionOwner], subject: Subject) -> dict[str, int]:

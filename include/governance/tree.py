@@ -102,7 +102,7 @@ def _details(node: Node) -> list[str]:
     else:
         names = DETAILS if node.uri else ("key", *DETAILS)  # a result's path says its key
         known = {name: node.detail[name] for name in names if isinstance(node.detail.get(name), str | int)}
-        detail = [f"{name} {value}" for name, value in known.items() if value != ""]
+        detail = [str(value) if name == "given_up" else f"{name} {value}" for name, value in known.items() if value != ""]
     return [f"({', '.join(detail)})"] if detail else []
 
 

@@ -186,3 +186,10 @@ class OnlineStore(RowWriter, Protocol):
         What is written meanwhile may stay, and what is written again is there again.
         """
         ...
+
+    def purge(self) -> list[str]:
+        """Have the store's own files written anew without what was removed: free pages, a log of commands, a dump.
+
+        Returns what keeps it none the less, each in words: what it is, and what ends it.
+        """
+        ...

@@ -64,8 +64,9 @@ def released_in(connection: sa.Connection, also: Iterable[tuple[str, int]] = ())
                 places.add(place)
             else:
                 keys.add(place[0])
-            if (model, version) in gone:
-                marks.setdefault(place, gone[model, version].mark)
+            mark = gone[model, version].mark if (model, version) in gone else None
+            if mark is not None and (place not in marks or marks[place].at < mark.at):  # the last that it was kept for
+                marks[place] = mark
     registrations = {key for model, version, key, _ in named if (model, version) in lost}
     return Released(frozenset(keys), frozenset(places), frozenset(digests), frozenset(registrations), marks)
 

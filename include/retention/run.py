@@ -46,8 +46,8 @@ class Place:
     actor: str
     sets: Callable[[], Sequence[PartitionOwner]] = lambda: ()
     """The feature sets that can be loaded."""
-    dossier: Callable[[str, int], str] | None = None
-    """Makes, signs and keeps the dossier of a version; None where nothing can sign."""
+    dossier: Callable[[str, int, str], str] | None = None
+    """Makes, signs and keeps the dossier of a version that was last of use then; None where nothing can sign."""
     show: Callable[[str], None] = lambda _: None
     """Has the registry show what became of a model's versions."""
 
@@ -88,6 +88,7 @@ def collect(place: Place, bounds: Bounds, keep_predictions: int | None, *, dry_r
             _write_down(place, due, bounds)
             done = [each for each in due if _act(each)]
             report.done += done
+            versions.show(place.control, place.show)
             if not done:  # all of it was needed again, or a store refused: another round would find the same
                 break
     return report
@@ -115,8 +116,9 @@ def _due(place: Place, bounds: Bounds, keep_predictions: int | None, report: Rep
 def _versions(
     place: Place, specs: Sequence[ModelSpec], there: Mapping[Held, Holding], at_work: Callable[[Held], bool], report: Report
 ) -> Iterator[Finding]:
-    releasing = versions.Releasing(place.actor, place.now(), at_work, place.dossier, place.show)
-    yield from versions.follow_up(place.ledger, place.control, there, releasing)
+    releasing = versions.Releasing(place.actor, place.now(), at_work, place.dossier)
+    yield from versions.follow_up(place.ledger, place.control, there)
+    yield from versions.imported(place.ledger, place.control, there, releasing.now)
     for spec in specs:
         looked = versions.find(place.ledger, place.control, spec, there, releasing)
         report.kept |= looked.kept

@@ -8,7 +8,7 @@ a later one: a mark at each of its results, the registry's entry, and the files,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,7 +20,8 @@ from include.core.given_up import MARK, given_up_mark, place_of
 from include.core.ledger import Ledger
 from include.core.request import Ref
 from include.core.spec import ModelSpec, VersionsKept
-from include.core.time import instant
+from include.core.time import ONE_DAY, instant
+from include.governance.mirror import behind as labels_behind
 from include.governance.numbers import numbers_of
 from include.retention.finding import Finding, Kind
 from include.retention.holdings import Holding, Place
@@ -29,6 +30,7 @@ from include.retention.version_use import behind, last_uses_in, needs_in
 from include.versions.given_up import ACT, give_up_in, given_up_in, lock_in, one_in, registered_in
 from include.versions.queries import REFERENCES, stored_in
 
+IMPORT = "import"  # the step (include/governance/import_step.py)
 GIVEN_UP, FOLLOWS = "given up", "recorded"
 UNSIGNED = "there is no key to sign its dossier with, which a regulated model keeps: slipstream dossier key --new"
 
@@ -36,14 +38,13 @@ UNSIGNED = "there is no key to sign its dossier with, which a regulated model ke
 @dataclass(frozen=True)
 class Releasing:
     """What the giving up of versions needs beside the stores. `at_work`: whether something that has no result may still get one.
-    `dossier`: makes, signs and keeps that of a version, and returns its path; None where nothing can sign. `show`: has the
-    registry follow a model."""
+    `dossier`: makes, signs and keeps that of a version that was last of use then, and returns its path; None where nothing can
+    sign."""
 
     actor: str
     now: datetime
     at_work: Callable[[Place], bool]
-    dossier: Callable[[str, int], str] | None = None
-    show: Callable[[str], None] = lambda _: None
+    dossier: Callable[[str, int, str], str] | None = None
 
 
 @dataclass
@@ -72,8 +73,7 @@ def find(ledger: Ledger, control: ControlStore, spec: ModelSpec, there: Mapping[
         return looked
     late, at_work = _unsigned(spec, releasing) or behind(control, spec), _at_work(ledger, there, releasing)
     for version, last in over.items():
-        refs = [Ref.from_json(stored[version][name]) for name in REFERENCES if name in stored[version]]
-        working = next((key for ref in refs for key in at_work.get(place_of(ref), ())), "")
+        working = next((key for ref in _refs(stored[version]) for key in at_work.get(place_of(ref), ())), "")
         if why := needed.get(version) or late or (f"{working} works with it" if working else ""):
             looked.kept[_name(spec.name, version)] = why
         else:
@@ -81,7 +81,7 @@ def find(ledger: Ledger, control: ControlStore, spec: ModelSpec, there: Mapping[
     return looked
 
 
-def follow_up(ledger: Ledger, control: ControlStore, there: Mapping[Place, Holding], releasing: Releasing) -> Iterator[Finding]:
+def follow_up(ledger: Ledger, control: ControlStore, there: Mapping[Place, Holding]) -> Iterator[Finding]:
     """Of all models: what is still to follow for versions that were given up, since a run was cut off."""
     with control.transaction() as connection:
         released = released_in(connection)
@@ -90,9 +90,52 @@ def follow_up(ledger: Ledger, control: ControlStore, there: Mapping[Place, Holdi
         if place in there and MARK not in there[place].files:
             unmarked.setdefault(_name(mark.model, mark.version), []).append(place)
     for name, places in unmarked.items():
-        model = released.marks[places[0]].model
-        yield Finding(Kind.VERSION, name, FOLLOWS, 0, len(places), False, partial(_follow, ledger, control, model, releasing),
-                      "a run was cut off")  # fmt: skip
+        act = partial(_mark, ledger, control, tuple(places))
+        yield Finding(Kind.VERSION, name, FOLLOWS, 0, len(places), False, act, "a run was cut off")
+
+
+def show(control: ControlStore, shown: Callable[[str], None]) -> None:
+    """Have the registry follow, for models of which versions were given up since it was last seen to."""
+    with control.transaction() as connection:
+        gone = {model for model, _ in given_up_in(connection)}
+    for each in labels_behind(control) if gone else ():
+        if each.model in gone:
+            shown(each.model)
+            fault.point("gc.version.shown")
+
+
+def imported(ledger: Ledger, control: ControlStore, there: Mapping[Place, Holding], now: datetime) -> Iterator[Finding]:
+    """The bytes of models that were trained elsewhere, as they were given, once what was made of them is gone; not of one that
+    somebody has brought again today."""
+    with control.transaction() as connection:
+        released = released_in(connection)
+    gone = [key for key, number in released.marks if key.startswith(f"{IMPORT}/") and not _has_result(there, key, number)]
+    if not gone:
+        return
+    used = {_given(ledger, key) for key, _ in there if key.startswith(f"{IMPORT}/") and key not in released.keys}
+    for path in sorted({_given(ledger, key) for key in gone} - used - {""}):
+        folder = path.rpartition("/")[0]
+        brought = dict(ledger.storage.changed(folder))
+        for found, size in ledger.storage.sizes(folder):
+            if found == path and now - brought.get(path, now) >= ONE_DAY:
+                yield Finding(Kind.VERSION, path, "removed", size, 1, True, partial(_delete, ledger, path))
+
+
+def _has_result(there: Mapping[Place, Holding], key: str, generation: int) -> bool:
+    return (key, generation) in there and there[key, generation].has_result
+
+
+def _given(ledger: Ledger, key: str) -> str:
+    """Where the bytes of an imported model lie; empty where that cannot be read."""
+    try:
+        return str(ledger.request(key).params["source"]["path"])
+    except (FileNotFoundError, KeyError, TypeError):
+        return ""
+
+
+def _delete(ledger: Ledger, path: str) -> bool:
+    ledger.storage.delete(path)
+    return True
 
 
 def _unsigned(spec: ModelSpec, releasing: Releasing) -> str:
@@ -141,7 +184,7 @@ def _give_up(ledger: Ledger, control: ControlStore, spec: ModelSpec, due: tuple[
         return False
     with control.transaction() as connection:
         record = stored_in(connection, spec.name)[version]
-    kept = releasing.dossier(spec.name, version) if releasing.dossier is not None and spec.profile != "standard" else ""
+    kept = releasing.dossier(spec.name, version, last) if releasing.dossier is not None and spec.profile != "standard" else ""
     body: dict[str, Any] = {"rule": rule_words(rule), "last": last, "by": releasing.actor, "dossier": kept}
     body["kept"] = numbers_of(ledger, record)
     fault.point("gc.version.looked")
@@ -156,20 +199,22 @@ def _give_up(ledger: Ledger, control: ControlStore, spec: ModelSpec, due: tuple[
             control.append_audit(connection, releasing.actor, ACT, spec.name, detail)
             give_up_in(connection, spec.name, version, body)
     fault.point("gc.version.given_up")
-    return _follow(ledger, control, spec.name, releasing)
+    return _mark(ledger, control, [place for ref in _refs(record) if (place := place_of(ref)) is not None])
 
 
-def _follow(ledger: Ledger, control: ControlStore, model: str, releasing: Releasing) -> bool:
-    """Mark the results of all that were given up, and have the registry show it. Repeated at will."""
+def _mark(ledger: Ledger, control: ControlStore, places: Collection[Place]) -> bool:
+    """Say at the results why they go. Repeated at will."""
     with control.transaction() as connection:
-        released = released_in(connection)
-    for (key, generation), mark in released.marks.items():
-        if mark.model == model:
+        marks = released_in(connection).marks
+    for key, generation in places:
+        if (mark := marks.get((key, generation))) is not None:
             mark.keep(ledger.storage, given_up_mark(key, generation))
             fault.point("gc.version.marked")
-    releasing.show(model)
-    fault.point("gc.version.shown")
     return True
+
+
+def _refs(record: Mapping[str, Any]) -> list[Ref]:
+    return [Ref.from_json(record[name]) for name in REFERENCES if name in record]
 
 
 def _name(model: str, version: int) -> str:

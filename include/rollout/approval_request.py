@@ -71,8 +71,8 @@ def _lines(shown: Mapping[str, Any], page: str) -> Iterator[str]:
     if page:
         yield f"- evidence against its boundaries: <{page}>"
     for doubt in shown["doubts"]:
-        yield f"- **since {plain(doubt['at'][:16])} UTC the judge would not let it pass {plain(doubt['stage'])}**: "
-        yield f"  {plain(doubt['words'])}"
+        since = f"since {plain(doubt['at'][:16])} UTC the judge would not let it pass {plain(doubt['stage'])}"
+        yield f"- **{since}**: {plain(doubt['words'])}"
     yield "- while you think the judge looks on: where the evidence turns against it, it is rolled back at once"
     yield from _metrics(shown)
     yield from _evidence(shown)

@@ -47,6 +47,11 @@ def newest(connection: sa.Connection, model: str) -> VersionRecord | None:
 
 def at_version(connection: sa.Connection, model: str, version: int) -> VersionRecord:
     """One version by its number; inside a transaction. Raises DataError."""
+    return _record(require_version(connection, model, version))
+
+
+def require_version(connection: sa.Connection, model: str, version: int) -> sa.RowMapping:
+    """The row of a version, whatever release wrote it; inside a transaction. Raises DataError where there is none."""
     countable = 0 < version <= LARGEST  # a database refuses to compare with a larger one
     row = connection.execute(_of(model).where(versions.c.version == version)).mappings().first() if countable else None
     if row is None:
@@ -57,7 +62,7 @@ def at_version(connection: sa.Connection, model: str, version: int) -> VersionRe
             safe="nothing was changed.",
             hint=f"{nearest_number(version, known, 'versions')} `slipstream versions {model}` shows more.",
         )
-    return _record(row)
+    return row
 
 
 def champion(known: list[VersionRecord]) -> VersionRecord | None:

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 STEPS = (
     "validate", "materialize", "training_set", "submit", "checkpoint", "register", "traffic", "drift",
-    "submit_sagemaker", "checkpoint_sagemaker", "endpoint", "search", "experiment", "stream", "feature_set",
+    "submit_sagemaker", "checkpoint_sagemaker", "endpoint", "search", "experiment", "stream", "feature_set", "forget",
 )  # fmt: skip
 ON_AWS = ("submit_sagemaker", "checkpoint_sagemaker", "endpoint")  # each of their trials needs a server
 ON_REQUEST = ("materialize_dynamodb",)  # run by name, and not on the page
 SLOW: dict[str, tuple[str, ...]] = {
-    "checkpoint": (), "search": (), "traffic": ("F2",), "submit": ("F2", "F8"),
+    "checkpoint": (), "search": (), "forget": (), "traffic": ("F2",), "submit": ("F2", "F8"),
     "stream": ("F1",), "feature_set": ("F2",), "experiment": ("F3",),
 }  # fmt: skip
 SERVERS = {"postgres", "redis", "dynamodb", "s3", "ray", "sagemaker", "mlflow"}

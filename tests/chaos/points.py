@@ -59,6 +59,7 @@ ELSEWHERE = {
     **dict.fromkeys(("audit.anchor", "audit.anchored"), "tests/unit/governance/test_anchors.py"),
     "dossier.stored": "tests/unit/overview/dossier/test_keep.py",
     **dict.fromkeys((name for name in in_sources() if name.startswith("forget.")), "tests/unit/forgetting/test_run.py"),
+    "forget.mlflow.written": "tests/integration/test_forget_mlflow.py",
     **dict.fromkeys(("gc.raw.marked", "scores.withdrawn"), "tests/unit/retention/test_datasets.py"),
     **dict.fromkeys(("gc.remove", "gc.removed", "gc.lift", "gc.lifted"), "tests/unit/retention/test_ledger.py"),
     **dict.fromkeys(

@@ -1,5 +1,5 @@
-"""Runs in a container of a worker, from its standard input: one model from its features to its promotion, through Celery, and
-what Prometheus says. Prints a JSON object a line: `what`, `seconds`, and whether it is `right`.
+"""Runs in a container of a worker, from its standard input: one model from its features to its promotion, through Celery, a
+dossier that the worker signs, and what Prometheus says. Prints a JSON object a line: `what`, `seconds`, whether it is `right`.
 
 The model, its days and the moment of its first version are those of `make demo`, so that its gate is known to open.
 """
@@ -9,14 +9,18 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 MODEL = "flight_delay"
 AIRFLOW, PROMETHEUS = "http://api-server:8080", "http://prometheus:9090"
+FOUND = 3  # the status of a check that found something
 FINAL = ("success", "failed")
 WAIT = {"features_range": 1200, "training": 1800, "rollout": 1200}  # seconds
 
@@ -35,6 +39,7 @@ def main() -> int:
     run(airflow, "training", {"as_of": SHORT.as_of.isoformat()})
     run(airflow, "rollout", {"version": 1})
     gateways(services.settings.environ["AIRFLOW_CONN_SLIPSTREAM_GATEWAY"], int(os.environ["GATEWAYS"]))
+    dossier()
     prometheus(int(os.environ["GATEWAYS"]))
     return 0
 
@@ -76,6 +81,28 @@ def gateways(connection: str, count: int) -> None:
     ]
     serving = [route for route in routes if route and route["champion"] == 1]
     say(f"{len(serving)} gateways serve version 1", begun, len(serving) == count, routes)
+
+
+def dossier() -> None:
+    """The worker signs by the key of the secrets; whoever holds the public one believes the file, and no other."""
+    begun = time.monotonic()
+    key = json.loads(_slipstream("dossier", "key", "--json").stdout)["key"]
+    with tempfile.TemporaryDirectory() as folder:
+        path, changed = Path(folder) / "signed.json", Path(folder) / "changed.json"
+        made = _slipstream("dossier", MODEL, "1", "--out", str(path))
+        if made.returncode:
+            say("a dossier signed", begun, False, made.stderr)
+            return
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        changed.write_bytes(content)
+        believed, refused = (_slipstream("dossier", "verify", str(each), "--key", key) for each in (path, changed))
+    right = (believed.returncode, refused.returncode) == (0, FOUND)
+    say("a dossier signed and verified, one with a bit changed refused", begun, right, believed.stdout, refused.stderr)
+
+
+def _slipstream(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["slipstream", *arguments], capture_output=True, text=True, check=False)
 
 
 def prometheus(count: int) -> None:

@@ -12,11 +12,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from botocore.exceptions import ClientError
 
 from benchmarks.features.convergence import series
 from include.backends.aws.access import open_access
 from include.backends.dynamodb.address import address_of
 from include.backends.dynamodb.item import EXPIRES, UNTIL
+from include.backends.dynamodb.kept import kept
 from include.backends.dynamodb.table import make_table
 from include.cli.components import online_store
 from include.core.errors import PermanentError, SpecError
@@ -132,3 +134,25 @@ def test_a_hundred_random_orders_with_kills_leave_what_the_oracle_says(dynamodb_
     done = list(series(dynamodb_url, effort(1, 100)))
     assert [trial.wrong for trial in done] == [0] * len(done)
     assert sum(trial.killed for trial in done) > 10
+
+
+def test_what_aws_keeps_of_removed_rows_is_named_with_what_ends_it(dynamodb_url: str, aws: AwsAccess, client: Any) -> None:
+    table = dynamodb_url.removeprefix("dynamodb://")
+    store = open_online(dynamodb_url, lambda: aws)
+    store.write("m", PLANE, plane(DAY), DAY)
+    assert store.remove("m", lambda view, keys: True) == 1
+    assert store.purge() == []
+    client.update_continuous_backups(TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    client.create_backup(TableName=table, BackupName="before")
+    recovery, backups = store.purge()
+    assert recovery.startswith(f"point-in-time recovery of the table {table}, for 35 days")
+    assert "1 backups" in backups
+    assert "delete-backup" in backups
+
+    class Denied:
+        def describe_continuous_backups(self, **_: Any) -> Any:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "DescribeContinuousBackups")
+
+    (said,) = kept(Denied(), table)
+    assert "may not be asked here" in said
+    assert "AccessDeniedException" in said

@@ -10,11 +10,13 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include.core.control import ControlStore, audit, decisions, effects, partitions, rollouts, versions
+from include.core.digest import digest_file
 from include.core.request import Json
 from include.core.time import timestamp
 from include.rollout.history import list_rollouts, live_rollout
 from include.rollout.waiting import SUPERSEDED
 from include.routing.route import Route, read_route, set_route
+from include.scoring.table import standing
 from include.services.services import Services
 from tests.hands.specs import dag_of
 from tests.support.operator_runs import Life, Run, day
@@ -209,15 +211,23 @@ class MonitoringPart(ServingPart):
 
 @dataclass
 class ScoringPart(ServingPart):
-    """One batch for each day and version."""
+    """One batch for each day and version, which is the day's file in the table that others read."""
 
-    days: int = 24  # of which each trial takes a new one, or two
+    published: int = READY
 
     def make(self, number: int) -> Thing:
-        return day((number - 1) % (self.days - 1) + 1).isoformat()
+        while self.published <= number:  # a backfill takes the day after it as well
+            self.published += 1
+            self.life.land(day(self.published))
+            self.life.publish(day(self.published))
+        return day(number).isoformat()
 
     def done(self, thing: Thing) -> bool:
-        return bool(self.results("score", day=thing))
+        stands = standing(self.control, self.model, thing)
+        if stands is None:
+            return False
+        file = Path(self.services.storage.uri(stands.path))
+        return file.exists() and digest_file(file) == stands.digest
 
     def problems(self, thing: Thing) -> Iterator[str]:
         yield from super().problems(thing)

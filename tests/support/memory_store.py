@@ -142,6 +142,9 @@ class MemoryStore:
                 del self._rows[key]
         return len(gone)
 
+    def purge(self) -> list[str]:
+        return []
+
     def _live(self, key: str) -> Kept | None:
         row = self._rows.get(key)
         return row if row is not None and row.expires > time.monotonic() else None

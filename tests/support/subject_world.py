@@ -21,7 +21,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.backends.folder.registry import FolderRegistry
-from include.backends.sqlite.online_store import SqliteOnlineStore
 from include.core.control import ControlStore
 from include.core.digest import digest_bytes
 from include.core.documents import DocumentKind
@@ -38,6 +37,7 @@ from include.forgetting.scope import Scope, given_keys, scope_of
 from include.governance.registration import Inputs, propose
 from include.governance.registry import register
 from include.governance.registry import resource as registrations
+from include.online_store.open import open_online
 from include.online_store.store import OnlineStore
 from include.prediction_log.record import Record
 from include.prediction_log.shared import SharedLog
@@ -79,16 +79,19 @@ class SubjectWorld:
     who: str = WHO
     refs: dict[str, Ref] = field(default_factory=dict)
     days: dict[str, Ref] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    """Settings beside the home: other stores than SQLite and a folder."""
 
     def __post_init__(self) -> None:
-        self.settings = Settings.from_env({"SLIPSTREAM_HOME": str(self.home), "SLIPSTREAM_MODELS": "tests.unit.operators.models"})
+        own = {"HOME": str(self.home), "MODELS": "tests.unit.operators.models", "REGISTRY": "folder"}
+        self.settings = Settings.from_env({**{f"SLIPSTREAM_{name}": value for name, value in own.items()}, **self.environ})
         self.home.mkdir(parents=True, exist_ok=True)
         self.storage = self.settings.storage()
         self.ledger = Ledger(self.storage)
         self.control = ControlStore(self.settings.control_url)
         self.control.create_tables()
         self.log = SharedLog(self.home, self.storage)
-        self.store: OnlineStore = SqliteOnlineStore(self.home / "online.db")
+        self.store: OnlineStore = open_online(self.environ.get("SLIPSTREAM_ONLINE_URL", f"sqlite:///{self.home / 'online.db'}"))
 
     # -- the request -----------------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ ELSEWHERE = {
     # A vendor's part is tested by its port's suite, or against the vendor itself.
     "tests/contract/test_gateway.py": "backends/ray/serve",
     "tests/contract/test_jobs.py": "core/ports",
-    "tests/contract/test_dynamodb.py": "backends/dynamodb/online_store backends/dynamodb/table",
+    "tests/contract/test_dynamodb.py": "backends/dynamodb/kept backends/dynamodb/online_store backends/dynamodb/table",
     "tests/unit/backends/sagemaker/test_jobs.py": (  # against the fake of AWS, as SageMaker answers
         "backends/sagemaker/requests backends/sagemaker/state"
     ),
@@ -226,13 +226,14 @@ ELSEWHERE = {
         "cli/forgotten core/forgotten core/subject forgetting/control_rows forgetting/files forgetting/find forgetting/graph "
         "forgetting/models forgetting/record forgetting/results forgetting/stores"
     ),
+    "tests/integration/test_forget_mlflow.py": "backends/mlflow/erase",
     "tests/unit/rollout/test_stage_evaluation.py": "rollout/evidence_look",
     "tests/unit/rollout_state/test_approval.py": "core/spec/approval",
     "tests/unit/rollout/test_approvals.py": "rollout/approval_list",
     "tests/unit/cli/test_approve.py": "backends/airflow/person",
     "tests/unit/rollout/test_machine.py": "rollout/history rollout/rollback",
     "tests/unit/operators/test_rollout.py": "operators/rollout_end operators/traffic rollout/pause",
-    "tests/unit/operators/test_persons.py": "operators/approval_trigger rollout/approval_request",
+    "tests/unit/operators/test_persons.py": "operators/approval_trigger operators/judged_again rollout/approval_request",
     "tests/unit/row_rules/test_expectation.py": "row_rules/catalogue",
     "tests/unit/core/expression/test_checked.py": "core/expression/functions core/expression/tree core/expression/typed",
     "tests/unit/request_features/test_compiled.py": "request_features/reading request_features/sql",

@@ -28,14 +28,10 @@ class Session:
     url: str
     token: str = field(repr=False)
 
-    def approval(self, model: str) -> dict[str, Any] | None:
-        """What waits for persons of a model, as there is to see; None where nothing does."""
-        waiting: dict[str, Any] | None = self.look(model, 0)["waiting"]
-        return waiting
-
     def look(self, model: str, version: int) -> dict[str, Any]:
-        """{"waiting": that, "nobody": why the version does not wait, where it does not}."""
-        found: dict[str, Any] = self._call("GET", model, query=f"?version={version}" if version else "")
+        """{"waiting": what waits for persons of the model, as there is to see, or None; "nobody": why the version does not wait,
+        where it does not}."""
+        found: dict[str, Any] = self._call("GET", model, query=f"?version={version}")
         return found
 
     def answer(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -83,15 +79,15 @@ def _refused(answer: httpx.Response, path: str) -> SlipstreamError:
         told = {}
     told = told if isinstance(told, dict) else {}
     if "error" not in told and answer.status_code in (401, 403):
-        return _not_let_in(answer.status_code)
+        return _not_let_in(answer.status_code == 401 or "token" in str(told.get("detail")).lower())
     words = told.get("error") or told.get("detail") or f"Airflow refused {path}: HTTP {answer.status_code}."
     kind = KINDS.get(answer.status_code, DataError)
     return kind(str(words), seen=told.get("seen"), safe=told.get("safe") or NOTHING, hint=told.get("next") or _hint(kind))
 
 
-def _not_let_in(status: int) -> SlipstreamError:
-    """Airflow's own refusal, which says no more than that it is one."""
-    if status == 401:
+def _not_let_in(unknown: bool) -> SlipstreamError:
+    """Airflow's own refusal, which says no more than that it is one. `unknown`: it does not know who asks."""
+    if unknown:
         return NotAllowedError(
             "Airflow does not take this login: the token is not valid, or has expired.",
             safe=NOTHING,

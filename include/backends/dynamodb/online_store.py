@@ -1,7 +1,8 @@
 """The online store in DynamoDB: an item a row, guarded by the condition of its own write.
 
     dynamodb:PutItem, BatchGetItem, Query                                          what tasks and a gateway that takes pushes call
-    dynamodb:Scan, DeleteItem                                                      and what `slipstream forget` calls
+    dynamodb:Scan, DeleteItem                                                      and what `slipstream forget` calls; to name
+    dynamodb:DescribeContinuousBackups, ListBackups, DescribeTable                 what AWS keeps of it, it asks these as well
     dynamodb:BatchGetItem, Query                                                   what a gateway that only reads calls
     dynamodb:DescribeTable, CreateTable, DescribeTimeToLive, UpdateTimeToLive      with `?create=yes` alone
 
@@ -44,6 +45,7 @@ from include.backends.dynamodb.item import (
     stored_of,
     until_of,
 )
+from include.backends.dynamodb.kept import kept
 from include.backends.dynamodb.reading import read, together
 from include.backends.dynamodb.rows import DynamoRows
 from include.backends.dynamodb.table import make_table
@@ -156,13 +158,16 @@ class DynamoOnlineStore(PackedStore):
                 yield from map(key_of, map(place_in, page["Items"]))
 
     def drop(self, keys: Sequence[str]) -> int:
-        """Backups of the table, and its stream, have them for as long as they are kept."""
         with self._reaching():
             return sum(together(self._dropped, keys))
 
     def _dropped(self, key: str) -> bool:
         place = key_item(place_of(key))
         return "Attributes" in self._client.delete_item(TableName=self._address.table, Key=place, ReturnValues="ALL_OLD")
+
+    def purge(self) -> list[str]:
+        with self._reaching():
+            return kept(self._client, self._address.table)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

@@ -77,7 +77,7 @@ def fit_here(plan: Plan, build: Build, data: Data, kept: Kept, place: Place, hoo
     store = kept.checkpoints
     state = _agree(store, place)
     checkpoint = StepCheckpoint(store, plan, place, state, kept.spool)
-    private = account_of(plan.privacy, plan, store, state)
+    private = account_of(plan, store, state, place)
     checkpoint.beside, checkpoint.leaves = (FiniteLoss(), *([private] if private else []), *hooks.callbacks), hooks.leaves
     checkpoint.spent = None if private is None else (lambda: [list(each) for each in private.spent])
     if state is None:
@@ -146,7 +146,7 @@ def _train(
     private: Private | None = None,
 ) -> None:
     start = int(state["step"]) if state else 0
-    rows = _sampler(plan, private)
+    rows = _sampler(plan, private, place)
     feed = BatchData(data.train, data.validation, plan.course, start, place, pinned=plan.devices.pinned, private=rows)
     trainer = _trainer(plan, checkpoint, **more)
     install_loops(trainer, checkpoint, plan.course.epochs)
@@ -159,9 +159,9 @@ def _train(
         trainer.fit(module, datamodule=feed, ckpt_path=path, weights_only=True)
 
 
-def _sampler(plan: Plan, private: Private | None) -> Callable[[int], PoissonEpoch] | None:
-    """What draws the rows of a private fit, from a step on."""
-    return None if private is None else (lambda step: PoissonEpoch(plan.course, step, private.draws))
+def _sampler(plan: Plan, private: Private | None, place: Place) -> Callable[[int], PoissonEpoch] | None:
+    """What draws the worker's rows of a private fit, from a step on."""
+    return None if private is None else (lambda step: PoissonEpoch(plan.course, step, private.draws, place))
 
 
 def _trainer(plan: Plan, checkpoint: StepCheckpoint, **more: Any) -> pl.Trainer:

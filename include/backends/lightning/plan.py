@@ -21,6 +21,7 @@ MODEL, SCORES, HISTORY = "model.onnx", "validation-scores", "history.json"
 # Of a fit by DP-SGD, what it spent.
 PRIVACY = "privacy.json"
 TRAINED, CHAMPION, BEGUN = "trained-weights", "champion-weights", "begun.json"
+FEWEST = 16  # rows of a worker's share of a private batch, on the average: fewer may be none, which no loss is defined of
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,8 @@ class Plan:
                 hint="ask for fewer workers, or give larger batches.",
             )
         course = Course(len(job.train), batch_size, epochs, job.seed)
+        if job.privacy is not None:
+            check_private(course, job.workers)
         every = (int(job.params.get(name, steps)) for name, steps in (("checkpoint_every", 25), ("track_every", 50)))
         checkpoint_every, track_every = every
         given = job.inputs, dict(job.params), course
@@ -98,6 +101,17 @@ class Plan:
 # of a binary label, logits [n, k] of classes, values or scores [n], and of an interval value, low and high [n, 3].
 # A batch is (features, labels), and (features, labels, weights) where the problem has a weight. A class is its place, float32.
 Build = Callable[[Plan, Floats], "pl.LightningModule"]
+
+
+def check_private(course: Course, workers: int) -> None:
+    """Raises SpecError for batches of which a worker may have no row: a sample by Poisson has any number of them."""
+    if course.batch_size < FEWEST * workers:
+        some = "a step may take none" if workers == 1 else f"one of {workers} workers may have none of a step's"
+        raise SpecError(
+            f"Batches of {course.batch_size} rows are too small for training.privacy: {some}.",
+            safe="nothing was trained; checkpoints that exist are kept.",
+            hint=f"give training.params.batch_size of at least {FEWEST * workers}; larger ones need less noise a row.",
+        )
 
 
 def cannot_shard(seen: str, hint: str) -> SpecError:

@@ -3,6 +3,9 @@
 Which rows a step takes, and its noise, follow from a secret and the number of the step. The secret is drawn by the operating
 system when the fit begins, and lies with its checkpoints until it is done: a step that is made again after a kill is the same
 step, so nothing more is spent by it. The spec's seed would be no secret: who knows it could take the noise off again.
+
+Of several workers all draw the whole step's rows, by the one secret, and each takes its part of them: how many they are changes
+neither which rows a step takes, nor its noise, nor its account.
 """
 
 from __future__ import annotations
@@ -19,16 +22,15 @@ import torch
 from torch import Tensor
 from torch.utils.data import Sampler
 
-from include.backends.lightning.plan import PRIVACY, Course, Plan
+from include.backends.lightning.plan import PRIVACY, Course, Place, Plan, check_private
 from include.backends.opacus.accounting import ACCOUNTANT, epsilon_of, noise_of
 from include.backends.opacus.gradients import SAFE, RowGradients, check_layers, noisy
 from include.core.errors import SpecError
-from include.core.spec import PrivateTraining
 from include.training.checkpoint import CheckpointStore
 
 SECRET = "privacy-secret"
 BYTES = 32
-FEWEST = 16  # rows of a batch: fewer may be none at all, which no loss is defined of
+ALONE = Place()
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ class Draws:
     secret: bytes
 
     @classmethod
-    def of(cls, store: CheckpointStore) -> Draws:
-        """The secret of this fit: of an earlier attempt, or a new one."""
-        if store.load(SECRET) is None:
-            store.save(SECRET, secrets.token_bytes(BYTES))
-        kept = store.load(SECRET)  # of two attempts that wrote one, both read the same
+    def of(cls, store: CheckpointStore, place: Place) -> Draws:
+        """The secret of this fit: of an earlier attempt, or a new one. All workers have the first one's."""
+        told = [_secret(store) if place.rank == 0 else None]
+        if place.world > 1:
+            torch.distributed.broadcast_object_list(told, 0)
+        (kept,) = told
         assert kept is not None
         return cls(kept)
 
@@ -51,18 +54,28 @@ class Draws:
         return int.from_bytes(made, "big") >> 1  # torch takes 63 bits
 
 
-class PoissonEpoch(Sampler[Tensor]):
-    """The row numbers of each step, to the end of its epoch: each row is in it with one probability, whatever the others."""
+def _secret(store: CheckpointStore) -> bytes | None:
+    if store.load(SECRET) is None:
+        store.save(SECRET, secrets.token_bytes(BYTES))
+    return store.load(SECRET)  # of two attempts that wrote one, both read the same
 
-    def __init__(self, course: Course, start: int, draws: Draws) -> None:
-        self._course, self._start, self._draws = course, start, draws
+
+class PoissonEpoch(Sampler[Tensor]):
+    """The row numbers of each step, to the end of its epoch: each row is in it with one probability, whatever the others.
+
+    Of n workers each has every n-th of them, so that none has more than one row less than another.
+    """
+
+    def __init__(self, course: Course, start: int, draws: Draws, place: Place = ALONE) -> None:
+        self._course, self._start, self._draws, self._place = course, start, draws, place
 
     def __iter__(self) -> Iterator[Tensor]:
         epoch, first = divmod(self._start, self._course.steps_per_epoch)
         for number in range(first, self._course.steps_per_epoch):
             seed = self._draws.seed("rows", epoch * self._course.steps_per_epoch + number)
             drawn = torch.rand(self._course.rows, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-            yield (drawn < sample_rate(self._course)).nonzero().squeeze(1)
+            rows = (drawn < sample_rate(self._course)).nonzero().squeeze(1)
+            yield rows[self._place.rank :: self._place.world]
 
     def __len__(self) -> int:
         return self._course.steps_per_epoch
@@ -71,11 +84,11 @@ class PoissonEpoch(Sampler[Tensor]):
 class Private(pl.Callback):
     """The account of a fit, and what makes its steps private. A callback of the platform: checkpoints keep `spent` for it."""
 
-    def __init__(self, plan: Plan, store: CheckpointStore, spent: list[Any] | None) -> None:
+    def __init__(self, plan: Plan, store: CheckpointStore, spent: list[Any] | None, place: Place) -> None:
         assert plan.privacy is not None
-        self._asked, self._course, self._store = plan.privacy, plan.course, store
-        check_course(plan.course)
-        self.draws = Draws.of(store)
+        self._asked, self._course, self._store, self._place = plan.privacy, plan.course, store, place
+        check_private(plan.course, place.world)
+        self.draws = Draws.of(store, place)
         self.noise = noise_of(plan.privacy, sample_rate(plan.course), plan.course.steps)
         self.spent = [(float(noise), float(rate), int(steps)) for noise, rate, steps in spent or []]
         self._generator = torch.Generator()
@@ -90,7 +103,9 @@ class Private(pl.Callback):
         check_layers(pl_module)
         self._rows = RowGradients(pl_module)
         (optimizer,) = trainer.strategy.optimizers
-        private = noisy(optimizer, self.noise, self._asked.max_grad_norm, self._course.batch_size, self._generator)
+        self._generator = torch.Generator(pl_module.device)  # noise is drawn where the weights are
+        norm, batch_size = self._asked.max_grad_norm, self._course.batch_size
+        private = noisy(optimizer, self.noise, norm, batch_size, self._generator, self._place.world)
         trainer.strategy.optimizers = [private]
 
     def on_train_batch_start(self, trainer: pl.Trainer, *_: Any) -> None:
@@ -133,14 +148,6 @@ def sample_rate(course: Course) -> float:
     return min(course.batch_size / course.rows, 1.0)
 
 
-def check_course(course: Course) -> None:
-    if course.batch_size < FEWEST:
-        raise SpecError(
-            f"Batches of {course.batch_size} rows are too small for training.privacy: a step may take none.",
-            safe=SAFE, hint=f"give training.params.batch_size of at least {FEWEST}; larger ones need less noise a row.",
-        )  # fmt: skip
-
-
 def check_loop(trainer: pl.Trainer, module: pl.LightningModule) -> None:
     """Raises SpecError for a loop whose steps are not one noisy gradient of one sample."""
     wrong = ""
@@ -155,6 +162,6 @@ def check_loop(trainer: pl.Trainer, module: pl.LightningModule) -> None:
         raise SpecError(what, seen=type(module).__name__, safe=SAFE, hint="change that, or leave it out.")
 
 
-def account_of(asked: PrivateTraining | None, plan: Plan, store: CheckpointStore, state: dict[str, Any] | None) -> Private | None:
+def account_of(plan: Plan, store: CheckpointStore, state: dict[str, Any] | None, place: Place) -> Private | None:
     """The account of a fit that is to be private; of an earlier attempt with what its checkpoint says was spent."""
-    return None if asked is None else Private(plan, store, state.get("privacy") if state else None)
+    return None if plan.privacy is None else Private(plan, store, state.get("privacy") if state else None, place)

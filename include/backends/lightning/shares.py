@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.strategies import DDPStrategy
-from torch import Tensor
+from torch import Tensor, distributed
 
 from include.backends.lightning.plan import Course, Place
 
@@ -41,3 +41,14 @@ class SharedDDP(Shared, DDPStrategy):
     def __init__(self, factor: float, **more: Any) -> None:
         super().__init__(**more)
         self.factor = factor
+
+
+class PrivateDDP(DDPStrategy):
+    """Workers of a fit by DP-SGD. Its optimizer sums what each has cut of its rows: torch's DDP would bring together gradients
+    that are neither cut nor noisy, and a loss that counts by the worker's share would be cut as another."""
+
+    def configure_ddp(self) -> None:
+        """All begin from the first worker's weights; nothing is wrapped."""
+        assert self.model is not None
+        for tensor in (*self.model.parameters(), *self.model.buffers()):
+            distributed.broadcast(tensor.detach(), 0)

@@ -51,14 +51,25 @@ class RowGradients:
 
 
 def noisy(
-    optimizer: torch.optim.Optimizer, noise_multiplier: float, max_grad_norm: float, batch_size: int, generator: torch.Generator
+    optimizer: torch.optim.Optimizer,
+    noise_multiplier: float,
+    max_grad_norm: float,
+    batch_size: int,
+    generator: torch.Generator,
+    workers: int = 1,
 ) -> torch.optim.Optimizer:
     """The optimizer, on clipped sums of gradients with noise. The noise is summed of several draws, so that the places of its
-    floating point numbers tell nothing (Opacus' secure mode); `generator` is whose draws they are."""
-    from opacus.optimizers import DPOptimizer
+    floating point numbers tell nothing (Opacus' secure mode); `generator` is whose draws they are.
 
-    made: torch.optim.Optimizer = DPOptimizer(
-        optimizer, noise_multiplier=noise_multiplier, max_grad_norm=max_grad_norm, expected_batch_size=batch_size,
+    Of several workers each clips its own rows, the first adds the noise, once, and their sum is every worker's gradient.
+    `batch_size`: of all of them.
+    """
+    from opacus.optimizers import DistributedDPOptimizer, DPOptimizer
+
+    kind = DPOptimizer if workers == 1 else DistributedDPOptimizer
+    # The library divides the sum by this and by the number of workers.
+    made: torch.optim.Optimizer = kind(
+        optimizer, noise_multiplier=noise_multiplier, max_grad_norm=max_grad_norm, expected_batch_size=batch_size / workers,
         generator=generator, secure_mode=True,
     )  # fmt: skip
     return made

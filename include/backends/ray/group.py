@@ -20,7 +20,7 @@ from torch import distributed
 
 from include.backends.lightning.plan import Place, Plan
 from include.backends.lightning.sharded.strategy import ShardedStrategy
-from include.backends.lightning.shares import SharedDDP, factor
+from include.backends.lightning.shares import PrivateDDP, SharedDDP, factor
 
 if TYPE_CHECKING:
     from torch.distributed import TCPStore
@@ -99,6 +99,8 @@ def _strategy(plan: Plan, place: Place) -> DDPStrategy:
     if plan.strategy == "fsdp":
         device = torch.device("cuda", 0) if plan.devices.gpu else torch.device("cpu")
         return ShardedStrategy(device, share, process_group_backend=backend)
+    if plan.privacy is not None:
+        return PrivateDDP(process_group_backend=backend)
     return SharedDDP(share, process_group_backend=backend)
 
 

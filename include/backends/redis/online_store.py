@@ -17,6 +17,7 @@ import redis
 
 from include.backends.redis.address import AUTHORITIES, check, words_of
 from include.backends.redis.command import command
+from include.backends.redis.persistence import files_anew
 from include.backends.redis.rows import RedisRows
 from include.backends.redis.scripts import COMPARE, EXPIRE, GUARDED_SET, ORDERS
 from include.backends.redis.value import row_of, stored_of, values_of
@@ -149,9 +150,12 @@ class RedisOnlineStore(PackedStore):
             yield from (key.decode() for key in self._client.scan_iter(match=_pattern(prefix), count=1000))
 
     def drop(self, keys: Sequence[str]) -> int:
-        """A server that keeps a log of its commands has them there until it is written anew (BGREWRITEAOF, BGSAVE)."""
         with self._answering():
             return sum(int(self._client.unlink(*keys[start : start + READ])) for start in range(0, len(keys), READ))
+
+    def purge(self) -> list[str]:
+        with self._answering():
+            return files_anew(self._client, self._address)
 
     @contextmanager
     def _answering(self) -> Iterator[None]:

@@ -16,6 +16,7 @@ from typing import Any
 from include.core.errors import UnreachableError
 from include.core.private_files import private_file
 from include.core.scratch import BLOCK, no_room, storage_full
+from include.core.sqlite_file import made_anew
 from include.core.time import MICROSECOND
 from include.online_store.layout import AHEAD
 from include.online_store.packed_store import PackedStore, Stored
@@ -121,12 +122,14 @@ class SqliteOnlineStore(PackedStore):
         yield from (key for (key,) in rows)
 
     def drop(self, keys: Sequence[str]) -> int:
-        """And make the file anew without them: what SQLite deletes stays in its free pages and its log otherwise."""
         with self._connection() as connection:
             gone = connection.executemany("DELETE FROM feature_rows WHERE key = ?", ((key,) for key in keys)).rowcount
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return max(gone, 0)
+
+    def purge(self) -> list[str]:
+        with self._connection() as connection:
+            emptied = made_anew(connection)
+        return [] if emptied else [f"the log {self.path}-wal, which somebody was reading: run the request again."]
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:

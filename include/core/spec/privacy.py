@@ -26,7 +26,7 @@ class MembershipCheck(Frozen):
 
 class PrivateTraining(Frozen):
     """A fit by DP-SGD: what a model can give away of any row that it was fitted on is bounded by epsilon and delta. Of a `fit` of
-    Lightning with one worker."""
+    Lightning, on any number of workers."""
 
     epsilon: float | None = Field(None, gt=0, le=1000)
     """The bound that the fit is to keep: the noise follows from it. Either it or `noise_multiplier` is given."""

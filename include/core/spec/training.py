@@ -121,7 +121,6 @@ class Training(Frozen):
     def _not_private(self) -> str:
         """What of this section a fit by DP-SGD could not account for."""
         found = {
-            "several workers: each would sample and add noise by itself; ask for one": Workers.of(self.workers).maximum > 1,
             'strategy "fsdp": gradients by row need the model whole': self.strategy == "fsdp",
             'precision other than "32": what is cut and what is noise would be rounded otherwise than is accounted for': (
                 self.precision != "32"

@@ -43,9 +43,10 @@ def keep(
     return _keep(services, model, version, name, key, actor)
 
 
-def keep_last(services: Installation, model: str, version: int, key: SigningKey, actor: str) -> Kept:
-    """The one that stays of a version that is about to be given up: of a moment at which all that it was made from is there."""
-    return _keep(services, model, version, f"dossier/given_up/{model}/{version}", key, actor)
+def keep_last(services: Installation, model: str, version: int, last: str, key: SigningKey, actor: str) -> Kept:
+    """The one that stays of a version that is about to be given up: of a moment at which all that it was made from is there.
+    `last`: when it was last of use; one that was made before that is not the last."""
+    return _keep(services, model, version, f"dossier/given_up/{model}/{version}/{last[:19]}", key, actor)
 
 
 def _keep(services: Installation, model: str, version: int, name: str, key: SigningKey | None, actor: str) -> Kept:

@@ -9,9 +9,10 @@ import pytest
 
 from include.authoring.check import check_model
 from include.authoring.profile import CHECKS, unmet
+from include.core.errors import SpecError
 from include.core.settings import Settings
 from include.core.spec import Evaluation, ModelSpec
-from include.core.spec.data import Retention
+from include.core.spec.data import Retention, VersionsKept
 from include.core.spec.fairness import Attribute, Fairness
 from include.governance.dossier.keys import rotate
 from include.services.services import Services
@@ -57,6 +58,19 @@ def test_each_thing_that_lacks_is_named_until_it_is_there(tmp_path: Path) -> Non
     ]  # fmt: skip
 
 
+def test_versions_are_kept_for_as_long_as_their_answers(tmp_path: Path) -> None:
+    def ruled(days: int, logged: int | None = None) -> ModelSpec:
+        rule = Retention(versions=VersionsKept(days=days), predictions_days=logged)
+        return spec(data=SPEC.data.model_copy(update={"retention": rule}))
+
+    for days, logged in ((182, None), (364, 365)):
+        with pytest.raises(SpecError, match=f"versions: days={days} is less than profile="):
+            ruled(days, logged)
+    for days, named in ((183, False), (364, True), (400, False)):
+        kept = {"SLIPSTREAM_KEEP_PREDICTIONS": "400"} if days > 183 else {}
+        assert ("versions" in lacking(ruled(days), services(tmp_path, **kept))) == named
+
+
 def test_every_check_says_what_to_do_next() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
     assert all(check.asks and check.next.endswith(".") for check in CHECKS)
@@ -68,7 +82,7 @@ def test_check_has_a_line_for_each(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     report = check_model("toy", services(tmp_path), fit=False, dags=False)
     lines = "\n".join(report.lines())
     assert not report.passed
-    assert f"regulated: 4 of {len(CHECKS)} are met; except fairness: {REASON}; except slices: {REASON}" in lines
+    assert f"regulated: 5 of {len(CHECKS)} are met; except fairness: {REASON}; except slices: {REASON}" in lines
     assert [finding.check for finding in report.findings if finding.status == "failed" and "Profile" in finding.detail] == [
         "retention", "audit anchor", "dossier",
     ]  # fmt: skip

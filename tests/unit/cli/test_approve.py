@@ -133,6 +133,7 @@ def test_the_platforms_own_login_is_never_used(slipstream: Slipstream, airflow: 
     [
         ((403, {"error": "tom triggered the training", "seen": None, "safe": "nothing", "next": "ask"}), NotAllowedError, "tom"),
         ((401, {"detail": "Not authenticated"}), NotAllowedError, "not valid, or has expired"),
+        ((403, {"detail": "Invalid JWT token"}), NotAllowedError, "not valid, or has expired"),  # a token of another key
         ((403, {"detail": "Forbidden"}), NotAllowedError, "does not let you answer"),
         ((409, {"error": "it has changed"}), ConflictError, "changed"),
         ((404, {"error": "no such model"}), DataError, "no such model"),

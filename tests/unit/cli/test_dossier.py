@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -165,3 +166,37 @@ def test_making_is_a_row_of_the_audit_and_no_file_is_replaced(
     mine = [detail for action, detail in found if action == "dossier.made"]
     assert mine[0] == {"version": 2, "digest": json.loads(path.read_text())["digest"], "key": key}
     assert [action for action, _ in found].count("dossier.key") == 1
+
+
+def test_a_model_that_is_called_as_a_word_of_the_command_is_named_by_an_option(
+    slipstream: Slipstream, key: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "named"
+    assert slipstream("dossier", "--model", MODEL, "2", "--out", str(path))[::2] == (0, "")
+    assert json.loads(path.read_text())["body"]["version"] == 2
+    for name in ("verify", "key"):  # there is none: but it is looked for as a model
+        status, out, err = slipstream("dossier", "--model", name, "2")
+        assert (status, out, f"no model {name!r}" in err) == (1, "", True), err
+    for given, hint in (
+        (("key", "3"), "slipstream dossier --model key 3"),
+        (("verify",), "slipstream dossier --model verify [VERSION]"),
+        ((), "slipstream dossier MODEL [VERSION]"),
+        (("--model", MODEL, "2", "3"), f"slipstream dossier --model {MODEL} [VERSION]"),
+    ):
+        status, out, err = slipstream("dossier", *given)
+        assert (status, out, hint in err) == (1, "", True), err
+
+
+def test_no_other_command_has_a_place_for_a_model_or_a_word_of_its_own() -> None:
+    """A model may have any name: where one is expected no verb is, unless an option names the model."""
+    from include.cli.main import COMMANDS, _parser
+
+    (commands,) = (each for each in _parser(list(COMMANDS))._actions if hasattr(each, "choices") and each.choices)
+    assert commands.choices is not None
+    mixed = {name for name in COMMANDS for each in dict(commands.choices)[name]._actions if "|" in str(each.metavar or "")}  # type: ignore[call-overload]
+    assert {name for name in mixed if not _names_a_model(dict(commands.choices)[name])} == set()  # type: ignore[call-overload]
+    assert "dossier" in mixed
+
+
+def _names_a_model(parser: argparse.ArgumentParser) -> bool:
+    return any("--model" in each.option_strings for each in parser._actions)

@@ -19,6 +19,7 @@ from tests.support.subject_world import MODEL, TOLD, WHO, SubjectWorld
 def _settled(world: SubjectWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLIPSTREAM_HOME", str(world.home))
     monkeypatch.setenv("SLIPSTREAM_MODELS", "tests.unit.operators.models")
+    monkeypatch.setenv("SLIPSTREAM_REGISTRY", "folder")
     monkeypatch.setenv("SLIPSTREAM_ONLINE_URL", f"sqlite:///{world.home / 'online.db'}")
 
 
@@ -39,7 +40,9 @@ def test_it_shows_does_proves_and_looks_again(world: SubjectWorld, capsys: pytes
     assert cli.main([*asked, "--verify"]) == Exit.DONE
     assert "Nothing was found." in capsys.readouterr().out
     assert cli.main(["forgotten"]) == Exit.DONE
-    (request,) = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "remove" in line]
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "remove" in line]
+    assert "done, once" in line
+    request = line.split()[0]
     assert cli.main(["forgotten", request, "--json"]) == Exit.DONE
     shown = json.loads(capsys.readouterr().out)
     assert shown["intact"]
@@ -67,6 +70,22 @@ def test_what_is_wrong_is_said_and_nothing_is_changed(
     assert words in told
     assert hint in told
     assert world.files() == before
+
+
+def test_asked_again_it_says_that_there_was_nothing_and_what_is_not_complete_is_listed_so(
+    world: SubjectWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["forget", MODEL, "--entity", f"customer={WHO}", "--yes", "--reason", "ticket 4711"]
+    assert cli.main(asked) == Exit.DONE
+    assert "--verify in place of --yes" in capsys.readouterr().out
+    assert cli.main(asked) == Exit.DONE
+    assert "Nothing of the subject was found this time. By all times" in capsys.readouterr().out
+    monkeypatch.setenv("SLIPSTREAM_REGISTRY", "mlflow")
+    monkeypatch.setenv("SLIPSTREAM_MLFLOW_URL", "http://127.0.0.1:9")
+    assert cli.main(asked) == Exit.FOUND
+    assert "not read: the registry's server: MLflow at http://127.0.0.1:9 does not answer" in capsys.readouterr().out
+    assert cli.main(["forgotten"]) == Exit.DONE
+    assert "not complete: run it again" in capsys.readouterr().out
 
 
 def test_without_a_reason_it_is_wrong_usage() -> None:

@@ -195,8 +195,7 @@ def test_what_the_evaluation_came_to_tell_is_in_no_key_unless_it_is_asked_for() 
 @pytest.mark.parametrize(
     ("values", "named"),
     [
-        ({"workers": 2}, "several workers"),
-        ({"workers": 2, "strategy": "fsdp"}, "several workers"),
+        ({"workers": 2, "strategy": "fsdp"}, 'strategy "fsdp"'),
         ({"precision": "bf16"}, 'precision other than "32"'),
         ({"memory_rows": 100}, "memory_rows"),
         ({"warm_start": True}, "warm_start"),

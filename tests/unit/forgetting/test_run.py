@@ -14,6 +14,7 @@ from include.backup.index import index, key_of
 from include.core.advisory_lock import advisory_lock
 from include.core.errors import ConflictError, DataError, FencedError, SpecError, SupersededError
 from include.core.request import Outcome, Ref, Request
+from include.core.scratch import mark
 from include.core.time import now
 from include.data import published
 from include.data.published import publish, resource
@@ -35,7 +36,8 @@ from tests.support.effort import effort
 from tests.support.fault_points import in_sources
 from tests.support.subject_world import DAYS, MODEL, TOLD, WHO, SubjectWorld, customers, parquet
 
-POINTS = sorted(name for name in in_sources() if name.startswith("forget."))
+ON_SERVER = {"forget.mlflow.written"}  # of a registry's: tests/integration/test_forget_mlflow.py
+POINTS = sorted({name for name in in_sources() if name.startswith("forget.")} - ON_SERVER)
 OTHERS = {"customer-1", "customer-2", "customer-3"}
 
 
@@ -142,7 +144,7 @@ def test_done_again_it_finds_nothing_and_changes_nothing_but_its_record(world: S
     world.forget()
     before = world.files()
     again = world.forget()
-    assert (again.found.rows, again.complete, again.online, again.superseded) == (0, True, {MODEL: 0}, 0)
+    assert (again.found.rows, again.complete, again.online, again.superseded, again.again) == (0, True, {MODEL: 0}, 0, True)
     changed = {path for path, digest in world.files().items() if before.get(path) != digest}
     assert all(path.startswith("forgetting/") or "_redactions" in path for path in changed), changed
 
@@ -152,7 +154,7 @@ def test_the_record_the_proof_and_the_audit_chain_name_nobody_and_vouch_for_each
     (record,) = records(world.storage)
     proof = json.loads(world.storage.read(done.proof))
     assert (proof["by"], proof["reason"], proof["keys"], proof["mode"]) == ("a person", "ticket 4711", ["customer"], "remove")
-    assert proof["learned"] == [{"model": MODEL, "version": 1, "semver": "1.0.0", "stage": "Candidate"}]
+    assert proof["learned"] == [{"model": MODEL, "version": 1, "semver": "1.0.0", "stage": "Candidate", "given_up": ""}]
     assert all(each["before"] != each["after"] for each in (*proof["files"], *proof["results"]))
     assert [row.action for row in history(world.control) if row.action.startswith("forget")] == ["forget.done", "forget.begin"]
     assert chained(world.control, record)
@@ -208,6 +210,56 @@ def test_work_under_way_begins_anew(world: SubjectWorld) -> None:
     assert world.forget().superseded == 1
     with pytest.raises(SupersededError):
         world.ledger.commit(request, attempt, Outcome({}, {}), 0.1)
+
+
+def test_what_killed_processes_left_behind_goes_as_well(world: SubjectWorld) -> None:
+    """Files of an attempt that never committed, half a file beside a partition, a scratch folder; a late one is refused."""
+    day = only_day(world)
+    request = Request("features", "include.features.step:run", MODEL, {"day": "2013-01-08"}, {"verdict": day}, "c0")
+    world.ledger.record(request)
+    attempt = world.ledger.open_attempt(request.key, 0)
+    rows = parquet({"customer": [WHO]})
+    path = f"{attempt.folder}/a{attempt.number}/0123456789ab/customer.parquet"
+    world.storage.write(path, rows)
+    dead = f"{mark().split('-')[0]}-99999999-1-abcdefabcdef"  # a process that is not there
+    half = world.home / f"store/raw/{MODEL}/orders/date=2013-01-01/.tmp-{dead}"
+    scratch = world.settings.scratch() / f"slipstream-{dead}"
+    scratch.mkdir(parents=True)
+    for place in (half, scratch / "rows.parquet"):
+        place.write_bytes(rows)
+    assert world.forget().complete
+    assert not world.storage.exists(path)
+    assert not half.exists()
+    assert not scratch.exists()
+    with pytest.raises(SupersededError):
+        world.ledger.commit(request, attempt, Outcome({}, {}), 0.1)
+
+
+def only_day(world: SubjectWorld) -> Ref:
+    """The verdict of some day."""
+    key = next(iter(world.ledger.requested("validate")))
+    result = world.ledger.result(key)
+    assert result is not None
+    return world.ledger.ref(result)
+
+
+def test_however_many_attempts_it_takes_it_is_carried_out_once(world: SubjectWorld) -> None:
+    """And what those that were cut off took out is counted."""
+    points = ("forget.found", "forget.online", "forget.purged", "forget.pending", "forget.predictions", "forget.proven")
+    for point in points[-effort(2, len(points)) :]:
+        with killed_at(point):
+            world.forget()
+    done = world.forget()
+    (record,) = records(world.storage)
+    (path,) = record.proofs()
+    assert [row.action for row in history(world.control) if row.action.startswith("forget")] == ["forget.done", "forget.begin"]
+    assert chained(world.control, record)
+    proof = json.loads(world.storage.read(path))
+    assert (proof["online"], proof["predictions"], proof["published"]) == ({MODEL: 1}, {MODEL: 3}, done.published)
+    assert (proof["attempts"], len(proof["published"]), len(proof["scores"])) == (effort(2, 4), 3, 1)
+    assert not record.under_way
+    world.forget()
+    assert len(record.proofs()) == 2, "asked again it is another time"
 
 
 def test_a_subject_in_no_row_is_recorded(world: SubjectWorld) -> None:

@@ -10,7 +10,9 @@ import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.core.errors import DataError, InputError, PermanentError
-from include.core.request import Request
+from include.core.given_up import GivenUpMark, given_up_mark, place_of
+from include.core.ledger import collected_mark
+from include.core.request import Ref, Request
 from include.prediction_log.record import Record
 from include.prediction_log.writer import PredictionLog
 from operators.lifecycle import training_dag
@@ -256,3 +258,21 @@ def test_labels_that_callers_sent_are_learned_from_where_the_spec_says_so(
     assert tasks["feedback"].upstream_task_ids == {"plan"}
     assert tasks["feedback"].downstream_task_ids == {"build_training_set"}
     assert "feedback" not in {task.task_id for task in training_dag(SPEC).tasks}
+
+
+def test_a_training_whose_version_was_given_up_is_skipped_and_says_so(published: Life) -> None:
+    """A clear of an old week: nothing is trained again, unless a person asks for it anew."""
+    life, ledger = published, published.services.ledger
+    run = life.trained()
+    place = place_of(Ref.from_json(run.xcom["train"]))
+    assert place is not None
+    GivenUpMark(MODEL, 3, "2013-02-01", "data.retention.versions").keep(ledger.storage, given_up_mark(*place))
+    ledger.storage.delete(f"ledger/{place[0]}/g0/result.json")
+    ledger.storage.create(collected_mark(*place), b"{}")
+    again = life.snapshot(Run(run_id="cleared"))
+    for _ in range(2):  # the second time another generation may be open
+        with pytest.raises(AirflowSkipException, match="made version 3 of shop, which was given up on 2013-02-01"):
+            again(TrainModelOperator(task_id="train", model=MODEL))
+        ledger.current(place[0])
+    anew = life.snapshot(Run({"fresh": True}, run_id="anew"))
+    assert anew(TrainModelOperator(task_id="train", model=MODEL))["uri"].startswith(f"ledger/{place[0]}/g2")

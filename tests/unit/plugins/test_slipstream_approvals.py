@@ -108,7 +108,9 @@ def test_an_answer_for_what_is_no_more_is_refused_and_a_no_ends_it(site: Site, w
         done = op.post(PATH, json=body(waits, "reject", reason="the slice of January"))
         assert (done.status_code, done.json()["approved"]) == (200, False)
         assert op.post(PATH, json=body(waits)).status_code == 409
-        assert op.get(PATH).json() == {"waiting": None, "said": []}
+        assert op.get(PATH).json() == {"waiting": None, "said": [], "nobody": ""}
+        why = op.get(PATH, params={"version": 1}).json()["nobody"]
+        assert why.startswith("its rollout is over, rolled back (rejected by op: the slice of January")
     assert read_rollout(site.control, waits.rollout.id).reason == "rejected by op: the slice of January"
 
 

@@ -17,8 +17,8 @@ from include.retention.finding import Kind
 from include.retention.ledger import Bounds
 from include.scoring import table as scores
 from tests.support.aged import killed_at
+from tests.support.gc_world import World
 from tests.support.toy_ledger import MODEL, SPEC
-from tests.unit.retention.conftest import World
 
 NOW = now()
 DAYS = (NOW.date() - date(2013, 1, 3)).days  # so the toy's first two days are over, and those after them are not

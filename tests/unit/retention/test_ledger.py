@@ -25,8 +25,8 @@ from include.retention.lifecycle import State, state_of
 from include.retention.reachable import named
 from include.validation.kept import VERDICTS
 from tests.support.aged import killed_at
+from tests.support.gc_world import World
 from tests.support.toy_ledger import MODEL
-from tests.unit.retention.conftest import World
 
 AT_ONCE = Bounds.stopped(timedelta(days=30))
 POINTS = (

@@ -25,8 +25,8 @@ from include.retention.ledger import digest_of_kept
 from include.versions.queries import records
 from tests.support.aged import at_each_point, killed_at
 from tests.support.effort import effort
+from tests.support.gc_world import World
 from tests.support.toy_ledger import MODEL, SPEC, onnx_mean
-from tests.unit.retention.conftest import World
 
 DAYS = tuple(date(2013, 1, n) for n in (1, 2, 3))
 WITHIN = ("control.once.effect",)  # a transaction: SQLite has one writer, and gc, which writes its audit row, is not let in

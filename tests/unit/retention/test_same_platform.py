@@ -12,8 +12,8 @@ from include.core.root_owner import Claim, claim_root
 from include.core.storage import LocalStorage
 from include.governance.seals import write_seal
 from include.retention.same_platform import require_same_platform
+from tests.support.gc_world import World
 from tests.support.stores import empty_control
-from tests.unit.retention.conftest import World
 
 
 def begun(folder: Path) -> ControlStore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
@@ -14,6 +14,8 @@ from include.core.given_up import given_up_of
 from include.core.request import Outcome
 from include.core.spec import Monitoring, Retention, VersionsKept
 from include.experiments.machine import start_experiment
+from include.forgetting.graph import Graph
+from include.forgetting.models import learned
 from include.governance.backtest import folds
 from include.governance.comparison import compare
 from include.governance.lineage import trace
@@ -41,9 +43,9 @@ from include.versions.record import VersionRecord
 from include.versions.shown import shown_records
 from tests.support.aged import killed_at
 from tests.support.experiment_log import plan
+from tests.support.gc_world import World
 from tests.support.toy_ledger import MODEL, SPEC
 from tests.support.versions import move
-from tests.unit.retention.conftest import World
 
 AT_ONCE = Bounds.stopped(timedelta(days=30))
 WHO = {"actor": "tom", "reason": "it was good"}
@@ -292,6 +294,14 @@ def test_it_can_never_be_served_again(three: World) -> None:
     assert [each.version for each in shown_records(three.control, MODEL)] == before
 
 
+def test_who_is_forgotten_is_told_that_it_learned_of_them(three: World) -> None:
+    three.gc(AT_ONCE)
+    ledger = three.loop.ledger
+    day = three.loop.day(date(2013, 1, 1))
+    told = learned(three.control, Graph.of(ledger, [MODEL]), [day.key])
+    assert {(each.version, bool(each.given_up)) for each in told} == {(1, True), (2, True), (3, False)}
+
+
 def test_its_number_is_never_used_again(three: World) -> None:
     three.gc(AT_ONCE)
     assert three.registered(days=1, run_type="backfill").version == 4
@@ -302,7 +312,8 @@ def test_a_regulated_model_keeps_a_dossier_of_what_goes(three: World) -> None:
     assert three.gc(AT_ONCE).kept[f"{MODEL} version 1"] == UNSIGNED
     made: list[int] = []
 
-    def dossier(model: str, version: int) -> str:
+    def dossier(model: str, version: int, last: str) -> str:
+        assert last == record(three, version).created_at
         assert is_there(three, version), "it is made while all is there"
         made.append(version)
         return f"dossiers/{model}/v{version}.json"
@@ -336,3 +347,23 @@ def test_the_rule_keeps_what_monitoring_reads_back() -> None:
         else:
             with pytest.raises(SpecError, match="less than monitoring reads back: 28"):
                 type(SPEC)(**values)
+
+
+def test_the_bytes_of_a_model_from_elsewhere_go_once_no_version_is_made_of_them(world: World) -> None:
+    loop, storage = world.loop, world.loop.ledger.storage
+    for number in (1, 2):
+        path = f"imported/{MODEL}/d{number}/model"
+        storage.write(path, b"as it was given")
+        made = {"model.onnx": b"m%d" % number, "signature.json": b'{"inputs": [], "schema": "s"}'}
+        ref = loop.commit("import", {"source": {"path": path, "digest": f"d{number}"}}, {}, {"metrics": {}}, made)
+        judged = loop.evaluate(ref, ref, auc=0.7 + number / 100)
+        package = propose(loop.ledger, SPEC, Inputs(ref, ref, judged), as_of="2013-04-01T00:00:00", run_type="backfill")
+        register(world.control, FolderRegistry(storage), package, world.control.take(registrations(MODEL), "t"))
+    world.spec, world.later = ruled(), timedelta(days=100)
+    world.gc(AT_ONCE)
+    world.gc(AT_ONCE)
+    assert [*storage.list("imported")] == [f"imported/{MODEL}/d2/model"]
+    assert not any(
+        f"ledger/import/{record(world, 1).entry.lineage.train.key.partition('/')[2]}/g0/a1" in p for p in world.files()
+    )
+    assert trace(loop.ledger, world.control, MODEL, 1).intact

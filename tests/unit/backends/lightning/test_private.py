@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.backends.lightning.plan import PRIVACY, Course, Place, Plan
+from include.backends.lightning.plan import PRIVACY, Course, Place, Plan, check_private
 from include.core.errors import SpecError
 from include.core.spec import PrivateTraining
 from include.core.storage import LocalStorage
@@ -173,5 +173,20 @@ def test_what_would_not_be_private_is_refused_before_a_step(kind: str, named: st
 
 
 def test_batches_that_may_be_empty_are_refused() -> None:
+    check_private(Course(80, 16, 4, 7), 1)
+    check_private(Course(80, 32, 4, 7), 2)
     with pytest.raises(SpecError, match="too small"):
-        private.check_course(Course(80, 8, 4, 7))
+        check_private(Course(80, 8, 4, 7), 1)
+    with pytest.raises(SpecError, match="one of 3 workers may have none"):
+        check_private(Course(80, 47, 4, 7), 3)
+
+
+def test_workers_share_the_rows_of_a_step_without_one_left_or_doubled() -> None:
+    course, draws = Course(400, 100, 3, 7), private.Draws(b"k" * 32)
+    whole = list(private.PoissonEpoch(course, 1, draws))
+    for world in (2, 3, 7):
+        parts = [list(private.PoissonEpoch(course, 1, draws, Place(rank, world))) for rank in range(world)]
+        for step, rows in enumerate(whole):
+            mine = [part[step].tolist() for part in parts]
+            assert sorted(row for each in mine for row in each) == rows.tolist()
+            assert max(map(len, mine)) - min(map(len, mine)) <= 1
