@@ -111,7 +111,7 @@ def test_a_rollout_is_paused_ended_and_begun_again_by_hand_and_its_evidence_grow
         seen = [requests(acts)]
         for _ in range(3):
             acts.look_again()
-            until(lambda: requests(acts) > seen[-1], 60)
+            until(lambda: requests(acts) > seen[-1], 120)
             seen.append(requests(acts))
         picture(acts)
         assert "errors: the challenger's" in acts.browser.text("#rollout")
