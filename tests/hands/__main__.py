@@ -45,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         record.write(book, options.record)
         text = record.section(book)
         record.put_into_page(text, options.page)
-        record.keep_in_chaos_book(text)
+        if options.page == PAGE:
+            record.keep_in_chaos_book(text)
     return 1 if any(verdict.findings for verdict in verdicts) else 0
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from include.core.control import ControlStore
 from include.core.errors import DataError
 from include.core.reference import load
-from include.core.request import Json, Outcome
+from include.core.request import Json, Outcome, Request
 from include.core.settings import Settings
 from include.core.task import Task
 from include.rollout.history import read_rollout
@@ -73,6 +74,19 @@ def _job(task: Task, name: str, function: str) -> Outcome:
     pass_gate(folder(task.settings.home, dag_of(task.request.model)), f"{name}.waiting")
     step: Callable[[Task], Outcome] = load(function)
     return step(task)
+
+
+def held_first(build: Callable[[Any, Any, Any], Request]) -> Callable[[Any, Any, Any], Request]:
+    """What a job's operator asks for, of the function that holds it first: the request says which function it is.
+
+    Done twice it is as done once: a DAG file may be read again.
+    """
+
+    def built(operator: Any, context: Any, services: Any) -> Request:
+        asked = build(operator, context, services)
+        return replace(asked, function=JOBS.get(asked.function, asked.function))
+
+    return built
 
 
 def look(*, rollout: str, model: str, stage: str) -> dict[str, Json] | None:

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from include.core.digest import PROJECT
+from include.core.reference import load
+from include.core.request import Request
 from tests.hands.__main__ import PAGE, RECORD
 from tests.hands.cells import ACTIONS, EVENTS, STATES, absent, matrix, sample, tasks_of
 from tests.hands.record import MARK, NEXT, counted, merge, put_into_page, read, section, total, write
 from tests.hands.run import models_for
 from tests.hands.specs import KINDS, dag_of
-from tests.hands.toys import JOBS
+from tests.hands.toys import JOBS, held_first
 from tests.hands.trial import Verdict
 from tests.hands.world import DAGS
 from tests.support.airflow_world import World
@@ -52,6 +54,10 @@ def test_the_whole_matrix_has_every_state_that_comes_up() -> None:
 def test_a_job_that_a_trial_cannot_hold_is_noticed() -> None:
     functions = {task.function for kind in KINDS for task in tasks_of(kind) if getattr(task, "where", "") == "job"}
     assert functions == set(JOBS)
+    for function, held in JOBS.items():
+        asked = held_first(lambda *given, function=function: Request("step", function, "shop"))(None, None, None)
+        assert asked.function == held
+        assert callable(load(held))
 
 
 def test_the_page_takes_the_section_and_the_newer_run_of_a_cell_counts(tmp_path: Path) -> None:
