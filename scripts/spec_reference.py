@@ -30,6 +30,7 @@ PARTS = {
     "problem, of candidates in an order": "Ranking",
     "data": "Data",
     "data.retention": "Retention",
+    "data.retention.versions": "VersionsKept",
     "data.warehouse, by Athena": "Athena",
     "data.warehouse, by Redshift": "Redshift",
     "data.warehouse, by EMR Serverless": "EmrServerless",

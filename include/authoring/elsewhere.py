@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from include.authoring.findings import Inconclusive
-from include.core.environment import APPROVERS
+from include.core.environment import APPROVERS, connection
 from include.core.environment_aws import SAGEMAKER_REGISTRY
 from include.core.errors import SpecError
 from include.core.spec import Approval, ModelSpec
@@ -62,6 +62,6 @@ def _registry(spec: ModelSpec, environ: Environ) -> str:
 
 
 def _connection(name: str, environ: Environ) -> str:
-    if f"AIRFLOW_CONN_{name.upper()}" in environ:
+    if connection(name).is_set(environ):
         return f"the connection {name} is in the environment"
     raise Inconclusive(f"the connection {name} is not in the environment here: Airflow must know it where its triggers run.")

@@ -11,12 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.core import fault
-from include.core.control import ControlStore, audit, metadata
+from include.core.control import ControlStore, metadata
 from include.core.subject import Subject
 from include.core.versioned_column import VersionedJson
 from include.forgetting.tables import scrubbed_value
+from include.governance.audit import Search, Seen, search_page
 
+AUDIT = "slipstream_audit"
 BATCH = 200  # rows a transaction: nobody who writes waits long
+PAGE = 2000  # rows of the audit chain that are looked at together
 
 
 def holding_values(table: sa.Table) -> list[sa.Column[Any]]:
@@ -26,7 +29,7 @@ def holding_values(table: sa.Table) -> list[sa.Column[Any]]:
 
 def quoting() -> list[sa.Table]:
     """The tables that may quote a row, and are not the audit chain."""
-    return [table for table in metadata.sorted_tables if table.name != audit.name and holding_values(table)]
+    return [table for table in metadata.sorted_tables if table.name != AUDIT and holding_values(table)]
 
 
 def clean_rows(control: ControlStore, subject: Subject) -> int:
@@ -36,9 +39,11 @@ def clean_rows(control: ControlStore, subject: Subject) -> int:
 
 def audit_rows(control: ControlStore, subject: Subject) -> list[int]:
     """The rows of the audit chain that hold one of the subject's values, by their numbers."""
-    with control.transaction() as connection:
-        rows = connection.execute(sa.select(audit.c.seq, audit.c.actor, audit.c.subject, audit.c.detail).order_by(audit.c.seq))
-        return [row.seq for row in rows if any(_holds(value, subject) for value in row[1:])]
+    found, before = list[int](), None
+    while rows := search_page(control, Search(), Seen(frozenset()), before, PAGE):
+        found += [row.seq for row in rows if any(_holds(value, subject) for value in (row.actor, row.subject, row.detail))]
+        before = rows[-1].seq
+    return sorted(found)
 
 
 def _table(control: ControlStore, table: sa.Table, subject: Subject) -> int:

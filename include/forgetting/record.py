@@ -1,7 +1,7 @@
 """What is kept of a request to forget: who asked for it when and why, and the proof of what was done. Nobody is named in it.
 
 forgetting/{request}/request.json     the digests of the subject's keys: the list that partitions are held against
-                     found.json       while it is under way: digests of the requests and values that were found, what was counted
+                     found.json       until it is complete: digests of the requests and values that were found, what was counted
                      pending.json     the proof, until its digest is in the audit chain
                      proof-{n}.json   of each time that it was carried out; its digest is in the audit chain
 
@@ -103,7 +103,9 @@ class Record:
 
     # -- done ----------------------------------------------------------------------------------------------------------------
 
-    def prove(self, control: ControlStore, actor: str, owner: str, proof: Mapping[str, Json]) -> tuple[str, str]:
+    def prove(
+        self, control: ControlStore, actor: str, owner: str, subject: Subject, proof: Mapping[str, Json]
+    ) -> tuple[str, str]:
         """Keep the proof, and its digest in the audit chain. Returns its path and digest. Of an attempt that was cut off before
         it was kept, the proof is taken if it says the same."""
         data, number = self._pending(canonical_json(PROOF.stamp(proof))), self.number
@@ -116,7 +118,10 @@ class Record:
         fault.point("forget.chained")
         self.storage.create(path, data)
         fault.point("forget.proven")
-        self.storage.delete(self._at(FOUND))
+        if said["complete"]:
+            self.storage.delete(self._at(FOUND))
+        else:  # the rows that told which values are the subject's alone are gone: the next time needs to know them
+            self.storage.write(self._at(FOUND), canonical_json(subject.to_json()))
         self.storage.delete(self._at(PENDING))
         return path, digest
 
@@ -142,7 +147,7 @@ class Record:
     @property
     def under_way(self) -> bool:
         """Whether it was begun, and is not over: cut off, or at work."""
-        return self.storage.exists(self._at(FOUND)) or not self.proofs()
+        return "number" in self._found() or not self.proofs()
 
 
 def records(storage: Storage) -> Iterator[Record]:

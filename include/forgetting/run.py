@@ -292,7 +292,9 @@ class _Run:
             "learned": [each.to_json() for each in done.learned], "unread": dict(done.found.unread),
             "left": list(done.left), "not_reached": list(NOT_REACHED),
         }  # fmt: skip
-        done.proof, done.digest = self.record.prove(self.place.control, self.place.actor, self.scope.owners[0].name, proof)
+        done.proof, done.digest = self.record.prove(
+            self.place.control, self.place.actor, self.scope.owners[0].name, self.subject, proof
+        )
         return done
 
 

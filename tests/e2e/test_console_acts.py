@@ -22,10 +22,11 @@ import pytest
 
 from include.core.digest import PROJECT
 from include.versions.queries import records
+from tests.e2e.console_acts import LOOK, MODEL, PATIENCE, Acts, acting, day
 from tests.support.airflow_world import Run
 from tests.support.browser import Browser, missing, until
-from tests.support.console_acts import LOOK, MODEL, PATIENCE, Acts, acting, day
 from tests.support.console_walk import Look, Walk
+from tests.unit.operators.models.shop.orders import CUSTOMERS
 
 pytestmark = [
     pytest.mark.e2e,
@@ -109,11 +110,12 @@ def test_a_rollout_is_paused_ended_and_begun_again_by_hand_and_its_evidence_grow
     with acts.asked():
         seen = [requests(acts)]
         for _ in range(3):
-            until(lambda: requests(acts) > seen[-1], PATIENCE)
-            seen.append(requests(acts))
             acts.look_again()
+            until(lambda: requests(acts) > seen[-1], 120)
+            seen.append(requests(acts))
         picture(acts)
         assert "errors: the challenger's" in acts.browser.text("#rollout")
+        acts.at_once = len(CUSTOMERS)
         acts.shows("#rollout", "promoted")
         acts.shows("#traffic", "version 2 · 100 %")
         ended = acts.ended(run_of_it)

@@ -130,8 +130,7 @@ def test_who_may_not_answer_reads_why_and_who_may_lets_it_on(
     assert (standing.missing, read_route(services.control, MODEL)[1].weight) == (1, 50)
 
     session = log_in(address, "admin", password(world, "admin"))
-    shown = session.approval(MODEL)
-    assert shown is not None
+    shown = session.look(MODEL, FIRST)["waiting"]
     with services.control.transaction() as connection:  # evaluated again between the look and the answer
         mine = sa.and_(versions.c.model == MODEL, versions.c.version == FIRST)
         connection.execute(versions.update().where(mine).values(record={"metrics": {"auc": 0.6}}))

@@ -28,14 +28,10 @@ class Session:
     url: str
     token: str = field(repr=False)
 
-    def approval(self, model: str) -> dict[str, Any] | None:
-        """What waits for persons of a model, as there is to see; None where nothing does."""
-        waiting: dict[str, Any] | None = self.look(model, 0)["waiting"]
-        return waiting
-
     def look(self, model: str, version: int) -> dict[str, Any]:
-        """{"waiting": that, "nobody": why the version does not wait, where it does not}."""
-        found: dict[str, Any] = self._call("GET", model, query=f"?version={version}" if version else "")
+        """{"waiting": what waits for persons of the model, as there is to see, or None; "nobody": why the version does not wait,
+        where it does not}."""
+        found: dict[str, Any] = self._call("GET", model, query=f"?version={version}")
         return found
 
     def answer(self, model: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -170,7 +170,7 @@ def test_a_doubt_of_the_judge_is_read_before_one_answers(
 
 def test_an_airflow_that_is_away_is_said() -> None:
     with pytest.raises(UnreachableError, match="does not answer"):
-        Session("http://127.0.0.1:1", "t").approval(MODEL)
+        Session("http://127.0.0.1:1", "t").look(MODEL, 2)
 
 
 def test_a_reason_is_asked_for() -> None:

@@ -175,9 +175,9 @@ def begin_search(loop: Loop) -> None:
 class Asked:
     """Airflow's API server, where version 1 waits."""
 
-    def approval(self, model: str) -> dict[str, Any]:
+    def look(self, model: str, version: int) -> dict[str, Any]:
         told = {"model": model, "version": 1, "semver": "1.0.0", "as_of": "2013-01-04", "words": "waits", "seen": "a" * 64}
-        return {**told, "gate": {"passed": True}, "override": "", "metrics": {}, "evidence": []}
+        return {"waiting": {**told, "gate": {"passed": True}, "override": "", "metrics": {}, "evidence": []}, "nobody": ""}
 
     def answer(self, model: str, body: dict[str, Any]) -> dict[str, Any]:
         approved = body["answer"] == "approve"

@@ -36,6 +36,7 @@ OPENERS = {
     "include/core/error_reports.py",
     "include/core/tracing.py",
     "include/event_log/open.py",
+    "include/forgetting/registry_server.py",
     "include/online_store/open.py",
     "include/retrieval/nearest.py",
     "include/rollout/endpoint_rails.py",

@@ -12,9 +12,10 @@ import pytest
 
 from include.backup.index import index, key_of
 from include.core.advisory_lock import advisory_lock
-from include.core.errors import ConflictError, DataError, FencedError, SpecError, SupersededError
+from include.core.errors import ConflictError, DataError, FencedError, SpecError, SupersededError, UnreachableError
 from include.core.request import Outcome, Ref, Request
 from include.core.scratch import mark
+from include.core.subject import Subject
 from include.core.time import now
 from include.data import published
 from include.data.published import publish, resource
@@ -34,7 +35,7 @@ from include.versions import queries as versions
 from tests.support.aged import at_each_point, killed_at, let_pass
 from tests.support.effort import effort
 from tests.support.fault_points import in_sources
-from tests.support.subject_world import DAYS, MODEL, TOLD, WHO, SubjectWorld, customers, parquet
+from tests.support.subject_world import DAYS, MAIL, MODEL, TOLD, WHO, SubjectWorld, customers, parquet
 
 ON_SERVER = {"forget.mlflow.written"}  # of a registry's: tests/integration/test_forget_mlflow.py
 POINTS = sorted({name for name in in_sources() if name.startswith("forget.")} - ON_SERVER)
@@ -154,7 +155,7 @@ def test_the_record_the_proof_and_the_audit_chain_name_nobody_and_vouch_for_each
     (record,) = records(world.storage)
     proof = json.loads(world.storage.read(done.proof))
     assert (proof["by"], proof["reason"], proof["keys"], proof["mode"]) == ("a person", "ticket 4711", ["customer"], "remove")
-    assert proof["learned"] == [{"model": MODEL, "version": 1, "semver": "1.0.0", "stage": "Candidate"}]
+    assert proof["learned"] == [{"model": MODEL, "version": 1, "semver": "1.0.0", "stage": "Candidate", "given_up": ""}]
     assert all(each["before"] != each["after"] for each in (*proof["files"], *proof["results"]))
     assert [row.action for row in history(world.control) if row.action.startswith("forget")] == ["forget.done", "forget.begin"]
     assert chained(world.control, record)
@@ -260,6 +261,27 @@ def test_however_many_attempts_it_takes_it_is_carried_out_once(world: SubjectWor
     assert not record.under_way
     world.forget()
     assert len(record.proofs()) == 2, "asked again it is another time"
+
+
+def test_its_values_are_known_until_it_is_complete(world: SubjectWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry's server that was away holds values that no row tells any more by the next time."""
+    known: list[bool] = []
+
+    def server(settings: object, models: object, subject: Subject) -> tuple[int, list[str]]:
+        known.append(subject.owns(MAIL))
+        if len(known) == 1:
+            raise UnreachableError("It is away.")
+        return 0, []
+
+    monkeypatch.setattr("include.forgetting.run.clean_server", server)
+    done = world.forget()
+    assert (done.complete, done.found.unread) == (False, {"the registry's server": "It is away."})
+    (record,) = records(world.storage)
+    assert not record.under_way
+    assert world.forget().complete
+    assert known == [True, True]
+    assert not world.storage.exists(f"forgetting/{record.name}/found.json")
+    assert len(record.proofs()) == 2
 
 
 def test_a_subject_in_no_row_is_recorded(world: SubjectWorld) -> None:
