@@ -21,7 +21,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     prepare_process()
     options = _options(arguments)
     programs.require("tests.hands")
-    from tests.chaos.matrix import this_run
     from tests.hands import cells, record
     from tests.hands.run import run_cells
 
@@ -35,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{len(chosen)} cells", flush=True)
     began = time.monotonic()
     verdicts = run_cells(chosen, warm=not options.sample, spread=True, minutes=options.minutes, home=options.home)
-    new = record.counted(verdicts, this_run())
+    new = record.counted(verdicts, record.this_run())
     whole = record.total(new)
     left = f", {len(chosen) - len(verdicts)} not begun" if len(verdicts) < len(chosen) else ""
     print(f"\n{whole.trials} trials, {whole.lost} lost, {whole.doubled} doubled, {whole.silent} silent, "
