@@ -19,7 +19,7 @@ from include.serving.prediction.coalescing import PendingRequest
 from tests.support.binary_serving import Scene
 from tests.support.kinds_serving import FILMS, Make, Says, logged, one, size
 
-REMOTE = Remote("far", "m", "1", "", "tensor", (Port("x", "FP32", (-1, 3)),), (Port("score", "FP32", (-1,)),), 50, 64)
+REMOTE = Remote("far", "m", "1", "", "tensor", (Port("x", "FP32", (-1, 3)),), (Port("score", "FP32", (-1,)),), 30_000, 64)
 CANARY = Route(champion=1, challenger=2, weight=50)
 FAR_CHAMPION = Route(champion=2, previous=1)
 half = Says(lambda rows: np.full(len(rows), 0.5))
