@@ -61,6 +61,11 @@ ELSEWHERE = {
     **dict.fromkeys((name for name in in_sources() if name.startswith("forget.")), "tests/unit/forgetting/test_run.py"),
     "forget.mlflow.written": "tests/integration/test_forget_mlflow.py",
     **dict.fromkeys(("gc.raw.marked", "scores.withdrawn"), "tests/unit/retention/test_datasets.py"),
+    "gc.version.looked": "tests/unit/retention/test_versions.py",
+    "gc.version.shown": "tests/unit/retention/test_versions.py",
+    "gc.version.marked": "tests/unit/retention/test_versions.py",
+    "gc.version.locked": "tests/unit/retention/test_versions.py",
+    "gc.version.given_up": "tests/unit/retention/test_versions.py",
     **dict.fromkeys(("gc.remove", "gc.removed", "gc.lift", "gc.lifted"), "tests/unit/retention/test_ledger.py"),
     **dict.fromkeys(
         ("landing.started", "landing.recorded", "landing.done", "landing.written", "landing.noted"),
