@@ -58,9 +58,9 @@ def hold(control: ControlStore, model: str, version: int, *, actor: str, reason:
 
     Raises DataError for an unknown version, one that was given up, or a reason that says nothing.
     """
-    words = _checked(reason, model, version)
     with control.transaction() as connection:
         at_version(connection, model, version)
+        words = _checked(reason, model, version)
         require_kept_in(connection, model, version)
         control.append_audit(connection, actor, HELD, model, {"version": version, "reason": words})
         return holds_in(connection, model)[version]
@@ -68,9 +68,9 @@ def hold(control: ControlStore, model: str, version: int, *, actor: str, reason:
 
 def release(control: ControlStore, model: str, version: int, *, actor: str, reason: str) -> Hold:
     """Let it go: from now on the rule counts again. Returns the hold that was. Raises ConflictError where nobody holds it."""
-    words = _checked(reason, model, version)
     with control.transaction() as connection:
         at_version(connection, model, version)
+        words = _checked(reason, model, version)
         lock_in(connection, model, version)
         held = holds_in(connection, model).get(version)
         if held is None:

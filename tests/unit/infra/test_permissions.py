@@ -36,6 +36,8 @@ NOT_GIVEN = {
     "dynamodb:UpdateTimeToLive": "likewise",
     "dynamodb:DeleteItem": "`slipstream forget` is a person's: docs/forgetting.md says what their login needs",
     "dynamodb:Scan": "likewise",
+    "dynamodb:DescribeContinuousBackups": "likewise",
+    "dynamodb:ListBackups": "likewise",
     "s3:GetObjectLockConfiguration": "of the bucket of anchors, which is not the stack's: docs/audit.md says what it takes",
     "s3:ListObjectVersions": "likewise",
     "ssm:GetParameter": "the stack's connections are in Secrets Manager",
