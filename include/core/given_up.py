@@ -60,14 +60,18 @@ def given_up_mark(key: str, generation: int) -> str:
 
 def place_of(ref: Ref) -> tuple[str, int] | None:
     """The key and the generation of a result; None for what is none."""
-    found = _RESULT.match(ref.uri)
+    return _place(ref.uri)
+
+
+def _place(uri: str) -> tuple[str, int] | None:
+    found = _RESULT.match(uri)
     return (found[1], int(found[2])) if found else None
 
 
 def given_up(storage: Storage, uri: str) -> GivenUpMark | None:
     """Why the files of a result went, or are about to, where the version that it was made for was given up."""
-    found = _RESULT.match(relative(uri))
-    return GivenUpMark.read(storage, given_up_mark(found[1], int(found[2]))) if found else None
+    place = _place(relative(uri))
+    return GivenUpMark.read(storage, given_up_mark(*place)) if place else None
 
 
 def given_up_of(storage: Storage, key: str, generation: int) -> GivenUpMark | None:
@@ -83,12 +87,11 @@ def given_up_of(storage: Storage, key: str, generation: int) -> GivenUpMark | No
 
 def refusal(storage: Storage, uri: str, digest: str) -> DataError | None:
     """What is to be said of a result that is gone; None where it was not given up."""
-    mark = given_up(storage, uri)
-    if mark is None:
+    place, mark = _place(relative(uri)), given_up(storage, uri)
+    if place is None or mark is None:
         return None
-    key = relative(uri).rpartition("/g")[0].rpartition("ledger/")[2]
     return DataError(
-        f"The result {key} was {mark.words}.",
+        f"The result {place[0]} was {mark.words}.",
         seen=digest,
         safe=f"the record of version {mark.version}, and its numbers: slipstream versions {mark.model}.",
         hint=f"work with a version that is kept, or train {mark.model} as of another moment: that gets a new number.",

@@ -62,13 +62,13 @@ def last_uses_in(connection: sa.Connection, model: str) -> dict[int, str]:
     found: dict[int, list[str]] = defaultdict(list)
     for version, at in registered_in(connection, model):
         found[version].append(at)
+    known = set(found)
     for version, at, _ in (*rollouts.uses_in(connection, model), *experiments.uses_in(connection, model)):
         found[version].append(at)
     for act in acts_in(connection, model, MOVED):
         for name in FIELDS:
             if isinstance(number := act.detail.get(name), int) and not isinstance(number, bool):
                 found[number].append(act.at)
-    known = {version for version, _ in registered_in(connection, model)}
     return {version: max(moments, key=instant) for version, moments in found.items() if version in known}
 
 

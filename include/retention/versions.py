@@ -25,7 +25,7 @@ from include.governance.mirror import behind as labels_behind
 from include.governance.numbers import numbers_of
 from include.retention.finding import Finding, Kind
 from include.retention.holdings import Holding, Place
-from include.retention.released import inputs_of, released_in
+from include.retention.released import Released, inputs_of, released_in
 from include.retention.version_use import behind, last_uses_in, needs_in
 from include.versions.given_up import ACT, give_up_in, given_up_in, lock_in, one_in, registered_in
 from include.versions.queries import REFERENCES, stored_in
@@ -71,13 +71,15 @@ def find(ledger: Ledger, control: ControlStore, spec: ModelSpec, there: Mapping[
     over = {version: last for version, last in over.items() if version not in gone}
     if not over:
         return looked
+    with control.transaction() as connection:
+        before = released_in(connection)
     late, at_work = _unsigned(spec, releasing) or behind(control, spec), _at_work(ledger, there, releasing)
     for version, last in over.items():
         working = next((key for ref in _refs(stored[version]) for key in at_work.get(place_of(ref), ())), "")
         if why := needed.get(version) or late or (f"{working} works with it" if working else ""):
             looked.kept[_name(spec.name, version)] = why
         else:
-            looked.due.append(_finding(ledger, control, spec, (version, last), there, releasing))
+            looked.due.append(_finding(ledger, control, spec, (version, last), there, releasing, before))
     return looked
 
 
@@ -160,11 +162,11 @@ def _at_work(ledger: Ledger, there: Mapping[Place, Holding], releasing: Releasin
 
 def _finding(
     ledger: Ledger, control: ControlStore, spec: ModelSpec, due: tuple[int, str], there: Mapping[Place, Holding],
-    releasing: Releasing,
+    releasing: Releasing, before: Released,
 ) -> Finding:  # fmt: skip
     version, last = due
     with control.transaction() as connection:
-        before, after = released_in(connection), released_in(connection, [(spec.name, version)])
+        after = released_in(connection, [(spec.name, version)])
     free = [holding for place, holding in there.items() if place in after and place not in before]
     size = sum(stored.bytes for holding in free for stored in holding.contents.values())
     files = sum(len(holding.contents) for holding in free)

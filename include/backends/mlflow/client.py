@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import http.client
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities import PagedList
 
 from include.backends.mlflow.rest import CONNECTION, tls_context
 from include.backends.mlflow.trace_headers import send_trace_headers
@@ -30,6 +32,7 @@ PROCESS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+PAGE = 1000  # of what a search finds
 
 
 def open_client(settings: Settings) -> MlflowClient:
@@ -86,6 +89,17 @@ def explained(url: str) -> Iterator[None]:
                 hint="none: the task is retried.",
             ) from error
         raise
+
+
+def pages(search: Callable[..., PagedList[Any]], *given: Any, **named: Any) -> Iterator[Any]:
+    """What a search finds, page by page."""
+    token: str | None = None
+    while True:
+        page = search(*given, **named, max_results=PAGE, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def unreachable(url: str, error: Exception) -> UnreachableError:

@@ -15,14 +15,13 @@ from mlflow.entities import Run, ViewType
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 
-from include.backends.mlflow.client import check_reachable, explained, open_client
+from include.backends.mlflow.client import check_reachable, explained, open_client, pages
 from include.core import fault
 from include.core.errors import PermanentError
 from include.core.scratch import scratch_folder
 from include.core.settings import Settings
 
 Scrub = Callable[[str, str], tuple[str, int]]
-PAGE = 1000
 DESCRIPTION = "description.md"  # stands for the name of what has none
 WEIGHTS = (".onnx", ".bin", ".pt", ".safetensors")  # what was learned: the versions are named elsewhere
 GC = "delete it (mlflow runs delete --run-id {0}), then `mlflow gc --run-ids {0}` where its database is"
@@ -121,23 +120,11 @@ def _runs(client: MlflowClient, model: str) -> Iterator[Run]:
     experiment = client.get_experiment_by_name(model)
     if experiment is None:
         return
-    token: str | None = None
-    while True:
-        page = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    yield from pages(client.search_runs, [experiment.experiment_id], run_view_type=ViewType.ALL)
 
 
 def _versions(client: MlflowClient, model: str) -> Iterator[ModelVersion]:
-    token: str | None = None
-    while True:
-        page = client.search_model_versions(f"name = '{model}'", max_results=PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    return pages(client.search_model_versions, f"name = '{model}'")
 
 
 def _files(client: MlflowClient, run: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, RESOURCE_DOES_NOT_EXIST, ErrorCode
 
-from include.backends.mlflow.client import check_reachable, explained, open_client
+from include.backends.mlflow.client import check_reachable, explained, open_client, pages
 from include.backends.mlflow.labels import MlflowLabels, gone, open_labels
 from include.backends.mlflow.rest import MlflowRest, open_rest
 from include.backends.mlflow.run import KEY, log_run
@@ -84,14 +84,7 @@ class MlflowRegistry:
     def _search(self, model: str, key: str = "") -> list[ModelVersion]:
         """Versions of a model, oldest first; those of one key if it is given."""
         query = f"name = '{model}'" + (f" and tags.`{KEY}` = '{key}'" if key else "")
-        found: list[ModelVersion] = []
-        token: str | None = None
-        while True:
-            page = self.client.search_model_versions(query, max_results=1000, page_token=token)
-            found += page
-            token = page.token
-            if not token:
-                return sorted(found, key=lambda version: int(version.version))
+        return sorted(pages(self.client.search_model_versions, query), key=lambda version: int(version.version))
 
     def _ensure_model(self, package: Package) -> None:
         with _silent(RESOURCE_ALREADY_EXISTS):

@@ -71,6 +71,13 @@ def waits(services: Services, task: Any, run: Run | None = None) -> tuple[Run, R
     return run, rollout, deferred.value
 
 
+def both_approve(services: Services, rollout: Rollout) -> None:
+    standing = approval(services.control, rollout.id)
+    assert standing is not None
+    for name in ("ann", "bob"):
+        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+
+
 def live(control: ControlStore) -> str:
     from include.rollout.history import live_rollout
 
@@ -174,10 +181,7 @@ def test_a_no_ends_the_task_and_the_rollout(services: Services) -> None:
 
 def test_an_answer_elsewhere_resumes_it_and_a_pause_still_holds_it(services: Services) -> None:
     run, rollout, deferred = waits(services, ApprovalOperator(task_id="approve", model=MODEL))
-    standing = approval(services.control, rollout.id)
-    assert standing is not None
-    for name in ("ann", "bob"):
-        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+    both_approve(services, rollout)
     pause(services.control, MODEL, actor="ann", reason="wait")
     approve = ApprovalOperator(task_id="approve", model=MODEL)
     assert again(run, approve, deferred, {"answer": "approved"}).method_name == "go_on"
@@ -187,10 +191,7 @@ def test_a_task_that_hears_of_it_after_the_promotion_is_done(services: Services)
     """Cleared while a stage asked: the answer let the stage on, and all traffic was on the version before this task woke."""
     approve = ApprovalOperator(task_id="approve", model=MODEL)
     run, rollout, deferred = waits(services, approve)
-    standing = approval(services.control, rollout.id)
-    assert standing is not None
-    for name in ("ann", "bob"):
-        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+    both_approve(services, rollout)
     enter_stage(services.control, rollout, "full_100", 2)
     record_verdict(services.control, rollout, "full_100", {"answer": "promote", "reasons": ["fine"]}, 2)
     promote(services.control, rollout, actor="t", epoch=2)
@@ -283,10 +284,7 @@ def test_a_canary_that_turns_bad_ends_the_wait_with_its_reason(services: Service
 
 def test_a_yes_that_comes_as_the_canary_turns_bad_lets_nothing_on(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     run, rollout, deferred = waits(services, full())
-    standing = approval(services.control, rollout.id)
-    assert standing is not None
-    for name in ("ann", "bob"):
-        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+    both_approve(services, rollout)
     judged(monkeypatch, "turned")
     with pytest.raises(GateClosed, match="before it went on, the judge withdrew its verdict"):
         answered(run, full(), deferred, {"answer": "approved"})
@@ -317,10 +315,7 @@ def test_a_doubt_is_shown_by_the_next_try_while_there_is_one(
 def test_a_pause_after_the_canary_hears_of_it_too(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     approve = ApprovalOperator(task_id="approve", model=MODEL)
     run, rollout, deferred = waits(services, approve)
-    standing = approval(services.control, rollout.id)
-    assert standing is not None
-    for name in ("ann", "bob"):
-        decide(services.control, MODEL, 2, Answer(True, Person(name, name), "looked", standing.seen, "console"))
+    both_approve(services, rollout)
     pause(services.control, MODEL, actor="ann", reason="wait")
     paused = again(run, approve, deferred, {"answer": "approved"})
     assert paused.trigger.function == "include.rollout.after_verdict:resumed"  # type: ignore[attr-defined]
